@@ -1,0 +1,91 @@
+"""The functions of `import artpipe`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..renderers import RendererOptions, Scene, load_renderer
+from ..renderers.cpu_kernel import shared_kernel
+from ..stages.events import Event
+from ..stages.picture import load_picture, parse_size
+from .config import RunConfig, parse_background
+from .observers import Forward
+from .runner import carry_out, open_run
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `fit` gives back.
+
+    Attributes:
+        scene: the circles.
+        image: their picture, (H, W, 3) float32, sRGB in 0..1.
+        metrics: what `metrics.json` holds: circles, steps, mse, psnr, fit_seconds, history, …
+    """
+
+    scene: Scene
+    image: Array
+    metrics: dict[str, Any]
+
+
+def fit(
+    picture: str | Path | Array,
+    circles: int = 2048,
+    renderer: str = "jax",
+    on_event: Callable[[Event], object] | None = None,
+    **options: Any,
+) -> Result:
+    """Grows circles until they look like a picture.
+
+    Args:
+        picture: a file, or (H, W, 3) values, sRGB in 0..1.
+        circles: how many stand at the end.
+        renderer: "jax" or "torch".
+        on_event: called with each event of `artpipe.stages.events` as it comes.
+        **options: any other field of `artpipe.pipeline.config.RunConfig`, such as steps, seed, size, preset.
+
+    Raises:
+        InputError: the picture cannot be read, or an option is out of range.
+        BackendUnavailable: the renderer's library is missing.
+
+    Example:
+        >>> result = artpipe.fit("painting.jpg", circles=512, steps=300)
+        >>> result.metrics["psnr"]
+    """
+    started = time.perf_counter()
+    config = replace(RunConfig.from_json(options), most=circles, renderer=renderer)
+    if isinstance(picture, (str, Path)):
+        size = None if config.size is None else parse_size(config.size)
+        target = load_picture(picture, size, parse_background(config.background))
+    else:
+        target = np.asarray(picture, np.float32)
+    run = open_run(target, config)
+    outcome = carry_out(run, config.plan(), config, [Forward(on_event)] if on_event else [], started)
+    image = shared_kernel().render(outcome.scene.rows, outcome.scene.canvas)
+    return Result(outcome.scene, image, outcome.metrics)
+
+
+def render(scene: Scene, renderer: str = "cpu", options: RendererOptions | None = None) -> Array:
+    """Draws a scene.
+
+    Args:
+        scene: what to draw.
+        renderer: "cpu", "jax", "torch" or "reference"; the pictures agree to float32 rounding.
+        options: device, path and memory, for "jax" and "torch".
+
+    Returns:
+        (H, W, 3) float32 (the reference: float64), sRGB in 0..1.
+
+    Raises:
+        InputError: there is no such renderer.
+        BackendUnavailable: its library is missing; the message says how to install it.
+    """
+    return load_renderer(renderer, options).render(scene)

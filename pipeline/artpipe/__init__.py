@@ -1,0 +1,60 @@
+"""artpipe turns a painting into soft circles: grown where the picture is wrong, refined by gradient descent.
+
+    import artpipe
+
+    result = artpipe.fit("painting.jpg", circles=2048)      # result.scene, result.image, result.metrics
+    image = artpipe.render(result.scene)                    # (H, W, 3) float32, sRGB in 0..1
+
+Names are loaded when they are first used: importing artpipe loads no framework and no compiler.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .pipeline.api import Result as Result
+    from .pipeline.api import fit as fit
+    from .pipeline.api import render as render
+    from .renderers import ArtpipeError as ArtpipeError
+    from .renderers import BackendUnavailable as BackendUnavailable
+    from .renderers import Canvas as Canvas
+    from .renderers import Diverged as Diverged
+    from .renderers import Fit as Fit
+    from .renderers import FitSettings as FitSettings
+    from .renderers import InputError as InputError
+    from .renderers import Rates as Rates
+    from .renderers import Renderer as Renderer
+    from .renderers import RendererOptions as RendererOptions
+    from .renderers import Scene as Scene
+    from .renderers import load_fitting_renderer as load_fitting_renderer
+    from .renderers import load_renderer as load_renderer
+    from .renderers import mean_squared_error as mean_squared_error
+    from .renderers import psnr as psnr
+    from .renderers import seed_loss as seed_loss
+    from .stages.scene_file import load_scene as load_scene
+    from .stages.scene_file import save_scene as save_scene
+
+_HOMES = {
+    "artpipe.pipeline.api": ["Result", "fit", "render"],
+    "artpipe.stages.scene_file": ["load_scene", "save_scene"],
+    "artpipe.renderers": [
+        "ArtpipeError", "BackendUnavailable", "Canvas", "Diverged", "Fit", "FitSettings", "InputError", "Rates",
+        "Renderer", "RendererOptions", "Scene", "load_fitting_renderer", "load_renderer",
+        "mean_squared_error", "psnr", "seed_loss",
+    ],
+}  # fmt: skip
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'artpipe' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME_OF])

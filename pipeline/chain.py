@@ -1,0 +1,149 @@
+"""Stages as commands that chain: `artpipe load p.jpg grow --max 2048 refine --steps 500 export out.png`.
+
+click's own chain mode takes no options after an argument, and no groups beside the chain. So the line is
+cut at the names of stages, and each piece is parsed by that stage's own command. All pieces are parsed
+before any work begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import InputError
+
+Pieces = list[tuple[str, list[str]]]
+
+
+def split_chain(args: list[str]) -> tuple[list[str], Pieces]:
+    """Cuts a command line at the names of stages: what belongs to `load`, and (stage, arguments) in order."""
+    cuts = [k for k, word in enumerate(args) if k and word in STAGE_COMMANDS]
+    ends = [*cuts[1:], len(args)]
+    pieces = [(args[first], args[first + 1 : last]) for first, last in zip(cuts, ends, strict=True)]
+    return args[: cuts[0]] if cuts else args, pieces
+
+
+def run_chain(ctx: click.Context, picture: Path, options: dict[str, Any], pieces: Pieces, quiet: bool) -> None:
+    """Parses the pieces into stages, loads the picture, and carries the stages out.
+
+    Raises:
+        InputError: there is no stage, the picture cannot be read, or a file cannot be written.
+    """
+    if not pieces:
+        raise InputError(
+            f"load needs stages after it: {', '.join(STAGE_COMMANDS)}. Try: load P.JPG grow export OUT.PNG"
+        )
+    stages = []
+    for name, arguments in pieces:
+        command = STAGE_COMMANDS[name]
+        with command.make_context(name, list(arguments), parent=ctx) as sub:
+            sub.meta["artpipe.chained"] = True
+            stages.append(command.invoke(sub))
+
+    from .command import carry_out_chain
+
+    carry_out_chain(picture, options, stages, quiet)
+
+
+def _stage(name: str, *parameters: Callable[[Any], Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes a function from options to a stage into a command of `STAGE_COMMANDS`."""
+
+    def decorate(build: Callable[..., Any]) -> Callable[..., Any]:
+        def command(**values: Any) -> Any:
+            if not click.get_current_context().meta.get("artpipe.chained"):
+                raise InputError(f"{name} works on a picture; try: artpipe load P.JPG {name} export OUT.PNG")
+            return build(**values)
+
+        command.__doc__ = build.__doc__
+        for parameter in reversed(parameters):
+            command = parameter(command)
+        STAGE_COMMANDS[name] = click.command(name, context_settings={"show_default": True})(command)
+        return build
+
+    return decorate
+
+
+STAGE_COMMANDS: dict[str, click.Command] = {}
+
+_SEEDER = click.option(
+    "--seeder", type=click.Choice(["error", "gain", "random", "grid"]), default="error", help="Where they are sought."
+)
+
+
+@_stage("seed", click.option("--count", type=click.IntRange(1), default=256, help="Circles of the batch."), _SEEDER)
+def _seed(count: int, seeder: str) -> Any:
+    """Stage: add one batch of circles where the error is."""
+    from ..stages.place import Newcomers
+    from ..stages.seed import Seed
+
+    return Seed(count, Newcomers(seeder))
+
+
+@_stage(
+    "grow",
+    click.option("--max", "count", type=click.IntRange(1), default=2048, help="Circles at its end."),
+    click.option("--growth", type=click.IntRange(1), default=256, help="Circles of a batch."),
+    click.option("--steps", type=click.IntRange(0), default=200, help="Optimiser steps, shared by the batches."),
+    _SEEDER,
+)
+def _grow(count: int, growth: int, steps: int, seeder: str) -> Any:
+    """Stage: seed a batch, refine all, repeat until enough stand."""
+    from ..stages.grow import Grow
+    from ..stages.place import Newcomers
+
+    return Grow(count, growth, steps, Newcomers(seeder))
+
+
+@_stage("refine", click.option("--steps", type=click.IntRange(0), default=100, help="Optimiser steps."))
+def _refine(steps: int) -> Any:
+    """Stage: move all circles by gradient descent."""
+    from ..stages.refine import Refine
+
+    return Refine(steps)
+
+
+@_stage(
+    "relocate",
+    click.option(
+        "--fraction", type=click.FloatRange(0, 1), default=0.2, help="Share of circles, the least worth first."
+    ),
+    click.option("--max", "count", type=click.IntRange(1), help="Circles afterwards.  [default: as many as before]"),
+)
+def _relocate(fraction: float, count: int | None) -> Any:
+    """Stage: tear out the circles that are worth least, build others where the error is."""
+    from ..stages.relocate import Relocate
+
+    return Relocate(fraction, count)
+
+
+@_stage(
+    "search",
+    click.option("--steps", type=click.IntRange(1), default=1000, help="Optimiser steps in all."),
+    click.option("--every", type=click.IntRange(1), default=30, help="Steps between relocations."),
+    click.option("--fraction", type=click.FloatRange(0, 1), default=0.4, help="Share relocated at first; falls to 0."),
+    click.option("--max", "count", type=click.IntRange(1), help="Circles at its end.  [default: as many as before]"),
+)
+def _search(steps: int, every: int, fraction: float, count: int | None) -> Any:
+    """Stage: relocate and refine by turns, ever fewer circles."""
+    from ..stages.relocate import Search
+
+    return Search(steps, count, every, fraction)
+
+
+@_stage("settle", click.option("--steps", type=click.IntRange(0), default=100, help="Optimiser steps."))
+def _settle(steps: int) -> Any:
+    """Stage: refine with rates that fall to almost nothing."""
+    from ..stages.refine import Settle
+
+    return Settle(steps)
+
+
+@_stage("export", click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path)))
+def _export(files: tuple[Path, ...]) -> Any:
+    """Stage: write the scene as it stands, by the files' endings: .png or .json."""
+    from ..stages.export import Export
+
+    return Export(files)

@@ -1,0 +1,200 @@
+"""The command line. Only click is loaded here; each command loads what it needs when it runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import ArtpipeError, InputError
+from .chain import STAGE_COMMANDS, run_chain, split_chain
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
+
+
+class _Main(click.Group):
+    """The root: prints deliberate errors in one line, and reads a chain of stages after `load`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] == "load":
+            args, ctx.meta["artpipe.chain"] = split_chain(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ArtpipeError as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted before there was anything to save", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=_Main, context_settings=CONTEXT)
+@click.version_option(package_name="artpipe", prog_name="artpipe")
+def main() -> None:
+    """Turn a painting into soft circles, grown where the picture is wrong.
+
+    \b
+    artpipe run painting.jpg
+    artpipe run painting.jpg --growth 256 --max 2048 --renderer torch
+    artpipe load painting.jpg grow --max 512 refine --steps 200 export out.png
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+
+
+def _run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a run; those that are not given stay None, and leave config and preset alone."""
+    options = [
+        click.option("--growth", type=click.IntRange(1), help="Circles of a batch.  [default: 256]"),
+        click.option("--max", "most", type=click.IntRange(1), help="Circles at the end.  [default: 2048]"),
+        click.option(
+            "--preset", type=click.Choice(["draft", "balanced", "best"]),
+            help="How long to take: about 1, 4 or 45 seconds at 2048 circles.  [default: balanced]",
+        ),
+        click.option("--steps", type=click.IntRange(0), help="Optimiser steps.  [default: the preset's]"),
+        click.option("--renderer", type=click.Choice(["jax", "torch"]), help="Framework that fits.  [default: jax]"),
+        click.option(
+            "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the fit runs.  [default: auto]"
+        ),
+        click.option("--seed", type=click.IntRange(0), help="Seed of all chance.  [default: 0]"),
+        click.option(
+            "--size", metavar="N|WxH",
+            help="Canvas in pixels: longest side, or width x height exactly.  [default: at most 256]",
+        ),
+        click.option(
+            "--background", metavar="auto|white|black|#rrggbb",
+            help="Colour under the circles; auto is the picture's mean.  [default: auto]",
+        ),
+    ]  # fmt: skip
+    advanced = [
+        click.option(
+            "--seeder", type=click.Choice(["error", "gain", "random", "grid"]),
+            help="Advanced: where new circles are sought.  [default: error]",
+        ),
+        click.option(
+            "--pool", type=click.FloatRange(1, 4), help="Advanced: circles in the search over --max.  [default: 1.25]"
+        ),
+        click.option(
+            "--radius-scale", type=click.FloatRange(0.05, 20),
+            help="Advanced: size of new circles over that of discs that tile the canvas.  [default: 1.2]",
+        ),
+        click.option(
+            "--softness-min", type=click.FloatRange(0.001, 1000),
+            help="Advanced: sharpest edge, pixels.  [default: 0.15]",
+        ),
+        click.option(
+            "--relocate-every", type=click.IntRange(1),
+            help="Advanced: steps between relocations.  [default: 25, 30 or 50]",
+        ),
+        click.option(
+            "--relocate-fraction", type=click.FloatRange(0, 1),
+            help="Advanced: share of circles relocated at first; 0 for none.  [default: 0.3, 0.4 or 0.45]",
+        ),
+        *(
+            click.option(
+                f"--rate-{name}", type=click.FloatRange(0), help=f"Advanced: learning rate of {what}.  [default: {default}]"
+            )
+            for name, what, default in (
+                ("position", "x and y, pixels", 0.5),
+                ("radius", "log radius", 0.04),
+                ("colour", "colours, 0..1", 0.01),
+                ("opacity", "logit opacity", 0.15),
+                ("softness", "log softness", 0.05),
+            )
+        ),
+    ]  # fmt: skip
+    for option in reversed([*options, *advanced]):
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("picture", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Run folder.  [default: outputs/NAME]")
+@click.option("--config", type=click.Path(path_type=Path), help="Repeat the options of this run.json.")
+@_run_options
+@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON on stdout.")
+def run(picture: Path, output: Path | None, config: Path | None, quiet: bool, as_json: bool, **options: Any) -> None:
+    """Grow a picture into circles and keep all of it in a folder."""
+    from .command import paint
+
+    paint(picture, output, config, options, quiet, as_json)
+
+
+for _name, _command in STAGE_COMMANDS.items():
+    main.add_command(_command, _name)
+
+
+@main.command()
+@click.argument("picture", type=click.Path(path_type=Path))
+@_run_options
+@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
+@click.pass_context
+def load(ctx: click.Context, picture: Path, quiet: bool, **options: Any) -> None:
+    """Load a picture, then carry out the stages that follow, in their order.
+
+    \b
+    artpipe load painting.jpg grow --max 512 refine --steps 200 export out.png
+    artpipe load painting.jpg --size 384 seed --count 64 refine relocate refine settle export a.png b.json
+    """  # noqa: D301
+    run_chain(ctx, picture, options, ctx.find_root().meta.get("artpipe.chain", []), quiet)
+
+
+@main.command()
+@click.argument("scene", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="PNG file to write.")
+@click.option("--width", type=click.IntRange(1, 8192), help="Pixels.  [default: the scene's]")
+def render(scene: Path, output: Path, width: int | None) -> None:
+    """Draw a scene file as a PNG, at any size."""
+    from ..renderers.cpu_kernel import shared_kernel
+    from ..stages.picture import save_png
+    from ..stages.scene_file import load_scene
+
+    if output.suffix.lower() != ".png":
+        raise InputError(f"cannot write {output}: needs a name that ends in .png")
+    drawn = load_scene(scene)
+    if width is not None:
+        drawn = drawn.scaled(width)
+    save_png(shared_kernel().render(drawn.rows, drawn.canvas), output)
+    click.echo(output)
+
+
+@main.group()
+def bench() -> None:
+    """Measure what artpipe does on this machine.
+
+    \b
+    artpipe bench renderers
+    artpipe bench renderers --no-dense --json
+    """  # noqa: D301
+
+
+@bench.command()
+@click.option("--dense/--no-dense", default=True, help="Time the dense path too (about a minute).")
+@click.option("--repeats", type=click.IntRange(1), default=100, help="Timings to take each median of.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON on stdout.")
+def renderers(dense: bool, repeats: int, as_json: bool) -> None:
+    """Time a step of every renderer, at several circle counts and canvas sizes."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from .bench_renderers import measure
+
+    table = Table("what", "median", "unit", "note", title="artpipe bench renderers")
+    rows = []
+    with Console(stderr=True).status("measuring (first: compiling the CPU kernel, once)") as status:
+        for row in measure(dense, repeats):
+            rows.append(asdict(row))
+            status.update(f"measured {row.group}: {row.what}")
+            table.add_row(f"{row.group}: {row.what}", f"{row.value:.3g}", row.unit, row.note)
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -1,0 +1,176 @@
+"""All options of a run in one place: what a user may set, the presets, and the plan of stages they make."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from ..renderers import FitSettings, InputError, Rates
+from ..stages.base import Stage
+from ..stages.grow import Grow
+from ..stages.place import Newcomers
+from ..stages.refine import Settle
+from ..stages.relocate import Search
+
+COUNT_MAX = 1_000_000
+STEPS_MAX = 10_000_000
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How long a run takes its time, and on what.
+
+    Attributes:
+        steps: optimiser steps in all.
+        grow_share: share of them while growing.
+        settle_share: share of them at the end, with falling rates.
+        relocate_every: steps between two relocations.
+        relocate_fraction: share of circles relocated at first; falls to 0.
+    """
+
+    steps: int
+    grow_share: float
+    settle_share: float
+    relocate_every: int
+    relocate_fraction: float
+
+
+PRESETS = {
+    "draft": Preset(500, 0.2, 0.16, 25, 0.3),
+    "balanced": Preset(2000, 0.1, 0.12, 30, 0.4),
+    "best": Preset(20000, 0.05, 0.08, 50, 0.45),
+}
+DEFAULT_PRESET = "balanced"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run does, given a picture. Everything that `run.json` needs to repeat it.
+
+    Attributes:
+        growth: circles of a batch.
+        most: circles that stand at the end (`--max`).
+        preset: a key of `PRESETS`; fills what is None below.
+        steps: optimiser steps in all.
+        renderer: "jax" or "torch".
+        device: "auto", "cpu" or "cuda".
+        seed: of the random generator.
+        size: of the canvas: "384" (longest side) or "256x256"; None: at most 256.
+        background: "auto" (mean colour), "white", "black" or "#rrggbb".
+        seeder: where new circles are sought.
+        pool: circles in the search over those at the end.
+        radius_scale: size of new circles over that of discs that would tile the canvas.
+        softness_min: the sharpest edge, pixels.
+        relocate_every: steps between two relocations.
+        relocate_fraction: share relocated at first, 0..1.
+        rates: learning rates.
+    """
+
+    growth: int = 256
+    most: int = 2048
+    preset: str = DEFAULT_PRESET
+    steps: int | None = None
+    renderer: str = "jax"
+    device: str = "auto"
+    seed: int = 0
+    size: str | None = None
+    background: str = "auto"
+    seeder: str = "error"
+    pool: float = 1.25
+    radius_scale: float = 1.2
+    softness_min: float = 0.15
+    relocate_every: int | None = None
+    relocate_fraction: float | None = None
+    rates: Rates = field(default_factory=Rates)
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise InputError(f"preset {self.preset!r} is unknown; choose one of {', '.join(PRESETS)}")
+        for name, low, high in (
+            ("growth", 1, COUNT_MAX), ("most", 1, COUNT_MAX), ("steps", 0, STEPS_MAX),
+            ("seed", 0, 2**63 - 1), ("relocate_every", 1, STEPS_MAX), ("relocate_fraction", 0, 1),
+            ("pool", 1, 4), ("radius_scale", 0.05, 20), ("softness_min", 0.001, 1000),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise InputError(f"{name} is {value}; needs {low} to {high}")
+        parse_background(self.background)
+
+    @property
+    def filled(self) -> RunConfig:
+        """This configuration with the preset's numbers where none were given."""
+        preset = PRESETS[self.preset]
+        return replace(
+            self,
+            steps=preset.steps if self.steps is None else self.steps,
+            relocate_every=self.relocate_every or preset.relocate_every,
+            relocate_fraction=preset.relocate_fraction if self.relocate_fraction is None else self.relocate_fraction,
+        )
+
+    def plan(self) -> list[Stage]:
+        """Grow a pool, search while it shrinks to `most`, settle."""
+        filled, preset = self.filled, PRESETS[self.preset]
+        assert filled.steps is not None and filled.relocate_every is not None
+        assert filled.relocate_fraction is not None
+        newcomers = Newcomers(self.seeder, self.radius_scale)
+        grow_steps = round(filled.steps * preset.grow_share)
+        settle_steps = round(filled.steps * preset.settle_share)
+        search_steps = filled.steps - grow_steps - settle_steps
+        searches = search_steps > 0 and filled.relocate_fraction > 0
+        pool = round(self.most * self.pool) if searches else self.most
+        middle: list[Stage] = []
+        if searches:
+            middle = [
+                Search(search_steps, self.most, filled.relocate_every, filled.relocate_fraction, newcomers=newcomers)
+            ]
+        else:
+            grow_steps += search_steps
+        return [Grow(pool, self.growth, grow_steps, newcomers), *middle, Settle(settle_steps)]
+
+    def fit_settings(self) -> FitSettings:
+        """What the fit needs to know."""
+        capacity = round(self.most * self.pool)
+        return FitSettings(rates=self.rates, softness_min=self.softness_min, capacity=capacity)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `run.json`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "rates"}
+        return {**values, "rates": {f.name: getattr(self.rates, f.name) for f in fields(Rates)}}
+
+    @classmethod
+    def from_json(cls, values: Any) -> RunConfig:
+        """The configuration from what `to_json` gave.
+
+        Raises:
+            InputError: a key is unknown, or a value has another type or is out of range.
+        """
+        if not isinstance(values, dict):
+            raise InputError("options need to be a JSON object")
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise InputError(f"unknown options {', '.join(map(repr, unknown))}; known are {', '.join(sorted(known))}")
+        try:
+            rates = Rates(**values.get("rates", {}))
+            return cls(**{**values, "rates": rates})
+        except TypeError as error:
+            raise InputError(f"options have a value of the wrong type: {error}") from None
+
+
+def parse_background(text: str) -> tuple[float, float, float] | None:
+    """The colour that a background option names; None for "auto".
+
+    Raises:
+        InputError: it is none.
+    """
+    named = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
+    if text == "auto":
+        return None
+    if text in named:
+        return named[text]
+    match = re.fullmatch(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})", text)
+    if not match:
+        raise InputError(f"background is {text!r}; needs auto, white, black or #rrggbb")
+    red, green, blue = (int(part, 16) / 255 for part in match.groups())
+    return red, green, blue

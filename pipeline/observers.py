@@ -1,0 +1,136 @@
+"""What listens to a run: the record of its loss, the scenes kept for later, and the display."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from ..renderers import Scene, psnr
+from ..stages.events import Event, Grew, Progress, Snapshot
+
+# Scenes that a run keeps beside those at each growth.
+SNAPSHOTS_KEPT = 60
+
+
+class Observer(Protocol):
+    """Sees every event of a run."""
+
+    def see(self, event: Event, seconds: float) -> None:
+        """Takes note of an event; `seconds` of fitting had passed."""
+        ...
+
+    def close(self) -> None:
+        """The run is over."""
+        ...
+
+
+class History:
+    """The loss over steps and seconds, a row each time that progress was told."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+
+    def see(self, event: Event, seconds: float) -> None:
+        """Notes progress."""
+        if isinstance(event, Progress):
+            self.rows.append(
+                {"step": event.step, "circles": event.circles, "seconds": round(seconds, 4), "mse": event.mse}
+            )
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class SnapshotKeeper:
+    """Scenes at each growth and, evenly over the steps, about `SNAPSHOTS_KEPT` more."""
+
+    def __init__(self, planned_steps: int) -> None:
+        self.kept: list[tuple[int, Scene]] = []
+        self._spacing = max(1.0, planned_steps / SNAPSHOTS_KEPT)
+        self._next = 0.0
+
+    def see(self, event: Event, seconds: float) -> None:
+        """Keeps what is due."""
+        del seconds
+        if isinstance(event, Grew) or (isinstance(event, Snapshot) and event.step >= self._next):
+            self.kept.append((event.step, event.scene))
+            self._next = event.step + self._spacing
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class Forward:
+    """Hands events to a function of the caller."""
+
+    def __init__(self, on_event: Callable[[Event], object]) -> None:
+        self._on_event = on_event
+
+    def see(self, event: Event, seconds: float) -> None:
+        """Hands it on."""
+        del seconds
+        self._on_event(event)
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class ProgressLines:
+    """Plain lines on stderr, one every few seconds, for logs and pipes."""
+
+    def __init__(self, planned_steps: int, every_seconds: float = 2.0) -> None:
+        self._planned = planned_steps
+        self._every = every_seconds
+        self._last = 0.0
+
+    def see(self, event: Event, seconds: float) -> None:
+        """Prints a line when the last is old enough, and at the end."""
+        if not isinstance(event, Progress):
+            return
+        if time.monotonic() - self._last >= self._every or event.step >= self._planned:
+            self._last = time.monotonic()
+            print(
+                f"{event.stage}: step {event.step} of {self._planned}, {event.circles} circles, "
+                f"{psnr(event.mse):.2f} dB, {event.step / max(seconds, 1e-9):.0f} steps/s",
+                file=sys.stderr,
+            )
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class ProgressBar:
+    """A live line on stderr: stage, circles, step, loss, speed, time left."""
+
+    def __init__(self, planned_steps: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("[bold]{task.description:<7}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:>5.0f}/{task.total:.0f} steps"),
+            TextColumn("[cyan]{task.fields[circles]:>5} circles"),
+            TextColumn("[green]{task.fields[psnr]:>5.2f} dB"),
+            TextColumn("[dim]mse {task.fields[mse]:.2e}  {task.fields[speed]:.0f} steps/s"),
+            TimeRemainingColumn(compact=True),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("seed", total=planned_steps, circles=0, psnr=0.0, mse=1.0, speed=0.0)
+        self._bar.start()
+
+    def see(self, event: Event, seconds: float) -> None:
+        """Moves the bar."""
+        if isinstance(event, Progress):
+            self._bar.update(
+                self._task, description=event.stage, completed=event.step, circles=event.circles,
+                psnr=psnr(event.mse), mse=event.mse, speed=event.step / max(seconds, 1e-9),
+            )  # fmt: skip
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        self._bar.stop()

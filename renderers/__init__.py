@@ -1,0 +1,20 @@
+"""Scenes, and the renderers that draw, differentiate and fit them. Nothing heavy is loaded here."""
+
+from .base import Fit as Fit
+from .base import FitSettings as FitSettings
+from .base import FittingRenderer as FittingRenderer
+from .base import Rates as Rates
+from .base import Renderer as Renderer
+from .base import RendererOptions as RendererOptions
+from .errors import ArtpipeError as ArtpipeError
+from .errors import BackendUnavailable as BackendUnavailable
+from .errors import Diverged as Diverged
+from .errors import InputError as InputError
+from .losses import mean_squared_error as mean_squared_error
+from .losses import psnr as psnr
+from .losses import seed_loss as seed_loss
+from .registry import RENDERERS as RENDERERS
+from .registry import load_fitting_renderer as load_fitting_renderer
+from .registry import load_renderer as load_renderer
+from .scene import Canvas as Canvas
+from .scene import Scene as Scene

@@ -1,0 +1,132 @@
+"""Tile binning: which primitives touch which 16 x 16 tile. Exact, since a coverage ends at its support.
+
+An *entry* is one (row, tile) pair. Entries of a tile are listed in painting order. Each entry also owns a
+*slot*, numbered row by row, so that what tiles compute for a row lies side by side and can be summed in
+an order that depends neither on threads nor on timing.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from .edges import LOGISTIC, LOGISTIC_REACH
+from .primitives import RADIUS, SOFTNESS, X, Y
+
+TILE = 16  # pixels a side; a tile's planes then stay in the first-level cache
+
+_F = np.float32
+_ZERO = _F(0)
+_REACH = _F(LOGISTIC_REACH)
+_LOGISTIC = LOGISTIC.code
+_X, _Y, _RADIUS, _SOFTNESS = X, Y, RADIUS, SOFTNESS
+
+
+@njit(inline="always")
+def support_radius(radius, softness, edge):
+    """The distance at which a circle's coverage ends (see `edges.Edge.support`)."""
+    if edge == _LOGISTIC:
+        return math.sqrt(radius * radius + _REACH * softness)
+    return radius + softness
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
+    """Fills the tile rectangle that each row's support touches, and how many entries each row of tiles may hold.
+
+    Args:
+        rows: (N, P) float32.
+        edge: an edge code.
+        tiles_x: tiles across.
+        tiles_y: tiles down.
+        spans: (N, 4) int32, filled: first and past-last tile across, the same down (empty: equal).
+        per_tile_row: (tiles_y,) int64, filled: an upper bound of the entries there.
+    """
+    per_tile_row[:] = 0
+    for i in range(rows.shape[0]):
+        reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
+        x, y = rows[i, _X], rows[i, _Y]
+        across = min(max(math.floor((x - reach) / TILE), 0), tiles_x)
+        across_end = max(min(math.floor((x + reach) / TILE) + 1, tiles_x), across)
+        down = min(max(math.floor((y - reach) / TILE), 0), tiles_y)
+        down_end = max(min(math.floor((y + reach) / TILE) + 1, tiles_y), down)
+        spans[i, 0], spans[i, 1], spans[i, 2], spans[i, 3] = across, across_end, down, down_end
+        for tile_y in range(down, down_end):
+            per_tile_row[tile_y] += across_end - across
+
+
+@njit(inline="always")
+def _tile_in_reach(x, y, reach, tile_x, tile_y):
+    """Whether a disc of radius `reach` meets the tile's square."""
+    left, top = _F(tile_x * TILE), _F(tile_y * TILE)
+    dx = max(left - x, _ZERO, x - (left + _F(TILE)))
+    dy = max(top - y, _ZERO, y - (top + _F(TILE)))
+    return dx * dx + dy * dy < reach * reach
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fill(
+    rows,
+    edge,
+    tiles_x,
+    first_tile_row,
+    last_tile_row,
+    spans,
+    starts,
+    cursors,
+    entry_rows,
+    entry_slots,
+    slot_tiles,
+    slots,
+):
+    """Lists the entries of the tiles in a band of tile rows; returns how many there are.
+
+    Args:
+        rows: (N, P) float32.
+        edge: an edge code.
+        tiles_x: tiles across.
+        first_tile_row: the band's first row of tiles.
+        last_tile_row: the row of tiles after the band's last.
+        spans: (N, 4), from `measure`.
+        starts: (tiles in the band + 1,) int64, filled: tile t holds entries starts[t] to starts[t + 1].
+        cursors: (tiles in the band,) int64, scratch.
+        entry_rows: (M,) int32, filled: the row of each entry.
+        entry_slots: (M,) int32, filled: the slot of each entry.
+        slot_tiles: (M,) int32, scratch.
+        slots: (N + 1,) int64, filled: row i owns slots slots[i] to slots[i + 1].
+    """
+    starts[:] = 0
+    slot = 0
+    for i in range(rows.shape[0]):
+        slots[i] = slot
+        x, y = rows[i, _X], rows[i, _Y]
+        reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
+        for tile_y in range(max(spans[i, 2], first_tile_row), min(spans[i, 3], last_tile_row)):
+            for tile_x in range(spans[i, 0], spans[i, 1]):
+                if _tile_in_reach(x, y, reach, tile_x, tile_y):
+                    tile = (tile_y - first_tile_row) * tiles_x + tile_x
+                    starts[tile + 1] += 1
+                    slot_tiles[slot] = tile
+                    slot += 1
+    slots[rows.shape[0]] = slot
+    for tile in range(cursors.shape[0]):
+        starts[tile + 1] += starts[tile]
+        cursors[tile] = starts[tile]
+    for i in range(rows.shape[0]):
+        for slot in range(slots[i], slots[i + 1]):
+            entry = cursors[slot_tiles[slot]]
+            cursors[slot_tiles[slot]] = entry + 1
+            entry_rows[entry] = i
+            entry_slots[entry] = slot
+    return slots[rows.shape[0]]
+
+
+@njit(cache=True, nogil=True)
+def sum_slots(slots, per_slot, totals):
+    """Adds to (N, K) float64 `totals` what the entries of each row left in (M, K) `per_slot`, in slot order."""
+    for i in range(totals.shape[0]):
+        for slot in range(slots[i], slots[i + 1]):
+            for k in range(totals.shape[1]):
+                totals[i, k] += per_slot[slot, k]

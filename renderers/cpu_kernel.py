@@ -1,0 +1,254 @@
+"""The CPU kernel: bins rows to tiles, shares the tiles out to threads, adds up what they found.
+
+Why threads of our own: Numba's `parallel=True` starts OpenMP threads that spin between calls and fight the
+frameworks' own pools (a step grew from 3 to 28 ms inside a jitted JAX loop), and doubles the compile time.
+Tiles release the GIL and are claimed from an atomic counter; every result has a slot of its own and is
+summed in slot order, so that the numbers depend neither on the thread count nor on timing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from .cpu_bins import TILE, fill, measure, sum_slots
+from .cpu_tiles import (
+    AREA,
+    CANCEL,
+    GO,
+    LOSS,
+    PLANES,
+    PLANES_PER_ENTRY,
+    PULL,
+    RENDER,
+    WAIT,
+    WORTH,
+    paint_tiles,
+    set_ready,
+)  # fmt: skip
+from .edges import EDGES
+from .scene import Canvas
+
+Array = np.ndarray[Any, Any]
+
+# Entries that are held at once: 8M are 0.3 GB. A scene with more is drawn in bands of tile rows.
+ENTRIES_HELD = 8_000_000
+
+_NOTHING_2D = np.zeros((1, 1), np.float32)
+_NOTHING_3D = np.zeros((1, 1, 1), np.float32)
+
+
+@dataclass
+class _Band:
+    """Tile rows that are drawn together, and their entries; arrays are reused from call to call."""
+
+    starts: Array
+    cursors: Array
+    entry_rows: Array
+    entry_slots: Array
+    slot_tiles: Array
+    results: Array
+    tile_sums: Array
+
+
+class CpuKernel:
+    """Draws rows on a canvas, and differentiates the drawing, in float32 on the CPU.
+
+    One call at a time: calls from several threads wait for each other.
+
+    Args:
+        threads: how many threads draw; all usable cores if not given.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads or usable_cores()
+        self._lock = threading.Lock()
+        self._helpers = [_Helper() for _ in range(self.threads - 1)]
+        self._scratches = [np.empty(0, np.float32) for _ in range(self.threads)]
+        self._flags = np.zeros(2, np.int64)
+        self._band = _Band(
+            starts=np.zeros(1, np.int64), cursors=np.zeros(0, np.int64), entry_rows=np.zeros(0, np.int32),
+            entry_slots=np.zeros(0, np.int32), slot_tiles=np.zeros(0, np.int32), results=np.zeros((0, 0), np.float32),
+            tile_sums=np.zeros((0, 4)),
+        )  # fmt: skip
+        self.entry_count = 0
+        """Tile entries of the last call; times 256, its pixel-circle pairs."""
+
+    def render(self, rows: Array, canvas: Canvas) -> Array:
+        """The picture, (H, W, 3) float32.
+
+        Args:
+            rows: (N, P) float32, as in `Scene.rows`.
+            canvas: size, background, edge.
+        """
+        image = np.empty((canvas.height, canvas.width, 3), np.float32)
+        shares = np.broadcast_to(np.float32(0), (canvas.height, canvas.width))
+        self._paint(RENDER, rows, canvas, _NOTHING_3D, shares, image, 0)
+        return image
+
+    def loss_and_gradient(
+        self, rows: Array, canvas: Canvas, target: Array, shares: Array
+    ) -> tuple[float, Array, Array]:
+        """The weighted mean squared error and its gradient, forward and backward fused tile by tile.
+
+        Args:
+            rows: (N, P) float32.
+            canvas: size, background, edge.
+            target: (3, H, W) float32.
+            shares: (H, W) float32, from `losses.pixel_shares`.
+
+        Returns:
+            The loss, dL/drows as (N, P) float32, and dL/dbackground as (3,) float32.
+        """
+        totals, sums = self._paint(LOSS, rows, canvas, target, shares, _NOTHING_3D, rows.shape[1])
+        return float(sums[0]), totals.astype(np.float32), sums[1:].astype(np.float32)
+
+    def pull_back(self, rows: Array, canvas: Canvas, image_gradient: Array) -> tuple[Array, Array]:
+        """Turns dL/dimage of any loss into dL/drows, (N, P), and dL/dbackground, (3,), both float32.
+
+        Args:
+            rows: (N, P) float32.
+            canvas: size, background, edge.
+            image_gradient: (H, W, 3) float32.
+        """
+        planes = np.ascontiguousarray(np.moveaxis(image_gradient, 2, 0), np.float32)
+        shares = np.broadcast_to(np.float32(0), (canvas.height, canvas.width))
+        totals, sums = self._paint(PULL, rows, canvas, planes, shares, _NOTHING_3D, rows.shape[1])
+        return totals.astype(np.float32), sums[1:].astype(np.float32)
+
+    def worth(self, rows: Array, canvas: Canvas, target: Array, shares: Array) -> tuple[float, Array]:
+        """The loss, and for each row how much it rises if that row alone is taken out, (N,) float64."""
+        totals, sums = self._paint(WORTH, rows, canvas, target, shares, _NOTHING_3D, 1)
+        return float(sums[0]), totals[:, 0]
+
+    def _paint(
+        self, mode: int, rows: Array, canvas: Canvas, target: Array, shares: Array, image: Array, columns: int
+    ) -> tuple[Array, Array]:
+        """Runs one mode of `paint_tiles` over the canvas; per-row totals (N, columns) and sums over tiles (4,)."""
+        with self._lock:
+            rows = np.ascontiguousarray(rows, np.float32)
+            edge = EDGES[canvas.edge].code
+            background = np.array(canvas.background, np.float32)
+            tiles_x, tiles_y = -(-canvas.width // TILE), -(-canvas.height // TILE)
+            spans = np.empty((len(rows), 4), np.int32)
+            per_tile_row = np.empty(tiles_y, np.int64)
+            measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row)
+            self._reserve_scratch(len(rows))
+            slots = np.empty(len(rows) + 1, np.int64)
+            totals = np.zeros((len(rows), columns))
+            sums = np.zeros(4)
+            self.entry_count = 0
+            for first, last in _bands(per_tile_row):
+                tile_count = (last - first) * tiles_x
+                band = self._reserve_band(tile_count, int(per_tile_row[first:last].sum()), columns)
+                starts, results = band.starts[: tile_count + 1], band.results
+                paint = partial(
+                    paint_tiles, mode, self._flags, tiles_x, first, edge, rows, starts, band.entry_rows,
+                    band.entry_slots, background, target, shares, image, results, band.tile_sums,
+                )  # fmt: skip
+                with self._helpers_on(paint):
+                    self.entry_count += fill(
+                        rows, edge, tiles_x, first, last, spans, starts, band.cursors[:tile_count],
+                        band.entry_rows, band.entry_slots, band.slot_tiles, slots,
+                    )  # fmt: skip
+                    set_ready(self._flags, GO)
+                    paint(self._scratches[0])
+                if mode != RENDER:
+                    sum_slots(slots, results, totals)
+                    sums += band.tile_sums[:tile_count].sum(axis=0)
+            return totals, sums
+
+    @contextmanager
+    def _helpers_on(self, paint: Callable[..., None]) -> Iterator[None]:
+        """Wakes the helpers for `paint`, where they wait for `set_ready`; at the end waits for them."""
+        self._flags[:] = 0, WAIT
+        for helper, scratch in zip(self._helpers, self._scratches[1:], strict=True):
+            helper.start(partial(paint, scratch))
+        try:
+            yield
+        except BaseException:
+            set_ready(self._flags, CANCEL)
+            raise
+        finally:
+            for helper in self._helpers:
+                helper.wait()
+
+    def _reserve_scratch(self, row_count: int) -> None:
+        """Room for every row in every thread's scratch; memory is only taken where a tile is that deep."""
+        size = (PLANES + PLANES_PER_ENTRY * row_count) * AREA
+        if len(self._scratches[0]) < size:
+            self._scratches = [np.empty(size * 5 // 4, np.float32) for _ in range(self.threads)]
+
+    def _reserve_band(self, tile_count: int, entry_count: int, columns: int) -> _Band:
+        """The band's arrays, made larger where they are too small."""
+        band = self._band
+        if len(band.cursors) < tile_count:
+            band.starts = np.empty(tile_count + 1, np.int64)
+            band.cursors = np.empty(tile_count, np.int64)
+            band.tile_sums = np.empty((tile_count, 4))
+        if len(band.entry_rows) < entry_count:
+            band.entry_rows = np.empty(entry_count * 5 // 4, np.int32)
+            band.entry_slots = np.empty(entry_count * 5 // 4, np.int32)
+            band.slot_tiles = np.empty(entry_count * 5 // 4, np.int32)
+        if len(band.results) < entry_count or band.results.shape[1] != columns:
+            band.results = np.empty((len(band.entry_rows), columns), np.float32)
+        return band
+
+
+class _Helper:
+    """A thread that waits for work; cheaper to wake than an executor (about 20 µs against 100)."""
+
+    def __init__(self) -> None:
+        self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._done: SimpleQueue[BaseException | None] = SimpleQueue()
+        threading.Thread(target=self._serve, name="artpipe-kernel", daemon=True).start()
+
+    def start(self, work: Callable[[], None]) -> None:
+        self._tasks.put(work)
+
+    def wait(self) -> None:
+        error = self._done.get()
+        if error is not None:
+            raise error
+
+    def _serve(self) -> None:
+        while True:
+            work = self._tasks.get()
+            try:
+                work()
+                self._done.put(None)
+            except BaseException as error:  # handed to the waiting thread
+                self._done.put(error)
+
+
+def _bands(per_tile_row: Array) -> list[tuple[int, int]]:
+    """Cuts the rows of tiles into runs that hold at most `ENTRIES_HELD` entries each, or one row."""
+    bands, first, held = [], 0, 0
+    for tile_row, entry_count in enumerate(per_tile_row.tolist()):
+        if held + entry_count > ENTRIES_HELD and tile_row > first:
+            bands.append((first, tile_row))
+            first, held = tile_row, 0
+        held += entry_count
+    bands.append((first, len(per_tile_row)))
+    return bands
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@lru_cache(maxsize=1)
+def shared_kernel() -> CpuKernel:
+    """The kernel that the backends share, on all usable cores."""
+    return CpuKernel()

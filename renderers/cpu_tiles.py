@@ -1,0 +1,441 @@
+"""The inner loops of the CPU renderer: everything that one tile needs, while it lies in the cache.
+
+Rules of this file, each worth a factor when broken (measured on two AVX2 cores):
+
+- indices are unsigned (`_U`): a possibly negative index gets a wrap-around select;
+- one flat float32 scratch with constant plane offsets, eight pixels of a plane at a time (`simd`);
+- a loop runs over all touched pixel rows of a tile at once, so that sums stay vectors until its end;
+- coverage and compositing are separate loops: as fast as a fused one, and an edge or a primitive is then
+  only a pair of loops (`_cover_*`, `_pull_*`) that write and read a plane of coverages.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from .cpu_bins import TILE, support_radius
+from .edges import LOGISTIC
+from .primitives import BLUE, GREEN, OPACITY, RADIUS, RED, SOFTNESS, X, Y
+from .simd import (
+    LANES,
+    absolute,
+    clamp,
+    greatest,
+    inverse_square_root,
+    largest,
+    least,
+    load,
+    pack,
+    power_of_half,
+    spread,
+    store,
+    store_row,
+    total,
+    totals,
+    where_partial,
+    where_positive,
+    whole,
+)  # fmt: skip
+
+AREA = TILE * TILE
+
+# What `paint_tiles` does after the forward pass.
+RENDER, LOSS, PULL, WORTH = range(4)
+
+# A tile stops going deeper when no pixel lets more than this share of light through. What lies below is
+# then missing from the picture by at most this much: the only approximation of this renderer.
+TRANSMITTANCE_FLOOR = 1e-4
+
+_F = np.float32
+_U = np.uintp
+_ZERO, _HALF, _ONE = _F(0), _F(0.5), _F(1)
+_TINY = _F(1e-12)  # keeps 1/distance finite at the very centre, where the direction is 0 anyway
+_FLOOR = _F(TRANSMITTANCE_FLOOR)
+_LOGISTIC = LOGISTIC.code
+_X, _Y, _RED, _GREEN, _BLUE = _U(X), _U(Y), _U(RED), _U(GREEN), _U(BLUE)
+_OPACITY, _SOFTNESS, _RADIUS = _U(OPACITY), _U(SOFTNESS), _U(RADIUS)
+
+# Planes of the scratch, AREA floats each. The three colour planes hold the composite on the way down and
+# dL/dC on the way up; LIGHT holds the transmittance on the way down and g·(composite beneath) on the way up.
+_LIGHT, _CR, _CG, _CB, _PX, _PY, _BR, _BG, _BB, _SHARE = (_U(k * AREA) for k in range(10))
+PLANES = 10
+# Behind them, for each entry visited: its coverage, then the transmittance above it (later dL/da).
+PLANES_PER_ENTRY = 2
+_VISITED = _U(PLANES * AREA)
+_STRIDE = _U(PLANES_PER_ENTRY * AREA)
+_AREA = _U(AREA)
+_LANES = _U(LANES)
+
+
+@intrinsic
+def _fetch_add(typing_context: Any, flags: Any, step: Any) -> Any:
+    """Atomically adds to `flags[0]` (NEXT_TILE) and gives back what was there: how threads share out tiles."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.atomic_rmw("add", array.data, arguments[1], "monotonic")
+
+    return types.int64(types.Array(types.int64, 1, "C"), types.int64), generate
+
+
+@intrinsic
+def _load(typing_context: Any, flags: Any, index: Any) -> Any:
+    """Reads `flags[index]` afresh from memory, after all that the thread which wrote it did before."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.load_atomic(builder.gep(array.data, [arguments[1]]), "acquire", 8, typ=ir.IntType(64))
+
+    return types.int64(types.Array(types.int64, 1, "C"), types.int64), generate
+
+
+@intrinsic
+def _store(typing_context: Any, flags: Any, index: Any, value: Any) -> Any:
+    """Writes `flags[index]`, visible to `_load` together with all that this thread wrote before."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        builder.store_atomic(arguments[2], builder.gep(array.data, [arguments[1]]), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.Array(types.int64, 1, "C"), types.int64, types.int64), generate
+
+
+# 2**f on -1/2..1/2: Taylor terms ln(2)**k / k!; the first one left out is below 1.2e-7 of the value.
+_E1, _E2, _E3, _E4, _E5, _E6 = (_F(math.log(2) ** k / math.factorial(k)) for k in range(1, 7))
+_LOG2E = _F(1 / math.log(2))
+_Z_MAX = _F(80)  # exp(-80) is nothing beside 1, and 2**-115 still a normal float32
+
+
+@njit(inline="always")
+def sigmoid(z):
+    """1 / (1 + exp(-z)) to a few float32 ulp."""
+    one = spread(_ONE)
+    y = least(absolute(z), spread(_Z_MAX)) * spread(_LOG2E)
+    n = whole(y + spread(_HALF))
+    f = n - y
+    e = spread(_E5) + f * spread(_E6)
+    e = spread(_E3) + f * (spread(_E4) + f * e)
+    e = one + f * (spread(_E1) + f * (spread(_E2) + f * e))
+    e = e * power_of_half(n)
+    return where_positive(z, one, e) / (one + e)
+
+
+@njit(inline="always")
+def _cover_linear(s, out, first, last, x, y, radius, softness):
+    slope = spread(_HALF / softness)
+    top = spread(_HALF + radius * (_HALF / softness))
+    x, y, tiny = spread(x), spread(y), spread(_TINY)
+    for p in range(first, last, _LANES):
+        dx = load(s, _PX + p) - x
+        dy = load(s, _PY + p) - y
+        d2 = dx * dx + (dy * dy + tiny)
+        store(s, out + p, clamp(top - d2 * inverse_square_root(d2) * slope))
+
+
+@njit(inline="always")
+def _pull_linear(s, covered, da, first, last, x, y, radius):
+    """Sums over the ramp of dL/da times the slope's direction: for x, y, softness and radius, unscaled."""
+    by_x = by_y = by_softness = by_radius = spread(_ZERO)
+    x, y, radius, tiny = spread(x), spread(y), spread(radius), spread(_TINY)
+    for p in range(first, last, _LANES):
+        v = where_partial(load(s, covered + p), load(s, da + p))
+        dx = load(s, _PX + p) - x
+        dy = load(s, _PY + p) - y
+        d2 = dx * dx + (dy * dy + tiny)
+        inverse = inverse_square_root(d2)
+        by_radius = by_radius + v
+        by_softness = by_softness + v * (d2 * inverse - radius)
+        v = v * inverse
+        by_x = by_x + v * dx
+        by_y = by_y + v * dy
+    return by_x, by_y, by_softness, by_radius
+
+
+@njit(inline="always")
+def _cover_logistic(s, out, first, last, x, y, radius, softness):
+    slope = spread(_ONE / softness)
+    top = spread(radius * radius)
+    x, y = spread(x), spread(y)
+    for p in range(first, last, _LANES):
+        dx = load(s, _PX + p) - x
+        dy = load(s, _PY + p) - y
+        store(s, out + p, sigmoid((top - (dx * dx + dy * dy)) * slope))
+
+
+@njit(inline="always")
+def _pull_logistic(s, covered, da, first, last, x, y, radius):
+    by_x = by_y = by_softness = by_radius = spread(_ZERO)
+    x, y, top, one = spread(x), spread(y), spread(radius * radius), spread(_ONE)
+    for p in range(first, last, _LANES):
+        m = load(s, covered + p)
+        v = load(s, da + p) * (m * (one - m))
+        dx = load(s, _PX + p) - x
+        dy = load(s, _PY + p) - y
+        by_radius = by_radius + v
+        by_softness = by_softness + v * ((dx * dx + dy * dy) - top)
+        by_x = by_x + v * dx
+        by_y = by_y + v * dy
+    return by_x, by_y, by_softness, by_radius
+
+
+@njit(nogil=True, fastmath=True, error_model="numpy")
+def _touched_pixels(x, y, reach):
+    """The first and past-last pixel (row by row) of the tile's rows that a disc around (x, y) touches."""
+    sideways = max(_ZERO, _HALF - x, x - _F(TILE - 0.5))  # to the nearest column of pixel centres
+    chord = reach * reach - sideways * sideways
+    if chord <= _ZERO:
+        return _U(0), _U(0)
+    half = math.sqrt(chord) + _F(1e-3)  # a rounding error must not cost a pixel row
+    top = min(max(math.ceil(y - half - _HALF), 0), TILE)
+    bottom = max(min(math.floor(y + half - _HALF) + 1, TILE), top)
+    return _U(top * TILE), _U(bottom * TILE)
+
+
+@njit(nogil=True)
+def _light_is_out(s):
+    most = load(s, _LIGHT)
+    for p in range(_LANES, _AREA, _LANES):
+        most = greatest(most, load(s, _LIGHT + p))
+    return largest(most) < _FLOOR
+
+
+@njit(nogil=True, error_model="numpy")
+def _descend(s, rows, edge, entry_rows, first_entry, last_entry, left, top):
+    """Composites a tile front to back; returns how many entries were visited before the light was out."""
+    for p in range(_U(0), _AREA, _LANES):
+        store(s, _LIGHT + p, spread(_ONE))
+        store(s, _CR + p, spread(_ZERO))
+        store(s, _CG + p, spread(_ZERO))
+        store(s, _CB + p, spread(_ZERO))
+    visited = _U(0)
+    entry = last_entry
+    while entry > first_entry:
+        entry -= _U(1)
+        i = _U(entry_rows[entry])
+        x = rows[i, _X] - left
+        y = rows[i, _Y] - top
+        radius = rows[i, _RADIUS]
+        softness = rows[i, _SOFTNESS]
+        first, last = _touched_pixels(x, y, support_radius(radius, softness, edge))
+        covered = _VISITED + visited * _STRIDE
+        above = covered + _AREA
+        if edge == _LOGISTIC:
+            _cover_logistic(s, covered, first, last, x, y, radius, softness)
+        else:
+            _cover_linear(s, covered, first, last, x, y, radius, softness)
+        opacity = spread(rows[i, _OPACITY])
+        red, green, blue = spread(rows[i, _RED]), spread(rows[i, _GREEN]), spread(rows[i, _BLUE])
+        for p in range(first, last, _LANES):
+            light = load(s, _LIGHT + p)
+            store(s, above + p, light)
+            w = light * (load(s, covered + p) * opacity)
+            store(s, _CR + p, load(s, _CR + p) + w * red)
+            store(s, _CG + p, load(s, _CG + p) + w * green)
+            store(s, _CB + p, load(s, _CB + p) + w * blue)
+            store(s, _LIGHT + p, light - w)
+        visited += _U(1)
+        if visited & _U(7) == _U(0) and _light_is_out(s):
+            break
+    return visited
+
+
+@njit(nogil=True, error_model="numpy")
+def _ascend(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, top, results):
+    """The backward pass, back to front, over the entries that `_descend` visited. No division by light."""
+    while visited > _U(0):
+        visited -= _U(1)
+        entry = last_entry - _U(1) - visited
+        i = _U(entry_rows[entry])
+        x = rows[i, _X] - left
+        y = rows[i, _Y] - top
+        radius = rows[i, _RADIUS]
+        softness = rows[i, _SOFTNESS]
+        first, last = _touched_pixels(x, y, support_radius(radius, softness, edge))
+        covered = _VISITED + visited * _STRIDE
+        above = covered + _AREA
+        opacity = spread(rows[i, _OPACITY])
+        red, green, blue = spread(rows[i, _RED]), spread(rows[i, _GREEN]), spread(rows[i, _BLUE])
+        by_red = by_green = by_blue = by_opacity = spread(_ZERO)
+        for p in range(first, last, _LANES):
+            m = load(s, covered + p)
+            light = load(s, above + p)
+            beneath = load(s, _LIGHT + p)
+            gr, gg, gb = load(s, _CR + p), load(s, _CG + p), load(s, _CB + p)
+            q = gr * red + (gg * green + (gb * blue - beneath))
+            da = light * q
+            a = m * opacity
+            store(s, _LIGHT + p, beneath + a * q)
+            store(s, above + p, da)
+            w = light * a
+            by_red = by_red + w * gr
+            by_green = by_green + w * gg
+            by_blue = by_blue + w * gb
+            by_opacity = by_opacity + m * da
+        if edge == _LOGISTIC:
+            by_x, by_y, by_softness, by_radius = _pull_logistic(s, covered, above, first, last, x, y, radius)
+            slope = rows[i, _OPACITY] / softness
+            radius_slope, slope, softness_slope = _F(2) * radius * slope, _F(2) * slope, slope / softness
+        else:
+            by_x, by_y, by_softness, by_radius = _pull_linear(s, covered, above, first, last, x, y, radius)
+            slope = _HALF * rows[i, _OPACITY] / softness
+            radius_slope, softness_slope = slope, slope / softness
+        sums = totals(by_x, by_y, by_red, by_green, by_blue, by_opacity, by_softness, by_radius)
+        scales = pack(slope, slope, _ONE, _ONE, _ONE, _ONE, softness_slope, radius_slope)
+        store_row(results, _U(entry_slots[entry]), sums * scales)
+
+
+@njit(nogil=True, error_model="numpy")
+def _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, top, results):
+    """The exact rise of the loss if each row were taken out, back to front, beside the composite beneath.
+
+    With e the error, w a pixel's share and d = T a (c - B) what the row adds to the picture, taking it out
+    changes the loss by the sum of w (|e - d|² - |e|²) = -g·d + w |d|², where g = 2 w e = dL/dC.
+    """
+    while visited > _U(0):
+        visited -= _U(1)
+        entry = last_entry - _U(1) - visited
+        i = _U(entry_rows[entry])
+        reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
+        first, last = _touched_pixels(rows[i, _X] - left, rows[i, _Y] - top, reach)
+        covered = _VISITED + visited * _STRIDE
+        above = covered + _AREA
+        opacity = spread(rows[i, _OPACITY])
+        red, green, blue = spread(rows[i, _RED]), spread(rows[i, _GREEN]), spread(rows[i, _BLUE])
+        rise = spread(_ZERO)
+        for p in range(first, last, _LANES):
+            a = load(s, covered + p) * opacity
+            br, bg, bb = load(s, _BR + p), load(s, _BG + p), load(s, _BB + p)
+            dr, dg, db = a * (red - br), a * (green - bg), a * (blue - bb)
+            store(s, _BR + p, br + dr)
+            store(s, _BG + p, bg + dg)
+            store(s, _BB + p, bb + db)
+            light = load(s, above + p)
+            dr, dg, db = dr * light, dg * light, db * light
+            along = dr * load(s, _CR + p) + (dg * load(s, _CG + p) + db * load(s, _CB + p))
+            rise = rise + (load(s, _SHARE + p) * (dr * dr + (dg * dg + db * db)) - along)
+        results[_U(entry_slots[entry]), _U(0)] = total(rise)
+
+
+# The flags that threads share: the next tile to draw, and whether the bins are ready.
+NEXT_TILE, READY = range(2)
+WAIT, GO, CANCEL = range(3)
+
+
+@njit(cache=True, nogil=True)
+def set_ready(flags, value):
+    """Lets the threads that wait in `paint_tiles` go on (GO) or return (CANCEL)."""
+    _store(flags, np.int64(READY), np.int64(value))
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def paint_tiles(
+    mode, flags, tiles_x, first_tile_row, edge, rows, starts, entry_rows, entry_slots,
+    background, target, shares, image, results, tile_sums, scratch,
+):  # fmt: skip
+    """Draws tiles of a band, claimed one after the other, until none is left.
+
+    Args:
+        mode: RENDER, LOSS, PULL or WORTH.
+        flags: (2,) int64, shared by the threads: NEXT_TILE and READY. A thread may come while the bins are
+            still being filled: it spins until `set_ready`, which costs less than waking it later.
+        tiles_x: tiles across.
+        first_tile_row: the band's first row of tiles.
+        edge: an edge code.
+        rows: (N, P) float32.
+        starts: (tiles in the band + 1,) int64.
+        entry_rows: (M,) int32.
+        entry_slots: (M,) int32.
+        background: (3,) float32.
+        target: (3, H, W) float32: the target (LOSS, WORTH) or dL/dimage (PULL); not read by RENDER.
+        shares: (H, W) float32: each pixel's share of the loss (LOSS, WORTH).
+        image: (H, W, 3) float32, filled by RENDER.
+        results: (M, P) float32, filled by slot: gradients (LOSS, PULL), or worth in column 0 (WORTH).
+        tile_sums: (tiles in the band, 4) float64, filled: loss, dL/dbackground.
+        scratch: ((PLANES + PLANES_PER_ENTRY * most entries of a tile) * AREA,) float32, one a thread.
+    """
+    s = scratch
+    height, width = shares.shape
+    back_r, back_g, back_b = background[0], background[1], background[2]
+    tile_count = starts.shape[0] - 1
+    for p in range(AREA):
+        s[_PX + _U(p)] = _F(p % TILE) + _HALF
+        s[_PY + _U(p)] = _F(p // TILE) + _HALF
+    while _load(flags, np.int64(READY)) == WAIT:
+        pass
+    if _load(flags, np.int64(READY)) == CANCEL:
+        return
+    while True:
+        tile = _fetch_add(flags, np.int64(1))
+        if tile >= tile_count:
+            break
+        tile_y = tile // tiles_x
+        x0 = (tile - tile_y * tiles_x) * TILE
+        y0 = (first_tile_row + tile_y) * TILE
+        across, down = _U(min(TILE, width - x0)), _U(min(TILE, height - y0))
+        left, top = _F(x0), _F(y0)
+        first_entry, last_entry = _U(starts[tile]), _U(starts[tile + 1])
+        visited = _descend(s, rows, edge, entry_rows, first_entry, last_entry, left, top)
+
+        if mode == RENDER:
+            for j in range(down):
+                for i in range(across):
+                    p = j * _U(TILE) + i
+                    light = s[_LIGHT + p]
+                    image[_U(y0) + j, _U(x0) + i, _U(0)] = s[_CR + p] + light * back_r
+                    image[_U(y0) + j, _U(x0) + i, _U(1)] = s[_CG + p] + light * back_g
+                    image[_U(y0) + j, _U(x0) + i, _U(2)] = s[_CB + p] + light * back_b
+            continue
+
+        # Entries that were not visited lie in the dark: nothing of them is seen.
+        for entry in range(first_entry, last_entry - visited):
+            for k in range(_U(results.shape[1])):
+                results[_U(entry_slots[entry]), k] = _ZERO
+
+        # From here on the colour planes hold g = dL/dC; pixels beyond the canvas have none.
+        loss = by_r = by_g = by_b = _ZERO
+        if across < _U(TILE) or down < _U(TILE):
+            for p in range(_AREA):
+                s[_BR + p], s[_BG + p], s[_BB + p], s[_SHARE + p] = _ZERO, _ZERO, _ZERO, _ZERO
+        else:
+            across = _U(TILE)  # a constant trip count for the common tile
+        for j in range(down):
+            for i in range(across):
+                p = j * _U(TILE) + i
+                tr = target[_U(0), _U(y0) + j, _U(x0) + i]
+                tg = target[_U(1), _U(y0) + j, _U(x0) + i]
+                tb = target[_U(2), _U(y0) + j, _U(x0) + i]
+                light = s[_LIGHT + p]
+                if mode != PULL:
+                    share = shares[_U(y0) + j, _U(x0) + i]
+                    tr = s[_CR + p] + light * back_r - tr
+                    tg = s[_CG + p] + light * back_g - tg
+                    tb = s[_CB + p] + light * back_b - tb
+                    loss += share * (tr * tr + tg * tg + tb * tb)
+                    s[_SHARE + p] = share
+                    share *= _F(2)
+                    tr *= share
+                    tg *= share
+                    tb *= share
+                by_r += light * tr
+                by_g += light * tg
+                by_b += light * tb
+                s[_BR + p], s[_BG + p], s[_BB + p] = tr, tg, tb
+        for p in range(_AREA):
+            gr, gg, gb = s[_BR + p], s[_BG + p], s[_BB + p]
+            s[_CR + p], s[_CG + p], s[_CB + p] = gr, gg, gb
+            s[_LIGHT + p] = gr * back_r + gg * back_g + gb * back_b
+        tile_sums[tile, 0], tile_sums[tile, 1], tile_sums[tile, 2], tile_sums[tile, 3] = loss, by_r, by_g, by_b
+
+        if mode == WORTH:
+            for p in range(_AREA):
+                s[_BR + p], s[_BG + p], s[_BB + p] = back_r, back_g, back_b
+            _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, top, results)
+        else:
+            _ascend(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, top, results)

@@ -1,0 +1,19 @@
+"""The errors that artpipe raises on purpose; the command line prints each in one line."""
+
+from __future__ import annotations
+
+
+class ArtpipeError(Exception):
+    """Base of every deliberate error: its message says what was expected, what came, what to try."""
+
+
+class InputError(ArtpipeError):
+    """What the caller passed cannot be used as it is."""
+
+
+class BackendUnavailable(ArtpipeError):
+    """A renderer's library is missing here; the message carries the command that installs it."""
+
+
+class Diverged(ArtpipeError):
+    """A fit left the finite numbers; its parameters are those of before the failing step."""

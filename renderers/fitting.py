@@ -1,0 +1,131 @@
+"""What the fits of all frameworks share: which row has which state, and the questions that a stage asks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from .base import FitSettings, RendererOptions
+from .cpu_kernel import CpuKernel, shared_kernel
+from .errors import Diverged, InputError
+from .losses import check_target, pixel_shares
+from .parameters import circle_parameters
+from .scene import Canvas, Scene
+
+Array = np.ndarray[Any, Any]
+
+
+class BaseFit(ABC):
+    """A fit; a framework fills in how parameters are held and moved.
+
+    Everything per row travels as *slates*: (N, K) float32 arrays in painting order, first the raw
+    parameters, then whatever the optimiser keeps per row. A fresh row has zeros in all but the first.
+
+    Args:
+        target: (H, W, 3), sRGB in 0..1.
+        canvas: what is fitted on.
+        settings: rates, optimiser, loss, weights.
+        options: device and path of the renderer.
+        device_name: the framework's name of the device.
+    """
+
+    def __init__(
+        self, target: Array, canvas: Canvas, settings: FitSettings, options: RendererOptions, device_name: str
+    ) -> None:
+        self.device_name = device_name
+        self.kernel_name = "numba" if options.uses_kernel else "dense"
+        self.canvas = canvas
+        self.settings = settings
+        self.target = check_target(target, canvas)
+        self.target_planes = np.ascontiguousarray(np.moveaxis(self.target, 2, 0))
+        self.shares = pixel_shares(settings.weights, canvas.height, canvas.width).astype(np.float32)
+        self.parameters = circle_parameters(canvas, settings.rates, settings.softness_min)
+        self.kernel: CpuKernel = shared_kernel()
+        self._scene = Scene.empty(canvas)
+        self._stale = False  # whether the parameters have moved since _scene
+        self.step_count = 0
+        """Optimiser steps taken so far."""
+
+    @abstractmethod
+    def _read(self) -> list[Array]:
+        """The slates as they stand."""
+
+    @abstractmethod
+    def _write(self, slates: list[Array], canvas: Canvas) -> None:
+        """Goes on from these slates; with only the first, the optimiser starts afresh."""
+
+    @abstractmethod
+    def _rows(self) -> Array:
+        """(N, P) float32: the rows that the raw parameters stand for."""
+
+    @abstractmethod
+    def _step(self, scale: float) -> float:
+        """One optimiser step; the loss before it. Raises FloatingPointError instead of a non-finite step."""
+
+    @abstractmethod
+    def _custom_loss(self, image: Array) -> float:
+        """`settings.loss` of an image, (H, W, 3)."""
+
+    def put(self, scene: Scene) -> None:
+        """Goes on from this scene; see `base.Fit.put`."""
+        if (scene.canvas.width, scene.canvas.height, scene.canvas.edge) != (
+            self.canvas.width, self.canvas.height, self.canvas.edge,
+        ):  # fmt: skip
+            raise InputError(f"the fit is on {self.canvas}; the scene is on {scene.canvas}. Open another fit")
+        before = self.scene()
+        _, old, new = np.intersect1d(before.ids, scene.ids, assume_unique=True, return_indices=True)
+        slates = []
+        for k, slate in enumerate(self._read()):
+            moved = np.zeros((scene.count, slate.shape[1]), np.float32)
+            if k == 0:
+                moved = self.parameters.encode(scene.rows)
+                # Rows that were not touched keep their exact parameters, free of the rounding of a round trip.
+                same = (before.rows[old] == scene.rows[new]).all(axis=1)
+                moved[new[same]] = slate[old[same]]
+            else:
+                moved[new] = slate[old]
+            slates.append(moved)
+        self.canvas = scene.canvas
+        self._write(slates, scene.canvas)
+        self._scene, self._stale = scene, False
+
+    def step(self, count: int = 1, scale: float = 1.0) -> float:
+        """Takes optimiser steps; see `base.Fit.step`."""
+        loss = float("nan")
+        for _ in range(count):
+            try:
+                loss = self._step(scale)
+            except FloatingPointError:
+                raise Diverged(
+                    f"the gradient at step {self.step_count + 1} is not finite (rates x {scale:g}: "
+                    f"{self.settings.rates}). Try smaller learning rates"
+                ) from None
+            self.step_count += 1
+            self._stale = True
+        return loss
+
+    def scene(self) -> Scene:
+        """The scene as it stands."""
+        if self._stale:
+            self._scene, self._stale = self._scene.with_rows(self._rows()), False
+        return self._scene
+
+    def loss(self) -> float:
+        """The loss of the scene as it stands."""
+        scene = self.scene()
+        image = self.kernel.render(scene.rows, scene.canvas)
+        if self.settings.loss is not None:
+            return self._custom_loss(image)
+        return float(np.sum(np.square(image - self.target, dtype=np.float64) * self.shares[:, :, None]))
+
+    def residual(self, scene: Scene | None = None) -> Array:
+        """(H, W, 3) float32: picture minus target; see `base.Fit.residual`."""
+        scene = scene or self.scene()
+        return self.kernel.render(scene.rows, scene.canvas) - self.target
+
+    def worth(self) -> Array:
+        """(N,): how much the weighted mean squared error rises when each row alone is taken out."""
+        scene = self.scene()
+        return self.kernel.worth(scene.rows, scene.canvas, self.target_planes, self.shares)[1]

@@ -1,0 +1,60 @@
+"""The table of renderers, each loaded only when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from .base import FittingRenderer, Renderer, RendererOptions
+from .errors import BackendUnavailable, InputError
+
+RENDERERS: dict[str, tuple[str, str]] = {
+    "jax": ("jax_backend", "JaxRenderer"),
+    "torch": ("torch_backend", "TorchRenderer"),
+    "cpu": ("cpu_renderer", "CpuRenderer"),
+    "reference": ("reference", "ReferenceRenderer"),
+}
+"""Name to module (in this package) and class."""
+
+FITTING_RENDERERS = ("jax", "torch")
+"""Those that can also fit; the first is the default."""
+
+_CURES = {"torch": "pip install 'artpipe[torch]'", "jax": "pip install artpipe"}
+
+
+def load_renderer(name: str, options: RendererOptions | None = None) -> Renderer:
+    """The renderer of this name.
+
+    Args:
+        name: a key of `RENDERERS`.
+        options: device, path and memory, for the frameworks' renderers.
+
+    Raises:
+        InputError: there is no renderer of this name.
+        BackendUnavailable: its library or device is missing; the message says what to install.
+    """
+    if name not in RENDERERS:
+        raise InputError(f"renderer {name!r} is unknown; choose one of {', '.join(RENDERERS)}")
+    module, class_name = RENDERERS[name]
+    try:
+        renderer_class = getattr(import_module(f".{module}", __package__), class_name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(__package__.split(".")[0]):
+            raise  # a fault of ours, not a missing library
+        cure = _CURES.get(name, "pip install artpipe")
+        raise BackendUnavailable(
+            f"the {name} renderer needs {error.name}, which is not installed; try: {cure}"
+        ) from None
+    return cast(Renderer, renderer_class(options) if name in FITTING_RENDERERS else renderer_class())
+
+
+def load_fitting_renderer(name: str, options: RendererOptions | None = None) -> FittingRenderer:
+    """The renderer of this name, if it can fit.
+
+    Raises:
+        InputError: it cannot, or there is none of this name.
+        BackendUnavailable: as `load_renderer`.
+    """
+    if name not in FITTING_RENDERERS:
+        raise InputError(f"renderer {name!r} cannot fit; choose one of {', '.join(FITTING_RENDERERS)}")
+    return cast(FittingRenderer, load_renderer(name, options))

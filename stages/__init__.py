@@ -1,0 +1,1 @@
+"""What one step of the work does: seed, grow, refine, relocate. Calls renderers; called by pipelines."""

@@ -1,0 +1,68 @@
+"""Placing a batch: candidates from a seeder, painted in the order of their exact gain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..renderers import Scene
+from ..renderers.primitives import BLUE, OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
+from .base import Run
+from .energy import blurred, squared_error
+from .seeders import SEEDERS
+
+Array = np.ndarray[Any, Any]
+
+RADIUS_MIN = 0.8  # pixels; smaller newcomers rarely outlive their first relocation
+
+
+@dataclass(frozen=True)
+class Newcomers:
+    """How new circles look.
+
+    Attributes:
+        seeder: a key of `seeders.SEEDERS`.
+        radius_scale: their typical radius over that of equal discs which would just tile the canvas.
+        softness_share: their softness over their radius.
+        opacity: theirs, 0..1.
+    """
+
+    seeder: str = "error"
+    radius_scale: float = 1.2
+    softness_share: float = 0.3
+    opacity: float = 0.95
+
+
+def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) -> Scene:
+    """The scene with `count` new circles on top, where the picture is wrong.
+
+    Args:
+        run: target, shares and generator.
+        scene: what they are painted on.
+        count: how many.
+        crowd: how many circles will stand then; sets their size.
+        newcomers: how they look.
+    """
+    canvas = scene.canvas
+    radius = newcomers.radius_scale * np.sqrt(canvas.width * canvas.height / (np.pi * max(1, crowd)))
+    image = run.fit.residual(scene) + run.target
+    energy = squared_error(image, run.target, run.shares)
+    x, y, radii = SEEDERS[newcomers.seeder](energy, count, radius, run.rng)
+    candidates = np.zeros((len(x), SHAPE + 1), np.float32)
+    candidates[:, X], candidates[:, Y] = x, y
+    candidates[:, RADIUS] = np.clip(radii, RADIUS_MIN, max(canvas.width / 2, 1.0))
+    candidates[:, SOFTNESS] = np.maximum(newcomers.softness_share * candidates[:, RADIUS], run.settings.softness_min)
+    candidates[:, OPACITY] = newcomers.opacity
+    run.board.set_image(image)
+    chosen = run.board.choose(candidates, count)
+    if len(chosen) < count:  # nothing left would lower the loss: the rest are plain draws
+        rest = candidates[: count - len(chosen)].copy()
+        column = np.clip(rest[:, X].astype(int), 0, canvas.width - 1)
+        line = np.clip(rest[:, Y].astype(int), 0, canvas.height - 1)
+        for k in range(3):
+            rest[:, RED + k] = blurred(run.target[:, :, k], radius / 2)[line, column]
+        chosen = np.concatenate([chosen, rest])
+    chosen[:, RED : BLUE + 1] = np.clip(chosen[:, RED : BLUE + 1], 0, 1)
+    return scene.append(chosen)

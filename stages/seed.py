@@ -1,0 +1,30 @@
+"""Seeding: one batch of circles where the error is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .base import Run
+from .events import Event, Grew
+from .place import Newcomers, place
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Adds a batch of circles on top of the scene.
+
+    Attributes:
+        count: how many.
+        newcomers: how they look, and where they are sought.
+    """
+
+    count: int
+    newcomers: Newcomers = field(default_factory=Newcomers)
+
+    def __call__(self, run: Run) -> Iterator[Event]:
+        """Places the batch and hands it to the fit."""
+        scene = run.scene
+        scene = place(run, scene, self.count, scene.count + self.count, self.newcomers)
+        run.fit.put(scene)
+        yield Grew(run.step, self.count, run.showable())
