@@ -8,6 +8,7 @@ before any work begins.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ Pieces = list[tuple[str, list[str]]]
 def split_chain(args: list[str]) -> tuple[list[str], Pieces]:
     """Cuts a command line at the names of stages: what belongs to `load`, and (stage, arguments) in order."""
     cuts = [k for k, word in enumerate(args) if k and word in STAGE_COMMANDS]
-    ends = [*cuts[1:], len(args)]
-    pieces = [(args[first], args[first + 1 : last]) for first, last in zip(cuts, ends, strict=True)]
-    return args[: cuts[0]] if cuts else args, pieces
+    cuts.append(len(args))
+    pieces = [(args[first], args[first + 1 : last]) for first, last in pairwise(cuts)]
+    return args[: cuts[0]], pieces
 
 
 def run_chain(ctx: click.Context, picture: Path, options: dict[str, Any], pieces: Pieces, quiet: bool) -> None:
@@ -113,7 +114,7 @@ def _refine(steps: int) -> Any:
     click.option("--max", "count", type=click.IntRange(1), help="Circles afterwards.  [default: as many as before]"),
 )
 def _relocate(fraction: float, count: int | None) -> Any:
-    """Stage: tear out the circles that are worth least, build others where the error is."""
+    """Stage: replace the circles worth least by others where the error is."""
     from ..stages.relocate import Relocate
 
     return Relocate(fraction, count)

@@ -46,77 +46,88 @@ def main() -> None:
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
 
 
-def _run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of a run; those that are not given stay None, and leave config and preset alone."""
-    options = [
-        click.option("--growth", type=click.IntRange(1), help="Circles of a batch.  [default: 256]"),
-        click.option("--max", "most", type=click.IntRange(1), help="Circles at the end.  [default: 2048]"),
+Decorator = Callable[[Any], Any]
+
+# Options that are not given stay None, and leave configuration and preset alone; so their defaults are told
+# in words.
+_PICTURE_OPTIONS: list[Decorator] = [
+    click.option("--renderer", type=click.Choice(["jax", "torch"]), help="Framework that fits.  [default: jax]"),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the fit runs.  [default: auto]"),
+    click.option("--seed", type=click.IntRange(0), help="Seed of all chance.  [default: 0]"),
+    click.option(
+        "--size", metavar="N|WxH",
+        help="Canvas in pixels: longest side, or width x height exactly.  [default: at most 256]",
+    ),
+    click.option(
+        "--background", metavar="auto|white|black|#rrggbb",
+        help="Colour under the circles; auto is the picture's mean.  [default: auto]",
+    ),
+]  # fmt: skip
+_RATE_OPTIONS: list[Decorator] = [
+    click.option(
+        "--softness-min", type=click.FloatRange(0.001, 1000), help="Advanced: sharpest edge, pixels.  [default: 0.15]"
+    ),
+    *(
         click.option(
-            "--preset", type=click.Choice(["draft", "balanced", "best"]),
-            help="How long to take: about 1, 4 or 45 seconds at 2048 circles.  [default: balanced]",
-        ),
-        click.option("--steps", type=click.IntRange(0), help="Optimiser steps.  [default: the preset's]"),
-        click.option("--renderer", type=click.Choice(["jax", "torch"]), help="Framework that fits.  [default: jax]"),
-        click.option(
-            "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the fit runs.  [default: auto]"
-        ),
-        click.option("--seed", type=click.IntRange(0), help="Seed of all chance.  [default: 0]"),
-        click.option(
-            "--size", metavar="N|WxH",
-            help="Canvas in pixels: longest side, or width x height exactly.  [default: at most 256]",
-        ),
-        click.option(
-            "--background", metavar="auto|white|black|#rrggbb",
-            help="Colour under the circles; auto is the picture's mean.  [default: auto]",
-        ),
-    ]  # fmt: skip
-    advanced = [
-        click.option(
-            "--seeder", type=click.Choice(["error", "gain", "random", "grid"]),
-            help="Advanced: where new circles are sought.  [default: error]",
-        ),
-        click.option(
-            "--pool", type=click.FloatRange(1, 4), help="Advanced: circles in the search over --max.  [default: 1.25]"
-        ),
-        click.option(
-            "--radius-scale", type=click.FloatRange(0.05, 20),
-            help="Advanced: size of new circles over that of discs that tile the canvas.  [default: 1.2]",
-        ),
-        click.option(
-            "--softness-min", type=click.FloatRange(0.001, 1000),
-            help="Advanced: sharpest edge, pixels.  [default: 0.15]",
-        ),
-        click.option(
-            "--relocate-every", type=click.IntRange(1),
-            help="Advanced: steps between relocations.  [default: 25, 30 or 50]",
-        ),
-        click.option(
-            "--relocate-fraction", type=click.FloatRange(0, 1),
-            help="Advanced: share of circles relocated at first; 0 for none.  [default: 0.3, 0.4 or 0.45]",
-        ),
-        *(
-            click.option(
-                f"--rate-{name}", type=click.FloatRange(0), help=f"Advanced: learning rate of {what}.  [default: {default}]"
-            )
-            for name, what, default in (
-                ("position", "x and y, pixels", 0.5),
-                ("radius", "log radius", 0.04),
-                ("colour", "colours, 0..1", 0.01),
-                ("opacity", "logit opacity", 0.15),
-                ("softness", "log softness", 0.05),
-            )
-        ),
-    ]  # fmt: skip
-    for option in reversed([*options, *advanced]):
-        command = option(command)
-    return command
+            f"--rate-{name}", type=click.FloatRange(0),
+            help=f"Advanced: learning rate of {what}.  [default: {default}]",
+        )
+        for name, what, default in (
+            ("position", "x and y, pixels", 0.75),
+            ("radius", "log radius", 0.06),
+            ("colour", "colours, 0..1", 0.015),
+            ("opacity", "logit opacity", 0.22),
+            ("softness", "log softness", 0.075),
+        )
+    ),
+]  # fmt: skip
+_GROWTH_OPTIONS: list[Decorator] = [
+    click.option("--growth", type=click.IntRange(1), help="Circles of a batch.  [default: 256]"),
+    click.option("--max", "most", type=click.IntRange(1), help="Circles at the end.  [default: 2048]"),
+    click.option(
+        "--preset", type=click.Choice(["draft", "balanced", "best"]),
+        help="How long to take: about 1, 4 or 50 seconds at 2048 circles.  [default: balanced]",
+    ),
+    click.option("--steps", type=click.IntRange(0), help="Optimiser steps.  [default: 450, 2000 or 25000]"),
+]  # fmt: skip
+_SEARCH_OPTIONS: list[Decorator] = [
+    click.option(
+        "--seeder", type=click.Choice(["error", "gain", "random", "grid"]),
+        help="Advanced: where new circles are sought.  [default: error]",
+    ),
+    click.option(
+        "--pool", type=click.FloatRange(1, 4), help="Advanced: circles in the search over --max.  [default: 1.25]"
+    ),
+    click.option(
+        "--radius-scale", type=click.FloatRange(0.05, 20),
+        help="Advanced: size of new circles over that of discs that tile the canvas.  [default: 1.2]",
+    ),
+    click.option(
+        "--relocate-every", type=click.IntRange(1), help="Advanced: steps between relocations.  [default: 25, 30 or 50]"
+    ),
+    click.option(
+        "--relocate-fraction", type=click.FloatRange(0, 1),
+        help="Advanced: share of circles relocated at first; 0 for none.  [default: 0.3, 0.45 or 0.5]",
+    ),
+]  # fmt: skip
+
+
+def _with_options(*options: Decorator) -> Decorator:
+    """Gives a command these options, listed in its help in this order."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @main.command()
 @click.argument("picture", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Run folder.  [default: outputs/NAME]")
 @click.option("--config", type=click.Path(path_type=Path), help="Repeat the options of this run.json.")
-@_run_options
+@_with_options(*_GROWTH_OPTIONS, *_PICTURE_OPTIONS, *_SEARCH_OPTIONS, *_RATE_OPTIONS)
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON on stdout.")
 def run(picture: Path, output: Path | None, config: Path | None, quiet: bool, as_json: bool, **options: Any) -> None:
@@ -132,10 +143,10 @@ for _name, _command in STAGE_COMMANDS.items():
 
 @main.command()
 @click.argument("picture", type=click.Path(path_type=Path))
-@_run_options
+@_with_options(*_PICTURE_OPTIONS, *_RATE_OPTIONS)
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.pass_context
-def load(ctx: click.Context, picture: Path, quiet: bool, **options: Any) -> None:
+def load(ctx: click.Context, /, picture: Path, quiet: bool, **options: Any) -> None:
     """Load a picture, then carry out the stages that follow, in their order.
 
     \b

@@ -36,11 +36,11 @@ def paint(
     base = RunConfig() if config_file is None else load_config(config_file)
     config = with_options(base, options)
     target = _load(picture, config)
-    folder = new_folder(output or Path("outputs") / picture.stem)
     plan = config.plan()
     steps = config.filled.steps or 0
     with _announced(quiet):
         run = open_run(target, config)
+    folder = new_folder(output or Path("outputs") / picture.stem)
     keeper = SnapshotKeeper(steps)
     outcome = carry_out(run, plan, config, [keeper, *_display(steps, quiet)], started)
     save_run(folder, outcome, keeper.kept, target, str(picture), config)
@@ -49,8 +49,9 @@ def paint(
         click.echo(json.dumps(metrics))
     if not quiet:
         click.echo(
-            f"{metrics['circles']} circles, {metrics['psnr']:.2f} dB (mse {metrics['mse']:.3e}), {metrics['steps']} steps "
-            f"in {metrics['fit_seconds']:.1f} s, {time.perf_counter() - started:.1f} s in all\n{folder}",
+            f"{metrics['circles']} circles, {_decibels(metrics)} (mse {metrics['mse']:.3e}), "
+            f"{metrics['steps']} steps in {metrics['fit_seconds']:.1f} s, "
+            f"{time.perf_counter() - started:.1f} s in all\n{folder}",
             err=as_json,
         )
     if outcome.reason == "interrupted":
@@ -69,11 +70,11 @@ def carry_out_chain(picture: Path, options: dict[str, Any], stages: Sequence[Sta
     with _announced(quiet):
         run = open_run(target, config)
     run.most = None  # each stage says how many it leaves
-    files = Forward(_name_file)
-    outcome = carry_out(run, stages, config, [files, *_display(steps, quiet)], started)
+    observers = [] if quiet else [Forward(_name_file), *_display(steps, quiet)]
+    outcome = carry_out(run, stages, config, observers, started)
     if not quiet:
         metrics = outcome.metrics
-        click.echo(f"{metrics['circles']} circles, {metrics['psnr']:.2f} dB, {metrics['fit_seconds']:.1f} s", err=True)
+        click.echo(f"{metrics['circles']} circles, {_decibels(metrics)}, {metrics['fit_seconds']:.1f} s", err=True)
     if outcome.reason == "interrupted":
         raise SystemExit(130)
     if outcome.reason != "finished":
@@ -85,6 +86,10 @@ def with_options(config: RunConfig, options: dict[str, Any]) -> RunConfig:
     given = {name: value for name, value in options.items() if value is not None}
     rates = {name.removeprefix("rate_"): given.pop(name) for name in list(given) if name.startswith("rate_")}
     return replace(config, **given, rates=replace(config.rates, **rates))
+
+
+def _decibels(metrics: dict[str, Any]) -> str:
+    return "an exact picture" if metrics["psnr"] is None else f"{metrics['psnr']:.2f} dB"
 
 
 def _load(picture: Path, config: RunConfig) -> Any:

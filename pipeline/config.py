@@ -6,13 +6,16 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from ..renderers import FitSettings, InputError, Rates
+from ..renderers import FITTING_RENDERERS, FitSettings, InputError, Rates
 from ..stages.base import Stage
 from ..stages.grow import Grow
+from ..stages.picture import parse_size
 from ..stages.place import Newcomers
 from ..stages.refine import Settle
 from ..stages.relocate import Search
+from ..stages.seeders import SEEDERS
 
+DEVICES = ("auto", "cpu", "cuda")
 COUNT_MAX = 1_000_000
 STEPS_MAX = 10_000_000
 
@@ -37,11 +40,12 @@ class Preset:
 
 
 PRESETS = {
-    "draft": Preset(500, 0.2, 0.16, 25, 0.3),
-    "balanced": Preset(2000, 0.1, 0.12, 30, 0.4),
-    "best": Preset(20000, 0.05, 0.08, 50, 0.45),
+    "draft": Preset(450, 0.2, 0.16, 25, 0.3),
+    "balanced": Preset(2000, 0.1, 0.1, 30, 0.45),
+    "best": Preset(25000, 0.05, 0.08, 50, 0.5),
 }
 DEFAULT_PRESET = "balanced"
+_FILLED_BY_PRESET = ("steps", "relocate_every", "relocate_fraction")
 
 
 @dataclass(frozen=True)
@@ -85,16 +89,25 @@ class RunConfig:
     rates: Rates = field(default_factory=Rates)
 
     def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise InputError(f"preset {self.preset!r} is unknown; choose one of {', '.join(PRESETS)}")
-        for name, low, high in (
-            ("growth", 1, COUNT_MAX), ("most", 1, COUNT_MAX), ("steps", 0, STEPS_MAX),
-            ("seed", 0, 2**63 - 1), ("relocate_every", 1, STEPS_MAX), ("relocate_fraction", 0, 1),
-            ("pool", 1, 4), ("radius_scale", 0.05, 20), ("softness_min", 0.001, 1000),
+        for name, choices in (
+            ("preset", PRESETS), ("renderer", FITTING_RENDERERS), ("device", DEVICES), ("seeder", SEEDERS),
         ):  # fmt: skip
             value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise InputError(f"{name} is {value}; needs {low} to {high}")
+            if not isinstance(value, str) or value not in choices:
+                raise InputError(f"{name} {value!r} is unknown; choose one of {', '.join(choices)}")
+        for name, kind, low, high in (
+            ("growth", int, 1, COUNT_MAX), ("most", int, 1, COUNT_MAX), ("steps", int, 0, STEPS_MAX),
+            ("seed", int, 0, 2**63 - 1), ("relocate_every", int, 1, STEPS_MAX), ("relocate_fraction", float, 0, 1),
+            ("pool", float, 1, 4), ("radius_scale", float, 0.05, 20), ("softness_min", float, 0.001, 1000),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if value is None and name in _FILLED_BY_PRESET:
+                continue
+            _need_number(name, value, kind, low, high)
+        for rate in fields(Rates):
+            _need_number(f"rate of {rate.name}", getattr(self.rates, rate.name), float, 0, 1000)
+        if self.size is not None:
+            parse_size(self.size)
         parse_background(self.background)
 
     @property
@@ -152,10 +165,18 @@ class RunConfig:
         if unknown:
             raise InputError(f"unknown options {', '.join(map(repr, unknown))}; known are {', '.join(sorted(known))}")
         try:
-            rates = Rates(**values.get("rates", {}))
-            return cls(**{**values, "rates": rates})
+            rates = values.get("rates", {})
+            return cls(**{**values, "rates": rates if isinstance(rates, Rates) else Rates(**rates)})
         except TypeError as error:
             raise InputError(f"options have a value of the wrong type: {error}") from None
+
+
+def _need_number(name: str, value: Any, kind: type, low: float, high: float) -> None:
+    """Refuses what is not a number (a whole one, if `kind` is int) in this range."""
+    kinds = (int,) if kind is int else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        whole = "a whole number, " if kind is int else ""
+        raise InputError(f"{name} is {value!r}; needs {whole}{low} to {high}")
 
 
 def parse_background(text: str) -> tuple[float, float, float] | None:
@@ -165,6 +186,8 @@ def parse_background(text: str) -> tuple[float, float, float] | None:
         InputError: it is none.
     """
     named = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
+    if not isinstance(text, str):
+        raise InputError(f"background is {text!r}; needs auto, white, black or #rrggbb")
     if text == "auto":
         return None
     if text in named:

@@ -24,7 +24,7 @@ class Outcome:
     Attributes:
         scene: what stands, at most `most` circles.
         initial: what stood after the first batch was seeded.
-        metrics: what `metrics.json` holds.
+        metrics: what `metrics.json` holds; `psnr` is None where the picture is met exactly.
         reason: "finished", "interrupted", or what went wrong.
     """
 
@@ -86,7 +86,7 @@ def carry_out(
         "circles": scene.count,
         "steps": run.step,
         "mse": mse,
-        "psnr": psnr(mse),
+        "psnr": psnr(mse) if mse > 0 else None,  # JSON has no infinity
         "seed_loss": seed_loss(mse),
         "fit_seconds": round(seconds, 4),
         "total_seconds": round(time.perf_counter() - started, 4),

@@ -13,6 +13,7 @@ from .errors import InputError as InputError
 from .losses import mean_squared_error as mean_squared_error
 from .losses import psnr as psnr
 from .losses import seed_loss as seed_loss
+from .registry import FITTING_RENDERERS as FITTING_RENDERERS
 from .registry import RENDERERS as RENDERERS
 from .registry import load_fitting_renderer as load_fitting_renderer
 from .registry import load_renderer as load_renderer

@@ -52,11 +52,11 @@ class Rates:
         softness: of log softness.
     """
 
-    position: float = 0.5
-    radius: float = 0.04
-    colour: float = 0.01
-    opacity: float = 0.15
-    softness: float = 0.05
+    position: float = 0.75
+    radius: float = 0.06
+    colour: float = 0.015
+    opacity: float = 0.22
+    softness: float = 0.075
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class FitSettings:
 
     rates: Rates = field(default_factory=Rates)
     beta1: float = 0.9
-    beta2: float = 0.97
+    beta2: float = 0.9
     epsilon: float = 1e-12
     softness_min: float = 0.15
     weights: Array | None = None

@@ -50,39 +50,54 @@ def _cover(edge, dx, dy2, radius, softness):
 
 
 @njit(nogil=True, error_model="numpy")
-def _gain(planes, height, width, padded, edge, rows, i):
-    """How much row i on top lowers the loss; sets its colour to the best."""
+def _gain(planes, height, width, padded, edge, rows, i, opacity_min):
+    """How much row i on top lowers the loss; sets its colour and opacity to the best within their limits."""
     x, y, radius, softness = rows[i, _X], rows[i, _Y], rows[i, _RADIUS], rows[i, _SOFTNESS]
     left, right, top, bottom = _box(x, y, support_radius(radius, softness, edge), height, width)
     plane = _U(height * padded)
-    saa = sar = sag = sab = gained = spread(_ZERO)
+    # Sums over pixels of w m d, w m d C, w m² C (a channel each), w m² C² (all channels), w m².
+    md_r = md_g = md_b = mdc = mmc_r = mmc_g = mmc_b = mmcc = mm = spread(_ZERO)
     slope = spread(_ONE / softness if edge == _LOGISTIC else _HALF / softness)
-    opacity, radius8, x8 = spread(rows[i, _OPACITY]), spread(radius), spread(x)
+    radius8, x8 = spread(radius), spread(x)
     for row in range(top, bottom):
         dy = _F(row) + _HALF - y
         dy2 = spread(dy * dy + _TINY)
         start = _U(row * padded + left)
         for p in range(start, start + _U(right - left), _LANES):
-            a = opacity * _cover(edge, load(planes, _U(CENTRES) * plane + p) - x8, dy2, radius8, slope)
-            w = load(planes, _U(SHARES) * plane + p)
+            m = _cover(edge, load(planes, _U(CENTRES) * plane + p) - x8, dy2, radius8, slope)
+            wm = load(planes, _U(SHARES) * plane + p) * m
+            wmm = wm * m
             cr, cg, cb = load(planes, p), load(planes, plane + p), load(planes, _U(2) * plane + p)
-            dr = load(planes, _U(3) * plane + p) - cr
-            dg = load(planes, _U(4) * plane + p) - cg
-            db = load(planes, _U(5) * plane + p) - cb
-            ur, ug, ub = a * cr, a * cg, a * cb  # v = d + u
-            wa = w * a
-            saa = saa + wa * a
-            sar = sar + wa * (dr + ur)
-            sag = sag + wa * (dg + ug)
-            sab = sab + wa * (db + ub)
-            # d² - v² = -(2 d + u) u
-            gained = gained - w * ((dr + dr + ur) * ur + ((dg + dg + ug) * ug + (db + db + ub) * ub))
-    weight = total(saa)
-    gain = total(gained)
-    for k, along in enumerate((total(sar), total(sag), total(sab))):
-        colour = min(max(along / weight, _ZERO), _ONE) if weight > _ZERO else _ZERO
-        rows[i, _RED + k] = colour
-        gain += colour * (_F(2) * along - colour * weight)
+            dr = wm * (load(planes, _U(3) * plane + p) - cr)
+            dg = wm * (load(planes, _U(4) * plane + p) - cg)
+            db = wm * (load(planes, _U(5) * plane + p) - cb)
+            md_r, md_g, md_b = md_r + dr, md_g + dg, md_b + db
+            mdc = mdc + (dr * cr + (dg * cg + db * cb))
+            er, eg, eb = wmm * cr, wmm * cg, wmm * cb
+            mmc_r, mmc_g, mmc_b = mmc_r + er, mmc_g + eg, mmc_b + eb
+            mmcc = mmcc + (er * cr + (eg * cg + eb * cb))
+            mm = mm + wmm
+    weight = total(mm)
+    if weight <= _ZERO or rows[i, _OPACITY] <= _ZERO:
+        return _ZERO
+    along = (total(md_r), total(md_g), total(md_b))
+    beneath = (total(mmc_r), total(mmc_g), total(mmc_b))
+    along_beneath, beneath2 = total(mdc), total(mmcc)
+    opacity_max = rows[i, _OPACITY]
+    opacity = opacity_max
+    gain = pull = push = _ZERO
+    for turn in range(1 if opacity_min >= opacity_max else 3):
+        if turn > 0:
+            best = pull / push if push > _ZERO else opacity_max
+            opacity = min(max(best, opacity_min), opacity_max)
+        pull, push = -along_beneath, beneath2
+        for k in range(3):
+            colour = min(max((along[k] / opacity + beneath[k]) / weight, _ZERO), _ONE)
+            rows[i, _RED + k] = colour
+            pull += colour * along[k]
+            push += colour * (colour * weight - _F(2) * beneath[k])
+        gain = opacity * (_F(2) * pull - opacity * push)
+    rows[i, _OPACITY] = opacity
     return gain
 
 
@@ -122,7 +137,7 @@ def _sift_down(heap, gains, size, k):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def choose(planes, height, width, padded, edge, rows, stamps, chosen):
+def choose(planes, height, width, padded, edge, rows, opacity_min, stamps, chosen):
     """Paints candidates, each time the one with the largest gain; see `cpu_placing.PlacingBoard.choose`.
 
     Args:
@@ -131,7 +146,8 @@ def choose(planes, height, width, padded, edge, rows, stamps, chosen):
         width: pixels of a row that are on the canvas.
         padded: pixels of a row in memory, at least width + LANES.
         edge: an edge code.
-        rows: (M, P) float32 candidates; their colours are filled in.
+        rows: (M, P) float32 candidates; their colours and opacities are filled in.
+        opacity_min: the least opacity that a candidate may be given; its own is the most.
         stamps: (cells down, cells across) int32 zeros.
         chosen: (K,) int64, filled with candidate indices in painting order.
 
@@ -139,11 +155,12 @@ def choose(planes, height, width, padded, edge, rows, stamps, chosen):
         How many were painted.
     """
     size = rows.shape[0]
+    most = rows[:, _OPACITY].copy()
     gains = np.empty(size, np.float32)
     seen = np.zeros(size, np.int32)  # how many had been painted when the gain was computed
     heap = np.empty(size, np.int64)
     for i in range(size):
-        gains[i] = _gain(planes, height, width, padded, edge, rows, i)
+        gains[i] = _gain(planes, height, width, padded, edge, rows, i, opacity_min)
         heap[i] = i
     for k in range(size // 2 - 1, -1, -1):
         _sift_down(heap, gains, size, k)
@@ -159,7 +176,8 @@ def choose(planes, height, width, padded, edge, rows, stamps, chosen):
             for cell_x in range(left // CELL, (right + CELL - 1) // CELL):
                 newest = max(newest, stamps[cell_y, cell_x])
         if newest > seen[i]:
-            gains[i] = _gain(planes, height, width, padded, edge, rows, i)
+            rows[i, _OPACITY] = most[i]
+            gains[i] = _gain(planes, height, width, padded, edge, rows, i, opacity_min)
             seen[i] = painted
             _sift_down(heap, gains, size, 0)
             continue

@@ -35,12 +35,16 @@ from .cpu_tiles import (
     set_ready,
 )  # fmt: skip
 from .edges import EDGES
+from .primitives import CIRCLE
 from .scene import Canvas
 
 Array = np.ndarray[Any, Any]
 
 # Entries that are held at once: 8M are 0.3 GB. A scene with more is drawn in bands of tile rows.
 ENTRIES_HELD = 8_000_000
+
+# What a circle's gradient has; further columns of a row belong to other primitives.
+_COLUMNS = len(CIRCLE.columns)
 
 _NOTHING_2D = np.zeros((1, 1), np.float32)
 _NOTHING_3D = np.zeros((1, 1, 1), np.float32)
@@ -108,8 +112,8 @@ class CpuKernel:
         Returns:
             The loss, dL/drows as (N, P) float32, and dL/dbackground as (3,) float32.
         """
-        totals, sums = self._paint(LOSS, rows, canvas, target, shares, _NOTHING_3D, rows.shape[1])
-        return float(sums[0]), totals.astype(np.float32), sums[1:].astype(np.float32)
+        totals, sums = self._paint(LOSS, rows, canvas, target, shares, _NOTHING_3D, _COLUMNS)
+        return float(sums[0]), _as_wide_as(rows, totals), sums[1:].astype(np.float32)
 
     def pull_back(self, rows: Array, canvas: Canvas, image_gradient: Array) -> tuple[Array, Array]:
         """Turns dL/dimage of any loss into dL/drows, (N, P), and dL/dbackground, (3,), both float32.
@@ -121,8 +125,8 @@ class CpuKernel:
         """
         planes = np.ascontiguousarray(np.moveaxis(image_gradient, 2, 0), np.float32)
         shares = np.broadcast_to(np.float32(0), (canvas.height, canvas.width))
-        totals, sums = self._paint(PULL, rows, canvas, planes, shares, _NOTHING_3D, rows.shape[1])
-        return totals.astype(np.float32), sums[1:].astype(np.float32)
+        totals, sums = self._paint(PULL, rows, canvas, planes, shares, _NOTHING_3D, _COLUMNS)
+        return _as_wide_as(rows, totals), sums[1:].astype(np.float32)
 
     def worth(self, rows: Array, canvas: Canvas, target: Array, shares: Array) -> tuple[float, Array]:
         """The loss, and for each row how much it rises if that row alone is taken out, (N,) float64."""
@@ -239,6 +243,15 @@ def _bands(per_tile_row: Array) -> list[tuple[int, int]]:
         held += entry_count
     bands.append((first, len(per_tile_row)))
     return bands
+
+
+def _as_wide_as(rows: Array, totals: Array) -> Array:
+    """(N, P) float32: the totals, and 0 in columns of rows that have none."""
+    if rows.shape[1] == totals.shape[1]:
+        return totals.astype(np.float32)
+    result = np.zeros(rows.shape, np.float32)
+    result[:, : totals.shape[1]] = totals
+    return result
 
 
 def usable_cores() -> int:

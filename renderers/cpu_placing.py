@@ -1,11 +1,11 @@
-"""Placing new circles on top of a picture: best colour in closed form, exact gain, lazy greedy choice.
+"""Placing new circles on top of a picture: best colour and opacity, exact gain, lazy greedy choice.
 
-For a new topmost circle with coverage m and opacity α, let a = αm. On the composite C with target t and
-pixel shares w, the colour that lowers the loss most is, channel by channel,
+A new topmost circle with coverage m, colour c and opacity α adds α m (c - C) to the composite C. With the
+error d = t - C to the target and pixel shares w, it lowers the loss by
 
-    c* = Σ w a v / Σ w a²,   v = t - (1 - a) C,   clipped to 0..1,
+    2 α (c Σ w m d - Σ w m d C) - α² (c² Σ w m² - 2 c Σ w m² C + Σ w m² C²),   summed over channels:
 
-and it lowers the loss by Σ w ((C - t)² - v²) + 2 c* Σ w a v - c*² Σ w a².
+quadratic in c for a given α and in α for a given c, so that five sums over its pixels give both, by turns.
 """
 
 from __future__ import annotations
@@ -49,25 +49,28 @@ class PlacingBoard:
         """The picture with all that was placed, (H, W, 3) float32."""
         return np.ascontiguousarray(np.moveaxis(self._planes[COMPOSITE : COMPOSITE + 3, :, : self.canvas.width], 0, 2))
 
-    def choose(self, candidates: Array, count: int) -> Array:
-        """Paints up to `count` of the candidates, each time the one that lowers the loss most.
+    def choose(self, candidates: Array, count: int, opacity_min: float = 1.0) -> Array:
+        """Paints up to `count` of the candidates, as a rule each time the one that lowers the loss most.
 
         Lazy greedy (Minoux, Accelerated greedy algorithms, 1978): a gain is computed again only when the
-        candidate comes up and something was painted near it since.
+        candidate comes up and something was painted near it since. Where a painting raises the gain of
+        another candidate, that is not seen until the other comes up; plain greedy would see it, for many
+        times the work and about the same loss.
 
         Args:
-            candidates: (M, P) circle rows; their colours are not read.
+            candidates: (M, P) circle rows; their colours are not read, their opacity is the most they may get.
             count: how many to choose.
+            opacity_min: the least that they may get; their own opacity if that is smaller.
 
         Returns:
-            (K, P) float32 rows with their best colours, in painting order; K < count when no candidate
-            that is left would lower the loss.
+            (K, P) float32 rows with their best colours and opacities, in painting order;
+            K < count when no candidate is left whose gain, as last computed, is above 0.
         """
         rows = np.array(candidates, np.float32)
         chosen = np.empty(min(count, len(rows)), np.int64)
         self._stamps[:] = 0
         chosen_count = choose(
             self._planes.reshape(-1), self.canvas.height, self.canvas.width, self._padded,
-            EDGES[self.canvas.edge].code, rows, self._stamps, chosen,
+            EDGES[self.canvas.edge].code, rows, np.float32(opacity_min), self._stamps, chosen,
         )  # fmt: skip
         return rows[chosen[:chosen_count]]

@@ -49,7 +49,9 @@ AREA = TILE * TILE
 RENDER, LOSS, PULL, WORTH = range(4)
 
 # A tile stops going deeper when no pixel lets more than this share of light through. What lies below is
-# then missing from the picture by at most this much: the only approximation of this renderer.
+# then missing from the picture by at most this much: the only approximation of this renderer. A gradient
+# (or a worth) goes on until the light is out a second time, counted afresh: what an opaque row hides does
+# not show, but it decides what that row's opacity is worth.
 TRANSMITTANCE_FLOOR = 1e-4
 
 _F = np.float32
@@ -65,6 +67,7 @@ _OPACITY, _SOFTNESS, _RADIUS = _U(OPACITY), _U(SOFTNESS), _U(RADIUS)
 # dL/dC on the way up; LIGHT holds the transmittance on the way down and g·(composite beneath) on the way up.
 _LIGHT, _CR, _CG, _CB, _PX, _PY, _BR, _BG, _BB, _SHARE = (_U(k * AREA) for k in range(10))
 PLANES = 10
+_SECOND_LIGHT = _BR  # on the way down, before the composite beneath is needed
 # Behind them, for each entry visited: its coverage, then the transmittance above it (later dL/da).
 PLANES_PER_ENTRY = 2
 _VISITED = _U(PLANES * AREA)
@@ -199,16 +202,17 @@ def _touched_pixels(x, y, reach):
 
 
 @njit(nogil=True)
-def _light_is_out(s):
-    most = load(s, _LIGHT)
+def _is_dark(s, plane):
+    most = load(s, plane)
     for p in range(_LANES, _AREA, _LANES):
-        most = greatest(most, load(s, _LIGHT + p))
+        most = greatest(most, load(s, plane + p))
     return largest(most) < _FLOOR
 
 
 @njit(nogil=True, error_model="numpy")
-def _descend(s, rows, edge, entry_rows, first_entry, last_entry, left, top):
+def _descend(s, mode, rows, edge, entry_rows, first_entry, last_entry, left, top):
     """Composites a tile front to back; returns how many entries were visited before the light was out."""
+    in_the_dark = False
     for p in range(_U(0), _AREA, _LANES):
         store(s, _LIGHT + p, spread(_ONE))
         store(s, _CR + p, spread(_ZERO))
@@ -240,9 +244,17 @@ def _descend(s, rows, edge, entry_rows, first_entry, last_entry, left, top):
             store(s, _CG + p, load(s, _CG + p) + w * green)
             store(s, _CB + p, load(s, _CB + p) + w * blue)
             store(s, _LIGHT + p, light - w)
+        if in_the_dark:
+            for p in range(first, last, _LANES):
+                light = load(s, _SECOND_LIGHT + p)
+                store(s, _SECOND_LIGHT + p, light - light * (load(s, covered + p) * opacity))
         visited += _U(1)
-        if visited & _U(7) == _U(0) and _light_is_out(s):
-            break
+        if visited & _U(7) == _U(0) and _is_dark(s, _SECOND_LIGHT if in_the_dark else _LIGHT):
+            if in_the_dark or mode == RENDER:
+                break
+            in_the_dark = True
+            for p in range(_U(0), _AREA, _LANES):
+                store(s, _SECOND_LIGHT + p, spread(_ONE))
     return visited
 
 
@@ -381,7 +393,7 @@ def paint_tiles(
         across, down = _U(min(TILE, width - x0)), _U(min(TILE, height - y0))
         left, top = _F(x0), _F(y0)
         first_entry, last_entry = _U(starts[tile]), _U(starts[tile + 1])
-        visited = _descend(s, rows, edge, entry_rows, first_entry, last_entry, left, top)
+        visited = _descend(s, mode, rows, edge, entry_rows, first_entry, last_entry, left, top)
 
         if mode == RENDER:
             for j in range(down):
@@ -393,7 +405,7 @@ def paint_tiles(
                     image[_U(y0) + j, _U(x0) + i, _U(2)] = s[_CB + p] + light * back_b
             continue
 
-        # Entries that were not visited lie in the dark: nothing of them is seen.
+        # Entries that were not visited lie in the dark: neither they nor what they hide is seen.
         for entry in range(first_entry, last_entry - visited):
             for k in range(_U(results.shape[1])):
                 results[_U(entry_slots[entry]), k] = _ZERO

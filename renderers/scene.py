@@ -45,7 +45,10 @@ class Canvas:
         for name, side in (("width", self.width), ("height", self.height)):
             if not (isinstance(side, (int, np.integer)) and 1 <= side <= SIDE_MAX):
                 raise InputError(f"canvas {name} is {side!r}; needs a whole number of pixels, 1 to {SIDE_MAX}")
-        colour = np.asarray(self.background, dtype=np.float64)
+        try:
+            colour = np.asarray(self.background, dtype=np.float64)
+        except (TypeError, ValueError):
+            colour = np.zeros(0)
         if colour.shape != (3,) or not np.all((colour >= 0) & (colour <= 1)):
             raise InputError(f"background is {self.background!r}; needs three sRGB values between 0 and 1")
         if self.edge not in EDGES:
@@ -85,7 +88,11 @@ class Scene:
     next_id: int = -1
 
     def __post_init__(self) -> None:
-        rows = np.array(self.rows, dtype=np.float32, order="C", copy=True)
+        try:
+            with np.errstate(over="ignore"):  # becomes infinite, and is refused below
+                rows = np.array(self.rows, dtype=np.float32, order="C", copy=True)
+        except (TypeError, ValueError):
+            raise InputError(f"rows are no table of numbers; needs (N, {SHAPE + 1}) or wider") from None
         if rows.size == 0:
             rows = rows.reshape(0, rows.shape[1] if rows.ndim == 2 and rows.shape[1] > SHAPE else SHAPE + 1)
         if rows.ndim != 2 or rows.shape[1] <= SHAPE:
@@ -142,7 +149,7 @@ class Scene:
         try:
             for column, values in ((X, x), (Y, y), (RADIUS, radius), (OPACITY, opacity), (SOFTNESS, softness)):
                 rows[:, column] = values
-            rows[:, RED : BLUE + 1] = colour
+            rows[:, RED : BLUE + 1] = colour if count else np.zeros((0, 3))
         except ValueError as error:
             raise InputError(f"the columns do not have one value for each of {count} circles: {error}") from None
         return cls(rows, canvas)

@@ -209,6 +209,8 @@ class TorchFit(BaseFit):
             s0, s1, s2 = self._slope
             values = self._values
             return loss, torch.addcmul(s1, values, s2).mul_(values).add_(s0).mul_(torch.from_numpy(by_rows).t())
+        if self._raw.shape[1] == 0:  # a bare canvas depends on no parameter
+            return self.loss(), torch.zeros_like(self._raw)
         raw = self._raw.detach().requires_grad_()
         image = self._renderer.drawing(self._scene_like)(self._decode(raw).t())
         value = self._objective(image)

@@ -32,7 +32,7 @@ class RowAdam(torch.optim.Optimizer):
         parameters: list[torch.nn.Parameter],
         rates: torch.Tensor,
         beta1: float = 0.9,
-        beta2: float = 0.97,
+        beta2: float = 0.9,
         epsilon: float = 1e-12,
     ) -> None:
         super().__init__(parameters, {"rates": rates, "beta1": beta1, "beta2": beta2, "epsilon": epsilon})

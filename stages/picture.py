@@ -24,7 +24,7 @@ def parse_size(text: str) -> tuple[int, int] | int:
     Raises:
         InputError: it is neither, or out of range.
     """
-    match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", text.strip().lower())
+    match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", text.strip().lower()) if isinstance(text, str) else None
     sides = [int(side) for side in match.groups() if side] if match else []
     if not sides or not all(1 <= side <= SIZE_MAX for side in sides):
         raise InputError(f"size is {text!r}; needs pixels like 384 or 256x256, 1 to {SIZE_MAX}")
@@ -55,14 +55,28 @@ def load_picture(
                 picture = picture.convert("RGBA")
                 under = tuple(round(255 * value) for value in background or (1.0, 1.0, 1.0))
                 picture = Image.alpha_composite(Image.new("RGBA", picture.size, (*under, 255)), picture)
+            if picture.mode.startswith(("I", "F")):
+                picture = _eight_bits(picture)
             picture = picture.convert("RGB")
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
     except UnidentifiedImageError:
         raise InputError(f"{path} is not an image that can be read; needs JPEG, PNG, WebP, TIFF and the like") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, RuntimeError, EOFError, Image.DecompressionBombError) as error:
         raise InputError(f"cannot read {path}: {error}") from None
     return np.asarray(picture.resize(_resized(picture.size, size), Image.Resampling.LANCZOS), np.float32) / 255
+
+
+def _eight_bits(picture: Any) -> Any:
+    """A grey picture of 8 bits from one of 16 or 32 bits or of floats, which Pillow would clip at 255."""
+    from PIL import Image
+
+    values = np.nan_to_num(np.asarray(picture, np.float64))
+    if picture.mode == "F":
+        white = 1.0 if values.max() <= 1.0 else 255.0
+    else:
+        white = 65535.0 if values.max() > 255 else 255.0 if picture.mode == "I" else 65535.0
+    return Image.fromarray(as_bytes(values / white), mode="L")
 
 
 def _resized(original: tuple[int, int], size: tuple[int, int] | int | None) -> tuple[int, int]:

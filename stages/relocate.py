@@ -79,3 +79,5 @@ class Search:
             yield from run.refine("search", part)
             done += part
             yield Snapshot(run.step, run.showable())
+        if run.scene.count != final:  # there were no steps to do it in
+            yield from Relocate(0.0, final, self.newcomers)(run)

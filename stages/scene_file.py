@@ -71,11 +71,28 @@ def load_scene(path: str | Path) -> Scene:
 
 
 def _scene_of(content: dict[str, Any]) -> Scene:
-    if content["columns"] != [column.name for column in CIRCLE.columns] or content["kinds"] != [CIRCLE.name]:
+    names = [column.name for column in CIRCLE.columns]
+    if content["columns"] != names or content["kinds"] != [CIRCLE.name]:
         raise InputError(f"scene holds {content['kinds']}; this artpipe draws {', '.join(PRIMITIVES)}")
-    rows = np.array(content["rows"], np.float32).reshape(-1, len(CIRCLE.columns))
+    rows = content["rows"]
+    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+        raise ValueError(f"rows need {len(names)} numbers each")
+    _need(float, *(value for row in rows for value in row))
+    _need(float, *content["background"])
+    _need(int, *content["ids"], content["next_id"], content["width"], content["height"])
+    if max([content["next_id"], *content["ids"]]) >= 2**63:
+        raise ValueError("ids need to be below 2**63")
     canvas = Canvas(content["width"], content["height"], tuple(content["background"]), content["edge"])
-    return Scene(rows, canvas, ids=np.array(content["ids"], np.int64), next_id=content["next_id"])
+    table = np.array(rows, np.float64).reshape(-1, len(names))
+    return Scene(table, canvas, ids=np.array(content["ids"], np.int64), next_id=content["next_id"])
+
+
+def _need(kind: type, *values: Any) -> None:
+    """Refuses what JSON does not write as a number (as a whole one, if `kind` is int)."""
+    kinds = (int,) if kind is int else (int, float)
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            raise ValueError(f"{value!r} is not a {'whole ' if kind is int else ''}number")
 
 
 def _shortest(value: Any) -> float:

@@ -1,0 +1,532 @@
+"""The command line: `artpipe run`, `render`, help and errors. Chained stages stand in test_chain.py."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from artpipe import Canvas, Scene, load_scene, mean_squared_error, save_scene
+from artpipe.pipeline.cli import main
+from artpipe.pipeline.config import PRESETS, RunConfig
+from artpipe.renderers import reference
+from artpipe.renderers.registry import FITTING_RENDERERS
+from artpipe.stages.picture import load_picture, save_png
+from artpipe.stages.seeders import SEEDERS
+from click.testing import CliRunner
+from PIL import Image
+
+README = Path(__file__).parents[1] / "README.md"
+FILES = {"painting.png", "comparison.png", "scene.json", "metrics.json", "run.json", "snapshots.npz"}
+WIDTH, HEIGHT = 36, 24
+MOST, STEPS = 14, 40
+OPTIONS = ["--max", MOST, "--growth", 5, "--steps", STEPS, "--pool", 1.5, "--relocate-every", 6, "--seed", 3]
+
+
+def run_cli(*words):
+    """What a command line came to. A traceback fails the test."""
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def painted(*words):
+    """As `run_cli`, for what has to succeed."""
+    result = run_cli(*words)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def refusal(*words):
+    """The one line on stderr by which a command line is refused."""
+    result = run_cli(*words)
+    lines = result.stderr.splitlines()
+    assert result.exit_code == 1 and result.stdout == ""
+    assert len(lines) == 1 and lines[0].startswith("Error: ")
+    return lines[0]
+
+
+def strict_json(text):
+    """JSON as the standard has it, which knows no NaN and no Infinity."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def contents(folder):
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    """A small painting as a file."""
+    across, down = np.meshgrid(np.linspace(0, 1, WIDTH), np.linspace(0, 1, HEIGHT))
+    image = np.stack([across, down, 0.5 + 0.4 * np.sin(9 * across * down)], axis=2)
+    image[(across - 0.3) ** 2 + (down - 0.6) ** 2 < 0.03] = (0.9, 0.2, 0.1)
+    path = tmp_path_factory.mktemp("pictures") / "tiny.png"
+    save_png(image, path)
+    return path
+
+
+@pytest.fixture(scope="module", params=FITTING_RENDERERS)
+def finished(request, picture, tmp_path_factory):
+    """The folder of a finished run of either renderer, not to be written to."""
+    folder = tmp_path_factory.mktemp("finished") / request.param
+    painted("run", picture, "-o", folder, "--renderer", request.param, *OPTIONS, "-q")
+    return folder
+
+
+# --- help ---
+
+
+def commands(group=main, names=()):
+    """Every command that does something: (its words, the command)."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*names, name))
+        else:
+            yield (*names, name), command
+
+
+COMMANDS = dict(commands())
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_every_command_has_help(words, flag):
+    result = painted(*words, flag)
+    assert result.stdout.startswith("Usage: ") and result.stderr == ""
+    first_line = COMMANDS[words].help.split("\n")[0]
+    assert first_line in " ".join(result.stdout.split()) and first_line[0].isupper() and first_line.endswith(".")
+    for parameter in COMMANDS[words].params:
+        assert isinstance(parameter, click.Argument) or parameter.help, f"{parameter.name} has no help"
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_is_mentioned_in_the_readme(words):
+    if not README.exists():
+        pytest.skip("README.md is not beside tests/")
+    code = re.findall(r"^    .*$|`[^`\n]+`", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert any(re.search(rf"(?<![-\w/]){words[-1]}\b", line) for line in code)
+
+
+# What is left out here has no default: without --config, there is none.
+WITHOUT_DEFAULT = {"config"}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_shows_the_default_of_every_option(words):
+    command = COMMANDS[words]
+    root = click.Context(main, **main.context_settings)
+    with root, click.Context(command, parent=root, **command.context_settings) as context:
+        for option in command.params:
+            if not isinstance(option, click.Option) or option.is_flag or option.name in WITHOUT_DEFAULT:
+                continue
+            text = option.get_help_record(context)[1]
+            assert re.search(r"\[(.*; )?default: |\[(.*; )?required", text), f"{option.opts[0]}: {text}"
+
+
+def options_of_run():
+    return {option.name: option for option in main.commands["run"].params if isinstance(option, click.Option)}
+
+
+@pytest.mark.parametrize("name", sorted(set(RunConfig().to_json()) - {"size", "rates"}))
+def test_the_defaults_that_help_of_run_tells_are_the_true_ones(name):
+    told = re.search(r"\[default: (.*?)\]", options_of_run()[name].help)[1]
+    true = getattr(RunConfig(), name)
+    if true is not None:
+        assert type(true)(told) == true
+    elif name != "steps":  # the preset's, in the order of the table
+        true = [getattr(preset, name) for preset in PRESETS.values()]
+        assert [float(number) for number in re.findall(r"[\d.]+", told)] == true
+
+
+def test_help_of_run_tells_the_true_learning_rates():
+    for name, rate in RunConfig().to_json()["rates"].items():
+        told = re.search(r"\[default: (.*?)\]", options_of_run()[f"rate_{name}"].help)[1]
+        assert float(told) == rate
+
+
+@pytest.mark.parametrize(("name", "table"), [("preset", PRESETS), ("renderer", FITTING_RENDERERS), ("seeder", SEEDERS)])
+def test_choices_are_those_of_the_tables(name, table):
+    for command in COMMANDS.values():
+        for option in command.params:
+            if option.name == name:
+                assert list(option.type.choices) == list(table)
+
+
+def test_every_option_of_a_run_can_be_set_by_command_line():
+    expected = {*RunConfig().to_json(), *(f"rate_{name}" for name in RunConfig().to_json()["rates"])} - {"rates"}
+    assert expected <= set(options_of_run())
+
+
+def test_the_group_shows_lines_to_copy_and_its_version():
+    text = painted("--help").stdout
+    assert len(re.findall(r"^  artpipe \w+ .*$", text, re.MULTILINE)) >= 2
+    assert re.fullmatch(r"artpipe, version \d+\.\d+\.\d+\S*\n", painted("--version").stdout)
+
+
+# --- what a run leaves ---
+
+
+def test_a_run_writes_every_documented_file_and_no_other(finished):
+    assert {path.name for path in finished.iterdir()} == FILES
+
+
+def test_the_readme_documents_every_file_of_a_run():
+    if not README.exists():
+        pytest.skip("README.md is not beside tests/")
+    assert set(re.findall(r"^\| `([\w.]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)) == FILES
+
+
+def test_metrics_tell_how_the_run_went(finished, picture):
+    metrics = strict_json((finished / "metrics.json").read_text())
+    scene = load_scene(finished / "scene.json")
+    assert metrics["circles"] == scene.count == MOST
+    assert metrics["steps"] == STEPS
+    assert (metrics["renderer"], metrics["device"], metrics["kernel"]) == (finished.name, "cpu", "numba")
+    assert metrics["mse"] == pytest.approx(mean_squared_error(reference.render(scene), load_picture(picture)), rel=1e-4)
+    assert metrics["psnr"] == pytest.approx(-10 * np.log10(metrics["mse"]))
+    assert metrics["seed_loss"] == pytest.approx(4 * metrics["mse"])
+    assert 0 < metrics["fit_seconds"] <= metrics["total_seconds"]
+
+
+def test_the_history_tells_the_loss_over_steps_and_seconds(finished):
+    metrics = strict_json((finished / "metrics.json").read_text())
+    history = metrics["history"]
+    assert len(history) > 3
+    for row in history:
+        assert set(row) == {"step", "circles", "seconds", "mse"}
+        assert 0 < row["circles"] <= 1.5 * MOST and 0 < row["mse"] < 1
+    for name in ("step", "seconds"):
+        assert (np.diff([row[name] for row in history]) >= 0).all()
+    assert history[-1]["step"] == STEPS and history[-1]["circles"] == MOST
+    assert history[-1]["mse"] == pytest.approx(metrics["mse"], rel=0.02)
+    assert history[-1]["mse"] < 0.5 * history[0]["mse"]
+
+
+def test_the_loss_is_that_of_the_picture_but_for_eight_bit_rounding(finished, picture):
+    metrics = strict_json((finished / "metrics.json").read_text())
+    difference = load_picture(finished / "painting.png").astype(np.float64) - load_picture(picture)
+    # Rounding moves every value by at most half a level, and so the root of the mean square.
+    assert abs(np.sqrt(np.mean(difference**2)) - np.sqrt(metrics["mse"])) <= 0.5 / 255
+    assert abs(-10 * np.log10(np.mean(difference**2)) - metrics["psnr"]) < 1
+
+
+def test_the_scene_drawn_again_is_the_painting(finished, tmp_path):
+    result = painted("render", finished / "scene.json", "-o", tmp_path / "again.png")
+    assert result.stdout == f"{tmp_path / 'again.png'}\n"
+    again, painting = (np.asarray(Image.open(path)) for path in (tmp_path / "again.png", finished / "painting.png"))
+    np.testing.assert_array_equal(again, painting)
+    assert painting.shape == (HEIGHT, WIDTH, 3)
+
+
+def test_the_comparison_shows_first_batch_target_and_painting(finished, picture):
+    image = np.asarray(Image.open(finished / "comparison.png"))
+    np.testing.assert_array_equal(image[:, -WIDTH:], np.asarray(Image.open(finished / "painting.png")))
+    start = (image.shape[1] - WIDTH) // 2
+    np.testing.assert_array_equal(image[:, start : start + WIDTH], np.asarray(Image.open(picture)))
+    with np.load(finished / "snapshots.npz") as snapshots:
+        first = Scene(
+            snapshots["rows"][: snapshots["counts"][0]],
+            Canvas(*snapshots["canvas"], tuple(snapshots["background"].tolist())),
+        )
+    np.testing.assert_allclose(image[:, :WIDTH] / 255, reference.render(first), atol=0.51 / 255)
+
+
+def test_snapshots_hold_whole_scenes_no_larger_than_the_last(finished):
+    with np.load(finished / "snapshots.npz", allow_pickle=False) as snapshots:
+        assert set(snapshots.files) == {"steps", "counts", "rows", "ids", "canvas", "background"}
+        counts, steps = snapshots["counts"], snapshots["steps"]
+        rows, ids = snapshots["rows"], snapshots["ids"]
+        canvas = Canvas(*snapshots["canvas"], tuple(snapshots["background"].tolist()))
+    assert canvas == load_scene(finished / "scene.json").canvas
+    assert len(counts) == len(steps) >= 3 and counts.sum() == len(rows) == len(ids)
+    assert counts.max() <= MOST and counts[0] == 5
+    assert (np.diff(steps) >= 0).all() and steps[-1] <= STEPS
+    for end, count in zip(np.cumsum(counts), counts, strict=True):
+        assert Scene(rows[end - count : end], canvas, ids=ids[end - count : end]).count == count
+
+
+def test_run_json_tells_what_is_needed_to_repeat_it(finished, picture):
+    record = strict_json((finished / "run.json").read_text())
+    assert record["picture"] == str(picture) and record["device"] == "cpu"
+    assert record["options"]["most"] == MOST and record["options"]["seed"] == 3
+    assert record["options"]["renderer"] == finished.name
+    assert {"artpipe", "numpy", "jax", "numba"} <= set(record["packages"])
+    assert record["python"] == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_the_same_command_gives_the_same_scene(finished, picture, tmp_path):
+    painted("run", picture, "-o", tmp_path / "again", "--renderer", finished.name, *OPTIONS, "-q")
+    assert load_scene(tmp_path / "again" / "scene.json").same_as(load_scene(finished / "scene.json"))
+
+
+def test_a_configuration_repeats_a_run_bit_for_bit(finished, picture, tmp_path):
+    painted("run", picture, "-o", tmp_path / "again", "--config", finished / "run.json", "-q")
+    for name in ("scene.json", "painting.png", "comparison.png", "run.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_options_override_a_configuration(finished, picture, tmp_path):
+    painted(
+        "run", picture, "-o", tmp_path, "--config", finished / "run.json", "-q",
+        "--max", 6, "--steps", 9, "--rate-colour", 0.02, "--background", "#336699",
+    )  # fmt: skip
+    before, after = (strict_json((folder / "run.json").read_text())["options"] for folder in (finished, tmp_path))
+    assert after == {
+        **before, "most": 6, "steps": 9, "background": "#336699", "rates": {**before["rates"], "colour": 0.02},
+    }  # fmt: skip
+    scene = load_scene(tmp_path / "scene.json")
+    assert scene.count == 6 and scene.canvas.background == pytest.approx((0.2, 0.4, 0.6))
+
+
+def test_the_command_line_and_python_paint_the_same(picture, finished):
+    import artpipe
+
+    result = artpipe.fit(
+        picture, circles=MOST, growth=5, steps=STEPS, pool=1.5, relocate_every=6, seed=3, renderer=finished.name
+    )
+    assert result.scene.same_as(load_scene(finished / "scene.json"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "expected"),
+    [
+        ("--growth", 7, "growth", 7), ("--preset", "draft", "preset", "draft"), ("--device", "cpu", "device", "cpu"),
+        ("--seed", 9, "seed", 9), ("--size", "20x12", "size", "20x12"), ("--seeder", "grid", "seeder", "grid"),
+        ("--pool", 2, "pool", 2.0), ("--radius-scale", 0.9, "radius_scale", 0.9),
+        ("--softness-min", 0.5, "softness_min", 0.5), ("--relocate-every", 4, "relocate_every", 4),
+        ("--relocate-fraction", 0, "relocate_fraction", 0.0), ("--background", "black", "background", "black"),
+        ("--rate-position", 0.25, "rates", {**RunConfig().to_json()["rates"], "position": 0.25}),
+    ],
+)  # fmt: skip
+def test_every_option_reaches_the_run(picture, tmp_path, name, value, field, expected):
+    painted("run", picture, "-o", tmp_path, "--max", 4, "--steps", 12, name, value, "-q")
+    options = strict_json((tmp_path / "run.json").read_text())["options"]
+    assert options == {**RunConfig(most=4, steps=12).to_json(), field: expected}
+    assert load_scene(tmp_path / "scene.json").count == 4
+
+
+def test_a_canvas_is_as_large_as_asked(picture, tmp_path):
+    for size, expected in (("12", (12, 8)), ("20x12", (20, 12)), ("72", (72, 48))):
+        painted("run", picture, "-o", tmp_path / size, "--max", 2, "--steps", 2, "--size", size, "-q")
+        assert Image.open(tmp_path / size / "painting.png").size == expected
+
+
+def test_a_run_without_steps_still_leaves_everything(picture, tmp_path):
+    painted("run", picture, "-o", tmp_path, "--max", 3, "--steps", 0, "-q")
+    assert {path.name for path in tmp_path.iterdir()} == FILES
+    assert load_scene(tmp_path / "scene.json").count == 3
+
+
+@pytest.mark.parametrize("colour", [0.0, 1.0])
+def test_a_picture_of_one_colour_leaves_metrics_that_are_json(tmp_path, colour):
+    save_png(np.full((8, 9, 3), colour), tmp_path / "plain.png")
+    result = painted("run", tmp_path / "plain.png", "-o", tmp_path / "run", "--max", 3, "--steps", 6, "-q", "--json")
+    assert strict_json((tmp_path / "run" / "metrics.json").read_text())["mse"] < 1e-6
+    assert strict_json(result.stdout)["circles"] == 3
+
+
+# --- where it lands, and what is printed ---
+
+
+def test_a_second_run_gets_a_numbered_sibling_and_leaves_the_first_alone(picture, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("run", picture, "--max", 3, "--steps", 4)
+    assert painted(*words).stdout.splitlines()[-1] == str(Path("outputs/tiny"))
+    before = contents(tmp_path / "outputs" / "tiny")
+    assert painted(*words, "--seed", 1).stdout.splitlines()[-1] == str(Path("outputs/tiny-2"))
+    painted(*words)
+    assert contents(tmp_path / "outputs" / "tiny") == before
+    assert {path.name for path in (tmp_path / "outputs").iterdir()} == {"tiny", "tiny-2", "tiny-3"}
+
+
+def test_an_empty_folder_is_used_and_a_full_one_is_not(picture, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "note.txt").write_text("mine")
+    for name, lands in (("empty", "empty"), ("full", "full-2")):
+        painted("run", picture, "-o", tmp_path / name, "--max", 2, "--steps", 2)
+        assert {path.name for path in (tmp_path / lands).iterdir()} == FILES
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["note.txt"]
+
+
+def test_results_go_to_stdout_and_progress_to_stderr(picture, tmp_path):
+    result = painted("run", picture, "-o", tmp_path / "a", "--max", 3, "--steps", 30)
+    assert "3 circles" in result.stdout and "30 steps" in result.stdout and " dB" in result.stdout
+    assert result.stdout.splitlines()[-1] == str(tmp_path / "a")
+    assert re.search(r"step 30 of 30, 3 circles, [\d.]+ dB", result.stderr)
+
+
+def test_quiet_prints_nothing(picture, tmp_path):
+    result = painted("run", picture, "-o", tmp_path / "a", "--max", 3, "--steps", 30, "-q")
+    assert result.output == "" and result.stderr == ""
+
+
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
+def test_json_prints_the_metrics_alone_on_stdout(picture, tmp_path, quiet):
+    result = painted("run", picture, "-o", tmp_path / "a", "--max", 3, "--steps", 30, "--json", *quiet)
+    assert strict_json(result.stdout) == strict_json((tmp_path / "a" / "metrics.json").read_text())
+    assert (result.stderr == "") == bool(quiet)
+
+
+# --- errors ---
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["none.png"], "none.png"),
+        (["folder"], "folder"),
+        (["words.png"], "words.png"),
+        (["tiny.png", "--size", "big"], "384 or 256x256"),
+        (["tiny.png", "--size", "0"], "384 or 256x256"),
+        (["tiny.png", "--background", "red"], "#rrggbb"),
+        (["tiny.png", "--config", "none.json"], "none.json"),
+        (["tiny.png", "--config", "words.png"], "words.png"),
+        (["tiny.png", "--config", "other.json"], "other.json"),
+        (["tiny.png", "--config", "wrong.json"], "growth"),
+        (["tiny.png", "--rate-colour", "nan"], "colour"),
+        (["tiny.png", "--rate-position", "inf"], "position"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line_and_leaves_no_folder(picture, tmp_path, monkeypatch, words, part):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(picture, "tiny.png")
+    Path("folder").mkdir()
+    Path("words.png").write_text("words")
+    Path("other.json").write_text("{}")
+    Path("wrong.json").write_text('{"format": "artpipe-run", "version": 1, "options": {"growth": "many"}}')
+    before = sorted(tmp_path.rglob("*"))
+    assert part in refusal("run", *words, "--max", 2, "--steps", 2)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
+def test_a_device_that_is_missing_is_refused_in_one_line_and_leaves_no_folder(picture, tmp_path, renderer):
+    words = ("run", picture, "-o", tmp_path / "a", "--max", 2, "--steps", 2, "--renderer", renderer, "--device", "cuda")
+    if run_cli(*words).exit_code == 0:
+        pytest.skip("a GPU is here")
+    assert "device='cpu'" in refusal(*words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_folder_that_cannot_be_is_refused_in_one_line(picture, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert "-o" in refusal("run", picture, "-o", folder, "--max", 2, "--steps", 2)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run"], ["nope"], ["run", "a.png", "b.png"], ["run", "a.png", "--nope"], ["run", "a.png", "--max", "0"],
+        ["run", "a.png", "--steps", "many"], ["run", "a.png", "--steps", "-1"],
+        ["run", "a.png", "--renderer", "cpu"], ["run", "a.png", "--preset", "fast"], ["run", "a.png", "--pool", "0.5"],
+        ["run", "a.png", "--relocate-fraction", "1.5"], ["run", "a.png", "--rate-colour", "-1"],
+        ["render", "scene.json"], ["render", "scene.json", "-o", "a.png", "--width", "0"], ["bench", "nope"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_usage_errors_exit_with_two_and_say_how_to_get_help(words):
+    result = run_cli(*words)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert "Error: " in result.stderr and "--help" in result.stderr
+
+
+# --- render ---
+
+
+@pytest.mark.parametrize("width", [1, 18, 100])
+def test_render_draws_as_wide_as_asked(finished, tmp_path, width):
+    painted("render", finished / "scene.json", "-o", tmp_path / "a.png", "--width", width)
+    image = np.asarray(Image.open(tmp_path / "a.png"))
+    assert image.shape == (max(1, round(HEIGHT * width / WIDTH)), width, 3)
+    expected = reference.render(load_scene(finished / "scene.json").scaled(width))
+    np.testing.assert_allclose(image / 255, expected, atol=0.51 / 255)
+
+
+def test_render_draws_a_bare_canvas(tmp_path):
+    save_scene(Scene.empty(Canvas(4, 3, (1, 0, 0.2))), tmp_path / "scene.json")
+    painted("render", tmp_path / "scene.json", "-o", tmp_path / "a.PNG")
+    assert np.asarray(Image.open(tmp_path / "a.PNG")).tolist() == [[[255, 0, 51]] * 4] * 3
+
+
+def test_render_refuses_in_one_line_what_it_cannot_draw_or_write(finished, tmp_path):
+    scene = finished / "scene.json"
+    assert ".png" in refusal("render", scene, "-o", tmp_path / "a.gif")
+    assert "none.json" in refusal("render", tmp_path / "none.json", "-o", tmp_path / "a.png")
+    assert "run.json" in refusal("render", finished / "run.json", "-o", tmp_path / "a.png")
+    assert "a.png" in refusal("render", scene, "-o", tmp_path / "none" / "a.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- processes ---
+
+
+def interrupted(*words, cwd):
+    """Starts a command, presses Ctrl-C after its first line of progress, and gives back how it ended."""
+    command = [sys.executable, "-m", "artpipe", *map(str, words)]
+    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            for line in process.stderr:
+                if re.match(r"\w+: step \d+ of ", line):
+                    break
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    return process.returncode, errors
+
+
+@pytest.mark.parametrize("renderer", ["jax", pytest.param("torch", marks=pytest.mark.slow)])
+def test_ctrl_c_saves_what_stands(picture, tmp_path, renderer):
+    code, errors = interrupted(
+        "run", picture, "-o", "run", "--max", 12, "--growth", 4, "--steps", 1_000_000, "--renderer", renderer,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert code == 130
+    assert "interrupted" in errors and "Traceback" not in errors
+    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
+    metrics = strict_json((tmp_path / "run" / "metrics.json").read_text())
+    scene = load_scene(tmp_path / "run" / "scene.json")
+    assert 0 < metrics["circles"] == scene.count <= 12
+    assert 0 < metrics["steps"] < 1_000_000
+    assert metrics["mse"] == pytest.approx(mean_squared_error(reference.render(scene), load_picture(picture)), rel=1e-4)
+
+
+HEAVY = ("jax", "jaxlib", "torch", "numba", "imageio", "scipy", "optax")
+WITHOUT_HEAVY = f"""
+import sys
+import artpipe
+assert not [name for name in {HEAVY} if name in sys.modules], "import artpipe"
+dir(artpipe), artpipe.__all__
+from artpipe.pipeline.cli import main
+for words in ([], ["run"], ["load"], ["grow"], ["render"], ["bench", "renderers"]):
+    try:
+        main([*words, "--help"], prog_name="artpipe")
+    except SystemExit as end:
+        assert end.code == 0, words
+    heavy = [name for name in {HEAVY} if name in sys.modules]
+    assert not heavy, (words, heavy)
+"""
+
+
+def test_help_and_import_load_neither_frameworks_nor_compilers():
+    done = subprocess.run([sys.executable, "-c", WITHOUT_HEAVY], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_module_can_be_run():
+    done = subprocess.run([sys.executable, "-m", "artpipe", "--help"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout.startswith("Usage: ") and done.stderr == ""

@@ -1,0 +1,157 @@
+"""The tiled kernel: any scene against the reference; the same bits whatever the threads, bands and history."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from artpipe import Canvas, Scene, load_renderer
+from artpipe.renderers import cpu_kernel, reference
+from artpipe.renderers.cpu_kernel import CpuKernel, shared_kernel
+from artpipe.renderers.cpu_tiles import TRANSMITTANCE_FLOOR
+from artpipe.renderers.losses import pixel_shares
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+UNITS = st.floats(0, 1, width=32)
+OPACITIES = st.one_of(UNITS, st.sampled_from([0.0, 1.0]))
+# Positions in and around the canvas, on pixel centres and tile borders, and far away.
+POSITIONS = st.one_of(
+    st.floats(-20, 60, width=32), st.integers(-1, 50).map(lambda i: i + 0.5), st.sampled_from([0.0, 16.0, 32.0]),
+    st.floats(-(2**19), 2**19, width=32),
+)  # fmt: skip
+RADII = st.one_of(st.floats(0, 30, width=32), st.sampled_from([0.5, 8.0, 16.0]), st.floats(30, 400, width=32))
+RIMS = st.one_of(st.floats(0.125, 8, width=32), st.sampled_from([0.5, 16.0]))
+
+
+@st.composite
+def scenes(draw):
+    edge = draw(st.sampled_from(["linear", "logistic"]))
+    canvas = Canvas(draw(st.integers(1, 40)), draw(st.integers(1, 40)), draw(st.tuples(UNITS, UNITS, UNITS)), edge)
+    rows = []
+    for _ in range(draw(st.integers(0, 12))):
+        x, y, radius, rim = draw(POSITIONS), draw(POSITIONS), draw(RADII), draw(RIMS)
+        if rows and draw(st.booleans()):  # many rows in one place
+            x, y = rows[-1][:2]
+        softness = rim if edge == "linear" else max(radius, 0.5) * rim
+        rows.append([x, y, draw(UNITS), draw(UNITS), draw(UNITS), draw(OPACITIES), softness, radius])
+    return Scene(rows, canvas)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+@given(plain=scenes(), seed=st.integers(0, 2**32 - 1), weighted=st.booleans())
+def test_any_scene_has_the_picture_gradient_and_worth_of_the_reference(
+    off_kinks, picture_tolerance, gradient_units, assert_gradients_agree, plain, seed, weighted
+):
+    scene = off_kinks(plain)
+    rng, shape = np.random.default_rng(seed), (scene.canvas.height, scene.canvas.width)
+    target = rng.uniform(0, 1, (*shape, 3)).astype(np.float32)
+    weights = rng.uniform(0.01, 1, shape) if weighted else None
+    kernel, cpu = 4 * picture_tolerance(scene), load_renderer("cpu")
+
+    picture = reference.render(scene)
+    np.testing.assert_allclose(cpu.render(scene), picture, rtol=0, atol=picture_tolerance(scene) + TRANSMITTANCE_FLOOR)
+
+    image_gradient = 2 * pixel_shares(weights, *shape)[:, :, None] * (picture - target)
+    loss, by_rows, by_background = cpu.loss_and_gradient(scene, target, weights)
+    expected_loss, expected_by_rows, expected_by_background = reference.loss_and_gradient(scene, target, weights)
+    assert loss == pytest.approx(expected_loss, rel=kernel + TRANSMITTANCE_FLOOR, abs=1e-9)
+    units = gradient_units(scene, image_gradient)
+    assert_gradients_agree(by_rows, expected_by_rows, units, kernel, TRANSMITTANCE_FLOOR)
+    whole = np.abs(image_gradient).sum()
+    assert_gradients_agree(by_background, expected_by_background, whole, kernel, TRANSMITTANCE_FLOOR)
+
+    worth, expected_worth = cpu.worth(scene, target, weights), reference.worth(scene, target, weights)
+    largest = np.abs(expected_worth).max(initial=0)
+    np.testing.assert_allclose(worth, expected_worth, rtol=0, atol=(kernel + TRANSMITTANCE_FLOOR) * largest + 1e-7)
+
+
+@pytest.fixture(params=["linear", "logistic"])
+def problem(request, rng, make_scene):
+    """200 circles on 7 x 5 tiles, a target in planes, shares, and a gradient on the picture."""
+    scene = make_scene(rng, 200, 100, 70, request.param, radius=(0.5, 12))
+    target = rng.uniform(0, 1, (3, 70, 100)).astype(np.float32)
+    return scene, target, pixel_shares(None, 70, 100).astype(np.float32), rng.normal(size=(70, 100, 3))
+
+
+def everything(kernel, problem):
+    """All that a kernel says of a problem, as one list of arrays."""
+    scene, target, shares, image_gradient = problem
+    answers = [kernel.render(scene.rows, scene.canvas)]
+    for answer in (
+        kernel.loss_and_gradient(scene.rows, scene.canvas, target, shares),
+        kernel.pull_back(scene.rows, scene.canvas, image_gradient),
+        kernel.worth(scene.rows, scene.canvas, target, shares),
+    ):
+        answers += answer
+    return [np.asarray(answer) for answer in answers]
+
+
+def assert_same_bits(got, want):
+    for left, right in zip(got, want, strict=True):
+        assert left.dtype == right.dtype
+        assert left.tobytes() == right.tobytes()
+
+
+def test_two_calls_give_the_same_bits(problem):
+    kernel = shared_kernel()
+    assert_same_bits(everything(kernel, problem), everything(kernel, problem))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_bits_do_not_depend_on_the_count_of_threads(problem, threads):
+    kernel = CpuKernel(threads=threads)
+    assert kernel.threads == threads
+    for _ in range(5):  # tiles are claimed in another order each time
+        assert_same_bits(everything(kernel, problem), everything(shared_kernel(), problem))
+
+
+def test_what_was_drawn_before_leaves_no_trace(problem, rng, make_scene):
+    used = CpuKernel(threads=2)
+    for count, width, height in ((500, 130, 90), (0, 3, 2), (7, 20, 150)):
+        scene = make_scene(rng, count, width, height)
+        target, shares = np.ones((3, height, width), np.float32), np.ones((height, width), np.float32)
+        everything(used, (scene, target, shares, np.ones((height, width, 3))))
+    assert_same_bits(everything(used, problem), everything(CpuKernel(threads=1), problem))
+
+
+def test_several_threads_may_call_one_kernel_at_once(rng, make_scene):
+    scenes = [make_scene(rng, 30, 40 + 9 * k, 60 - 7 * k) for k in range(6)]
+    kernel = CpuKernel(threads=2)
+    alone = [kernel.render(scene.rows, scene.canvas) for scene in scenes]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda scene: kernel.render(scene.rows, scene.canvas), scenes * 20))
+    for k, picture in enumerate(together):
+        assert_same_bits([picture], [alone[k % len(scenes)]])
+
+
+@pytest.mark.parametrize("held", [1, 150])
+def test_a_scene_drawn_in_bands_is_the_same_as_in_one_piece(problem, monkeypatch, held):
+    whole = everything(CpuKernel(threads=2), problem)
+    monkeypatch.setattr(cpu_kernel, "ENTRIES_HELD", held)
+    banded = CpuKernel(threads=2)
+    pieces = everything(banded, problem)
+    assert banded.entry_count > 3 * held  # there were several bands
+    assert_same_bits(pieces[:1], whole[:1])
+    # Sums over tiles are added band by band, in float64: only their last bits may differ.
+    for left, right in zip(pieces[1:], whole[1:], strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-6, atol=1e-12)
+
+
+def test_entry_count_counts_the_tiles_that_circles_touch():
+    scene = Scene.circles(
+        Canvas(48, 32), x=[8, 16, 24, 99], y=[8, 16, 16, 99], radius=[4, 4, 99, 4], colour=np.ones((4, 3))
+    )
+    kernel = CpuKernel(threads=1)
+    kernel.render(scene.rows, scene.canvas)
+    assert kernel.entry_count == 1 + 4 + 6 + 0
+
+
+def test_a_numpy_view_is_drawn_like_its_copy(problem):
+    scene, _, _, image_gradient = problem
+    kernel = shared_kernel()
+    flipped = np.asfortranarray(scene.rows[::-1])[::-1]
+    assert_same_bits([kernel.render(flipped, scene.canvas)], [kernel.render(scene.rows, scene.canvas)])
+    folded = np.moveaxis(np.ascontiguousarray(np.moveaxis(image_gradient, 2, 0)), 0, 2)
+    assert_same_bits(
+        kernel.pull_back(scene.rows, scene.canvas, folded), kernel.pull_back(scene.rows, scene.canvas, image_gradient)
+    )

@@ -1,0 +1,212 @@
+"""The drawings that users put into their own JAX and PyTorch programs."""
+
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer
+from artpipe.renderers import reference
+from artpipe.renderers.primitives import X
+
+jax = pytest.importorskip("jax")
+torch = pytest.importorskip("torch")
+jnp = jax.numpy
+
+EDGES = ("linear", "logistic")
+PATHS = {
+    "kernel": RendererOptions(path="kernel"),
+    "pure": RendererOptions(path="pure"),
+    "pure in pieces": RendererOptions(path="pure", memory_mb=0.01),
+}
+SIZE = (22, 18)  # two tiles either way, neither full
+
+
+@pytest.fixture(params=EDGES)
+def scene(request, rng, make_scene):
+    return make_scene(rng, 9, *SIZE, request.param, radius=(1, 8))
+
+
+@pytest.fixture
+def target(rng):
+    return rng.uniform(0, 1, (SIZE[1], SIZE[0], 3)).astype(np.float32)
+
+
+def jax_loss(image, target):
+    """Mean absolute error and a smooth total variation: nothing that a renderer knows of."""
+    down, across = jnp.diff(image, axis=0), jnp.diff(image, axis=1)
+    variation = jnp.mean(jnp.sqrt(down**2 + 1e-3)) + jnp.mean(jnp.sqrt(across**2 + 1e-3))
+    return jnp.mean(jnp.abs(image - target)) + 0.1 * variation
+
+
+def torch_loss(image, target):
+    down, across = torch.diff(image, dim=0), torch.diff(image, dim=1)
+    variation = torch.mean(torch.sqrt(down**2 + 1e-3)) + torch.mean(torch.sqrt(across**2 + 1e-3))
+    return torch.mean(torch.abs(image - target)) + 0.1 * variation
+
+
+@pytest.fixture
+def assert_pulled_back(scene, target, picture_tolerance, gradient_units, assert_gradients_agree):
+    """Fails unless the gradients are what the reference makes of the loss's gradient on the picture."""
+
+    def check(value, by_rows, by_background):
+        picture = jnp.asarray(reference.render(scene), jnp.float32)
+        expected, image_gradient = jax.value_and_grad(jax_loss)(picture, target)
+        image_gradient = np.asarray(image_gradient, np.float64)
+        expected_by_rows, expected_by_background = reference.gradient(scene, image_gradient)
+        tolerance = 8 * picture_tolerance(scene)  # the loss's own float32 sums besides the renderer's
+        assert float(value) == pytest.approx(float(expected), rel=tolerance)
+        units = gradient_units(scene, image_gradient)
+        assert_gradients_agree(np.asarray(by_rows), expected_by_rows, units, tolerance)
+        whole = np.abs(image_gradient).sum()
+        assert_gradients_agree(np.asarray(by_background), expected_by_background, whole, tolerance)
+
+    return check
+
+
+# JAX compiles a gradient of its pure path for 2 s and more.
+SLOW_IF_PURE = [pytest.param(path, marks=[pytest.mark.slow] * (path != "kernel")) for path in PATHS]
+
+
+@pytest.mark.parametrize("path", SLOW_IF_PURE)
+def test_jax_differentiates_any_loss_under_jit(scene, target, path, assert_pulled_back):
+    draw = load_renderer("jax", PATHS[path]).drawing(scene)
+
+    @jax.jit
+    def loss_and_gradient(rows, background):
+        return jax.value_and_grad(lambda r, b: jax_loss(draw(r, b), target), argnums=(0, 1))(rows, background)
+
+    value, (by_rows, by_background) = loss_and_gradient(scene.rows, np.float32(scene.canvas.background))
+    assert_pulled_back(value, by_rows, by_background)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_torch_differentiates_any_loss(scene, target, path, assert_pulled_back):
+    draw = load_renderer("torch", PATHS[path]).drawing(scene)
+    rows = torch.tensor(scene.rows, requires_grad=True)
+    background = torch.tensor(scene.canvas.background, requires_grad=True)
+    value = torch_loss(draw(rows, background), torch.tensor(target))
+    value.backward()
+    assert_pulled_back(value.item(), rows.grad.numpy(), background.grad.numpy())
+
+
+def test_jax_grad_without_jit_is_the_same_as_with(scene, target):
+    draw = load_renderer("jax").drawing(scene)
+    gradient = jax.grad(lambda rows: jax_loss(draw(rows), target))
+    eager, compiled = gradient(scene.rows), jax.jit(gradient)(scene.rows)
+    np.testing.assert_allclose(eager, compiled, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("path", SLOW_IF_PURE)
+def test_jax_maps_a_drawing_over_a_batch_of_scenes(rng, make_scene, target, path):
+    batch = [make_scene(rng, 9, *SIZE, radius=(1, 8)) for _ in range(3)]
+    draw = load_renderer("jax", PATHS[path]).drawing(batch[0])
+    rows = np.stack([scene.rows for scene in batch])
+    pictures = jax.jit(jax.vmap(draw))(rows)
+    gradients = jax.jit(jax.vmap(jax.grad(lambda rows: jnp.sum(draw(rows) * target))))(rows)
+    assert pictures.shape == (3, SIZE[1], SIZE[0], 3)
+    for k, scene in enumerate(batch):
+        np.testing.assert_allclose(pictures[k], reference.render(scene), rtol=0, atol=1e-5)
+        expected = reference.gradient(scene, target)[0]
+        np.testing.assert_allclose(gradients[k], expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_drawing_takes_any_count_of_rows_and_defaults_to_the_scenes_background(path):
+    canvas = Canvas(3, 2, (0.25, 0.5, 0.75))
+    for name, array in (("jax", jnp.zeros), ("torch", torch.zeros)):
+        draw = load_renderer(name, PATHS[path]).drawing(Scene.empty(canvas))
+        nothing = array((0, 8))
+        assert np.asarray(draw(nothing)).tolist() == [[[0.25, 0.5, 0.75]] * 3] * 2
+        assert np.asarray(draw(nothing, array(3))).tolist() == [[[0.0, 0.0, 0.0]] * 3] * 2
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_jax_names_the_row_that_is_not_finite(scene, value):
+    draw = load_renderer("jax").drawing(scene)
+    rows = scene.rows.copy()
+    rows[5, X] = value
+    # JAX wraps what a callback raises in an error of its own.
+    with pytest.raises(Exception, match=f"row 5 has {value} in column x; needs a finite number"):
+        jax.block_until_ready(draw(rows))
+    with pytest.raises(Exception, match=f"row 5 has {value} in column x; needs a finite number"):
+        jax.block_until_ready(jax.jit(jax.grad(lambda rows: jnp.sum(draw(rows))))(rows))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_torch_names_the_row_that_is_not_finite(scene, value):
+    rows = torch.tensor(scene.rows)
+    rows[5, X] = value
+    with pytest.raises(InputError, match=f"row 5 has {value} in column x; needs a finite number"):
+        load_renderer("torch").drawing(scene)(rows)
+
+
+@pytest.fixture(params=EDGES)
+def small_scene(request, off_kinks):
+    """Three circles on 6 x 5 pixels, none of which has a kink within 1e-3 px of a pixel centre."""
+    scene = Scene.circles(
+        Canvas(6, 5, (0.2, 0.4, 0.6), request.param),
+        x=[1.5, 3.2, 4.1], y=[2.1, 2.5, 1.3], radius=[1.2, 2.1, 1.4],
+        colour=[[0.9, 0.1, 0.3], [0.2, 0.8, 0.5], [0.4, 0.3, 0.7]],
+        opacity=[0.9, 0.5, 0.7],
+        softness=[0.7, 0.9, 2.0],
+    )  # fmt: skip
+    return off_kinks(scene, margin=1e-3)
+
+
+@pytest.mark.parametrize("memory_mb", [512.0, 0.002])  # 0.002 MB hold 8 of the 30 pixels
+def test_torch_gradients_pass_gradcheck_in_float64(small_scene, memory_mb):
+    draw = load_renderer("torch", RendererOptions(path="pure", memory_mb=memory_mb)).drawing(small_scene)
+    rows = torch.tensor(small_scene.rows, dtype=torch.float64, requires_grad=True)
+    background = torch.tensor(small_scene.canvas.background, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(draw, (rows, background), eps=1e-6, atol=1e-7)
+
+
+def test_torch_draws_in_the_precision_of_its_rows(small_scene):
+    draw = load_renderer("torch", RendererOptions(path="pure")).drawing(small_scene)
+    image = draw(torch.tensor(small_scene.rows, dtype=torch.float64))
+    assert image.dtype == torch.float64
+    np.testing.assert_allclose(image.numpy(), reference.render(small_scene), rtol=0, atol=1e-14)
+    assert draw(torch.tensor(small_scene.rows)).dtype == torch.float32
+
+
+def test_torch_gives_kernel_gradients_in_the_precision_of_its_rows(small_scene):
+    rows = torch.tensor(small_scene.rows, dtype=torch.float64, requires_grad=True)
+    load_renderer("torch").drawing(small_scene)(rows).sum().backward()
+    assert rows.grad.dtype == torch.float64
+
+
+def test_a_large_picture_in_a_compiled_loop_does_not_hang():
+    # XLA hands a callback's large arrays over on the threads that the callback itself may occupy.
+    script = """
+        import jax, jax.numpy as jnp, numpy as np
+        from artpipe import Canvas, Scene, load_renderer
+        rng, n = np.random.default_rng(0), 20
+        scene = Scene.circles(Canvas(1024, 1024), x=rng.uniform(0, 1024, n), y=rng.uniform(0, 1024, n),
+                              radius=rng.uniform(20, 200, n), colour=rng.uniform(0, 1, (n, 3)), opacity=0.5)
+        draw, target = load_renderer("jax").drawing(scene), jnp.zeros((1024, 1024, 3))
+        gradient = jax.grad(lambda rows: jnp.mean((draw(rows) - target) ** 2))
+        colours = jnp.zeros(8).at[2:5].set(1.0)[None, :]
+        walk = jax.jit(lambda rows: jax.lax.fori_loop(0, 3, lambda _, r: r - 5 * gradient(r) * colours, rows))
+        moved = np.asarray(walk(scene.rows))
+        assert np.isfinite(moved).all() and (moved != scene.rows).any()
+        print("walked")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout == "walked\n", done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler")
+def test_torch_compile_draws_and_differentiates_the_same(scene, target):
+    compiled = load_renderer("torch", RendererOptions(path="pure", compile=True))
+    plain = load_renderer("torch", RendererOptions(path="pure"))
+    np.testing.assert_allclose(compiled.render(scene), plain.render(scene), rtol=0, atol=1e-5)
+    for got, want in zip(
+        compiled.loss_and_gradient(scene, target), plain.loss_and_gradient(scene, target), strict=True
+    ):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6 * np.abs(want).max())

@@ -1,0 +1,97 @@
+"""A fit whose loss or gradient leaves the finite numbers says so and keeps the last good scene."""
+
+import numpy as np
+import pytest
+from artpipe import ArtpipeError, Canvas, Diverged, FitSettings, RendererOptions, Scene, load_renderer
+
+FITS = {
+    f"{name} {path}": (name, RendererOptions(path=path)) for name in ("jax", "torch") for path in ("kernel", "pure")
+}
+TARGET = np.zeros((12, 16, 3), np.float32)
+
+
+def jax_loss_with_a_cliff(image, target):
+    import jax.numpy as jnp
+
+    error = jnp.mean((image - target) ** 2)
+    return jnp.where(error < 0.2, jnp.nan, error)
+
+
+def torch_loss_with_a_cliff(image, target):
+    import torch
+
+    error = ((image - target) ** 2).mean()
+    return torch.where(error < 0.2, torch.nan, error)
+
+
+def jax_distance(image, target):
+    import jax.numpy as jnp
+
+    return jnp.sqrt(jnp.sum((image - target) ** 2))
+
+
+def torch_distance(image, target):
+    return ((image - target) ** 2).sum().sqrt()
+
+
+CLIFFS = {"jax": jax_loss_with_a_cliff, "torch": torch_loss_with_a_cliff}
+DISTANCES = {"jax": jax_distance, "torch": torch_distance}
+
+
+# JAX compiles the step of its pure path anew for each loss, for some 5 s.
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name == "jax pure")) for name in FITS])
+def backend(request):
+    return request.param
+
+
+def open_fit(backend, losses, grey):
+    """A fit of one circle of this grey over all of a canvas of the same grey to black."""
+    name, options = FITS[backend]
+    scene = Scene.circles(Canvas(16, 12, (grey,) * 3), x=[8], y=[6], radius=[6], colour=[[grey] * 3], opacity=[0.9])
+    fit = load_renderer(name, options).fit(TARGET, scene.canvas, FitSettings(loss=losses[name]))
+    fit.put(scene)
+    return fit
+
+
+def test_a_loss_that_becomes_nan_stops_the_fit_at_the_last_good_scene(backend):
+    fit = open_fit(backend, CLIFFS, grey=0.5)  # starts at 0.25
+    good, steps = fit.scene(), 0
+    with pytest.raises(Diverged, match=r"the gradient at step \d+ is not finite.*Try smaller learning rates") as error:
+        for _ in range(200):
+            good = fit.scene()
+            fit.step()
+            steps += 1
+    assert steps > 1
+    assert f"step {steps + 1} " in str(error.value)
+    assert isinstance(error.value, ArtpipeError)
+    assert fit.scene().same_as(good)
+    assert np.isfinite(fit.scene().rows).all()
+
+
+def test_steps_taken_together_stop_at_the_same_scene_as_steps_taken_alone(backend):
+    ends = []
+    for count in (1, 200):
+        fit = open_fit(backend, CLIFFS, grey=0.5)
+        with pytest.raises(Diverged):
+            for _ in range(200):
+                fit.step(count)
+        ends.append(fit.scene())
+    assert ends[0].same_as(ends[1])
+
+
+def test_a_fit_that_diverged_goes_on_from_another_scene(backend):
+    fit = open_fit(backend, CLIFFS, grey=0.5)
+    start = fit.scene()
+    with pytest.raises(Diverged):
+        fit.step(200)
+    fit.put(start)
+    assert np.isfinite(fit.step())
+
+
+def test_a_gradient_that_is_nan_under_a_finite_loss_stops_the_fit(backend):
+    fit = open_fit(backend, DISTANCES, grey=0.0)  # the distance is 0, and its slope 0/0
+    start = fit.scene()
+    assert fit.loss() == 0
+    with pytest.raises(Diverged):
+        fit.step()
+    assert fit.scene().same_as(start)

@@ -1,0 +1,288 @@
+"""Fits of both frameworks, on the kernel and on their own operations: what a step does, and what it keeps."""
+
+import numpy as np
+import pytest
+from artpipe import (
+    Canvas,
+    FitSettings,
+    InputError,
+    Rates,
+    RendererOptions,
+    Scene,
+    load_renderer,
+    mean_squared_error,
+    render,
+)
+from artpipe.renderers import reference
+from artpipe.renderers.primitives import BLUE, GREEN, OPACITY, OPACITY_LIMITS, RADIUS, RED, SOFTNESS, X, Y
+
+FITS = {
+    f"{name} {path}": (name, RendererOptions(path=path)) for name in ("jax", "torch") for path in ("kernel", "pure")
+}
+SIZE = (32, 24)
+
+
+def jax_absolute(image, target):
+    import jax.numpy as jnp
+
+    return jnp.mean(jnp.abs(image - target))
+
+
+def torch_absolute(image, target):
+    return (image - target).abs().mean()
+
+
+ABSOLUTE = {"jax": jax_absolute, "torch": torch_absolute}
+
+
+@pytest.fixture(params=FITS)
+def backend(request):
+    return request.param
+
+
+@pytest.fixture
+def target(make_scene):
+    return reference.render(make_scene(np.random.default_rng(1), 12, *SIZE, radius=(3, 12))).astype(np.float32)
+
+
+@pytest.fixture
+def start(make_scene):
+    return make_scene(np.random.default_rng(2), 10, *SIZE, radius=(2, 9), opacity=(0.3, 0.9))
+
+
+def open_fit(backend, target, scene, **settings):
+    name, options = FITS[backend]
+    fit = load_renderer(name, options).fit(target, scene.canvas, FitSettings(**settings))
+    fit.put(scene)
+    return fit
+
+
+def test_a_step_returns_the_loss_before_it_and_lowers_it(backend, target, start):
+    fit = open_fit(backend, target, start)
+    before = mean_squared_error(reference.render(start), target)
+    assert fit.loss() == pytest.approx(before, rel=1e-5)
+    assert fit.step() == pytest.approx(before, rel=1e-5)
+    fit.step(20)
+    assert fit.loss() < 0.8 * before
+    assert fit.loss() == pytest.approx(mean_squared_error(reference.render(fit.scene()), target), rel=1e-5)
+
+
+def test_a_fit_answers_for_the_scene_as_it_stands(backend, target, start):
+    fit = open_fit(backend, target, start)
+    fit.step(5)
+    scene = fit.scene()
+    assert scene.ids.tolist() == start.ids.tolist()
+    np.testing.assert_allclose(fit.residual(), reference.render(scene) - target, rtol=0, atol=1e-5)
+    expected = reference.worth(scene, target)
+    np.testing.assert_allclose(fit.worth(), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+# JAX compiles the step of its pure path anew for each edge and each loss, for some 5 s.
+@pytest.mark.parametrize("edge", ["linear", pytest.param("logistic", marks=pytest.mark.slow)])
+def test_every_fit_ends_where_the_others_do(make_scene, target, edge):
+    start = make_scene(np.random.default_rng(3), 10, *SIZE, edge, radius=(2, 9), opacity=(0.3, 0.9))
+    losses = []
+    for backend in FITS:
+        fit = open_fit(backend, target, start)
+        fit.step(50)
+        losses.append(fit.loss())
+    assert losses[0] < 0.5 * mean_squared_error(reference.render(start), target)
+    # Roundings grow from step to step, the faster the nearer a gradient is to 0, where Adam divides by it.
+    np.testing.assert_allclose(losses, losses[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "backend", [pytest.param(name, marks=[pytest.mark.slow] * (name == "jax pure")) for name in FITS], indirect=True
+)
+def test_a_loss_of_ones_own_is_lowered(backend, target, start):
+    fit = open_fit(backend, target, start, loss=ABSOLUTE[backend.split()[0]])
+    before = np.abs(reference.render(start) - target).mean()
+    assert fit.step() == pytest.approx(before, rel=1e-5)
+    fit.step(20)
+    after = np.abs(reference.render(fit.scene()) - target).mean()
+    assert after < 0.8 * before
+    assert fit.loss() == pytest.approx(after, rel=1e-5)
+
+
+def test_weights_pull_the_fit_to_the_pixels_that_count(backend):
+    # One grey circle over everything, between a black and a white half: the weights decide which it becomes.
+    target = np.zeros((24, 32, 3), np.float32)
+    target[:, 16:] = 1
+    cover = Scene.circles(Canvas(*SIZE), x=[16], y=[12], radius=[16], softness=[32], colour=[[0.5] * 3], opacity=[0.9])
+    ends = []
+    for column in (0, 31):
+        weights = np.full((24, 32), 0.01)
+        weights[:, column] = 10
+        fit = open_fit(backend, target, cover, weights=weights, rates=Rates(position=0, radius=0, softness=0))
+        fit.step(10)
+        ends.append(fit.scene().rows[0, RED : BLUE + 1].mean())
+    assert ends[0] < 0.5 < ends[1]
+
+
+def test_ten_steps_are_ten_times_one(backend, target, start):
+    fit, other = (open_fit(backend, target, start) for _ in range(2))
+    loss = fit.step(10)
+    for _ in range(10):
+        last = other.step()
+    assert loss == last
+    assert fit.scene().same_as(other.scene())
+
+
+def test_the_same_fit_twice_gives_the_same_bits(backend, target, start):
+    ends = []
+    for _ in range(2):
+        fit = open_fit(backend, target, start)
+        fit.step(30)
+        fit.put(fit.scene().append(start.rows[:2]))
+        fit.step(10, scale=0.5)
+        ends.append(fit.scene())
+    assert ends[0].same_as(ends[1])
+
+
+def test_putting_back_what_the_fit_holds_changes_no_bit(backend, target, start):
+    fit, undisturbed = (open_fit(backend, target, start) for _ in range(2))
+    for _ in range(3):
+        fit.step(4)
+        undisturbed.step(4)
+        fit.put(fit.scene())
+    assert fit.scene().same_as(undisturbed.scene())
+    assert fit.step() == undisturbed.step()
+    assert fit.scene().same_as(undisturbed.scene())
+
+
+def test_put_hands_the_scene_back_untouched_until_a_step(backend, target, start):
+    fit = open_fit(backend, target, start)
+    assert fit.scene().same_as(start)
+    assert fit.step(0) != fit.step(0)  # no step, no loss
+    assert fit.scene().same_as(start)
+
+
+def test_a_step_of_scale_zero_moves_nothing(backend, target, start):
+    fit = open_fit(backend, target, start)
+    fit.step(5, scale=0)
+    # Rows go to logarithms and back in float32: some eps of a logarithm up to 4.
+    np.testing.assert_allclose(fit.scene().rows, start.rows, rtol=2e-6, atol=0)
+
+
+def off_canvas(start, count):
+    """Rows that no pixel sees, inside the limits of a fit."""
+    rows = np.repeat(start.rows[:1], count, axis=0)
+    rows[:, [X, Y, RADIUS, SOFTNESS]] = -7, -7, 2, 0.5
+    return rows
+
+
+def test_rows_keep_their_optimiser_state_when_others_come_and_go(backend, target, start):
+    plain, busy, forgetful = (open_fit(backend, target, start) for _ in range(3))
+    mine = start.ids.tolist()
+    for fit in (plain, busy, forgetful):
+        fit.step(6)
+    busy.put(busy.scene().append(off_canvas(start, 5)))
+    busy.step(3)
+    behind = busy.scene()
+    busy.put(behind.select([10, 11, *range(10), 14]))  # fewer, and at other places in the list
+    busy.step(3)
+    busy.put(busy.scene().select(np.isin(busy.scene().ids, mine)))
+    busy.step(3)
+    plain.step(9)
+    forgetful.put(Scene(forgetful.scene().rows, start.canvas, ids=start.ids + 100))  # new ids, so no state
+    forgetful.step(9)
+    moved = np.abs(plain.scene().rows - start.rows).max()
+    assert busy.scene().ids.tolist() == mine
+    np.testing.assert_allclose(busy.scene().rows, plain.scene().rows, rtol=1e-5, atol=1e-5)
+    assert np.abs(forgetful.scene().rows - plain.scene().rows).max() > 0.05 * moved
+
+
+def test_rows_keep_their_optimiser_state_when_they_change_places(backend, target):
+    # Two circles that share no pixel, so that their order is not seen.
+    apart = Scene.circles(
+        Canvas(*SIZE), x=[7, 24], y=[12, 11], radius=[3, 4], colour=[[0.9, 0.2, 0.1], [0.1, 0.3, 0.8]]
+    )
+    plain, swapped = (open_fit(backend, target, apart) for _ in range(2))
+    for fit in (plain, swapped):
+        fit.step(5)
+    swapped.put(swapped.scene().select([1, 0]))
+    plain.step(5)
+    swapped.step(5)
+    assert swapped.scene().ids.tolist() == [1, 0]
+    np.testing.assert_allclose(swapped.scene().rows[::-1], plain.scene().rows, rtol=1e-5, atol=1e-5)
+
+
+def test_a_newcomers_first_step_is_as_long_as_its_rate(backend, target, start):
+    rates = Rates(position=0.25, radius=0.03, colour=0.02, opacity=0.1, softness=0.04)
+    fit = open_fit(backend, target, start, rates=rates)
+    fit.step(10)
+    newcomer = [[14.0, 11.0, 0.5, 0.4, 0.6, 0.7, 2.0, 6.0]]
+    fit.put(fit.scene().append(newcomer))
+    fit.step()
+    before, after = np.array(newcomer[0]), fit.scene().rows[-1].astype(float)
+    # Adam's first step is the rate times the gradient's sign, along the logarithm of lengths and the logit of opacity.
+    np.testing.assert_allclose(np.abs(after - before)[[X, Y]], 0.25, rtol=1e-4)
+    np.testing.assert_allclose(np.abs(after - before)[RED : BLUE + 1], 0.02, rtol=1e-4)
+    assert abs(np.log(after[RADIUS] / before[RADIUS])) == pytest.approx(0.03, rel=1e-4)
+    assert abs(np.log(after[SOFTNESS] / before[SOFTNESS])) == pytest.approx(0.04, rel=1e-4)
+    logits = [np.log(row[OPACITY] / (1 - row[OPACITY])) for row in (before, after)]
+    assert abs(logits[1] - logits[0]) == pytest.approx(0.1, rel=1e-4)
+
+
+def test_rows_stay_within_the_limits(backend, target, start, rng):
+    wild = start.rows.copy()
+    wild[:, RADIUS] = np.geomspace(0.01, 900, len(wild))
+    wild[:, SOFTNESS] = np.geomspace(900, 0.002, len(wild))
+    wild[:, OPACITY] = np.linspace(0, 1, len(wild))
+    wild[:, X] = rng.uniform(-300, 300, len(wild))
+    reckless = Rates(position=40, radius=1.5, colour=0.7, opacity=5, softness=1.5)
+    fit = open_fit(backend, target, start.with_rows(wild), rates=reckless, softness_min=0.25)
+    for _ in range(15):
+        fit.step()
+        columns = fit.scene().rows.T.astype(float)
+        for column, low, high in (
+            (X, -8, 40), (Y, -8, 32), (RADIUS, 0.5, 16), (SOFTNESS, 0.25, 32),
+            (RED, 0, 1), (GREEN, 0, 1), (BLUE, 0, 1), (OPACITY, *OPACITY_LIMITS),
+        ):  # fmt: skip
+            # Limits of lengths and opacity are kept on their logarithms, in float32.
+            assert columns[column].min() >= low - 2e-6 * abs(low)
+            assert columns[column].max() <= high * (1 + 2e-6)
+
+
+def test_an_empty_scene_can_be_fitted_and_filled(backend, target, start):
+    fit = open_fit(backend, target, Scene.empty(start.canvas))
+    background = mean_squared_error(render(Scene.empty(start.canvas), "reference"), target)
+    assert fit.loss() == pytest.approx(background, rel=1e-5)
+    assert fit.worth().shape == (0,)
+    assert fit.step() == pytest.approx(background, rel=1e-5)
+    assert fit.scene().count == 0
+    fit.put(fit.scene().append(start.rows))
+    fit.step(5)
+    assert fit.scene().count == start.count
+
+
+def test_put_takes_another_background_but_no_other_size_or_edge(backend, target, start):
+    fit = open_fit(backend, target, start)
+    fit.step(2)
+    dark = fit.scene().with_background((0.0, 0.0, 0.0))
+    fit.put(dark)
+    expected = mean_squared_error(reference.render(dark), target)
+    assert fit.loss() == pytest.approx(expected, rel=1e-5)
+    assert fit.step() == pytest.approx(expected, rel=1e-5)
+    for canvas in (Canvas(33, 24), Canvas(32, 25), Canvas(32, 24, edge="logistic")):
+        with pytest.raises(InputError, match="Open another fit"):
+            fit.put(Scene.empty(canvas))
+
+
+@pytest.mark.parametrize(
+    ("weights", "shape"), [(np.ones((3, 3)), (24, 32, 3)), (-np.ones((24, 32)), (24, 32, 3)), (None, (24, 31, 3))]
+)
+def test_a_fit_refuses_targets_and_weights_that_do_not_fit(backend, start, weights, shape):
+    with pytest.raises(InputError, match=r"weights|target"):
+        open_fit(backend, np.zeros(shape), start, weights=weights)
+
+
+def test_a_step_leaves_pytorchs_count_of_threads_as_it_was(target, start):
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        open_fit("torch kernel", target, start).step()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,76 @@
+"""The packages import one way, and what is installed is what stands on disk."""
+
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = {"artpipe.pipeline": "pipeline", "artpipe.stages": "stages", "artpipe.renderers": "renderers"}
+# Who may not know of whom.
+ABOVE = {"artpipe.renderers": ("artpipe.stages", "artpipe.pipeline"), "artpipe.stages": ("artpipe.pipeline",)}
+
+if not (ROOT / "pyproject.toml").is_file():
+    pytest.skip("pyproject.toml is not beside the tests: they run on an installed wheel", allow_module_level=True)
+
+
+def imports(source, package):
+    """The absolute names of the modules that a module of this package imports anywhere in its source."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+            base = ".".join([*parts, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def modules(package):
+    """Path and package of each source file of a package."""
+    folder = ROOT / FOLDERS[package]
+    for path in sorted(folder.rglob("*.py")):
+        yield path, ".".join([package, *path.parent.relative_to(folder).parts])
+
+
+def test_relative_imports_are_resolved():
+    source = "from ..stages.base import Run\nfrom . import scene\nfrom .. import pipeline\nimport numpy.linalg"
+    found = set(imports(source, "artpipe.renderers"))
+    assert {"artpipe.stages.base", "artpipe.renderers.scene", "artpipe.pipeline", "numpy.linalg"} <= found
+    assert "artpipe.renderers.base" in set(imports("from ..base import Fit", "artpipe.renderers.kernels"))
+
+
+@pytest.mark.parametrize("package", ABOVE)
+def test_imports_go_one_way_from_pipeline_to_stages_to_renderers(package):
+    paths = []
+    for path, home in modules(package):
+        paths.append(path)
+        for name in imports(path.read_text(encoding="utf-8"), home):
+            allowed = not any(name == above or name.startswith(above + ".") for above in ABOVE[package])
+            assert allowed, f"{path.relative_to(ROOT)} imports {name}"
+    assert paths
+
+
+@pytest.mark.parametrize("package", ABOVE)
+def test_lower_packages_do_not_go_through_the_face(package):
+    for path, home in modules(package):
+        # `import artpipe` would reach all that lies above.
+        assert "artpipe" not in set(imports(path.read_text(encoding="utf-8"), home)), path.relative_to(ROOT)
+
+
+def test_the_wheel_holds_every_package_on_disk():
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    on_disk = {}
+    for name, folder in FOLDERS.items():
+        for path in (ROOT / folder).rglob("__init__.py"):
+            parts = path.parent.relative_to(ROOT / folder).parts
+            # The face lies in the pipeline's folder and is the package above all three.
+            face = name == "artpipe.pipeline" and parts == ("artpipe",)
+            on_disk["artpipe" if face else ".".join([name, *parts])] = path.parent.relative_to(ROOT).as_posix()
+    assert sorted(setuptools["packages"]) == sorted(on_disk)
+    for package, folder in on_disk.items():
+        mapped = setuptools["package-dir"]
+        # The longest prefix that is mapped decides, as setuptools has it.
+        prefix = max((p for p in mapped if package == p or package.startswith(p + ".")), key=len)
+        assert "/".join([mapped[prefix], *package[len(prefix) :].split(".")[1:]]) == folder

@@ -1,0 +1,334 @@
+"""Placing in closed form, against plain numpy in float64 and the reference renderer."""
+
+import numpy as np
+import pytest
+from artpipe import Canvas, Scene, mean_squared_error
+from artpipe.renderers import reference
+from artpipe.renderers.cpu_placing import PlacingBoard
+from artpipe.renderers.edges import EDGES
+from artpipe.renderers.losses import pixel_shares
+from artpipe.renderers.primitives import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
+
+SIZES = ((32, 24), (37, 29), (5, 3), (1, 1), (9, 40))  # widths that are a multiple of eight, and that are none
+COLOUR = slice(RED, BLUE + 1)
+
+
+class Problem:
+    """A start scene, a target and weights, all random, and the board that is judged."""
+
+    def __init__(self, edge, size=(37, 29), seed=0, start_count=6):
+        self.rng = np.random.default_rng(seed)
+        self.canvas = Canvas(*size, (0.2, 0.4, 0.6), edge)
+        self.weights = self.rng.uniform(0, 1, (self.canvas.height, self.canvas.width))
+        self.shares = pixel_shares(self.weights, self.canvas.height, self.canvas.width)
+        self.start = Scene.empty(self.canvas).append(self.candidates(start_count, colours=True))
+        wanted = Scene.empty(self.canvas).append(self.candidates(30, colours=True))
+        self.target = reference.render(wanted).astype(np.float32)
+        self.image = reference.render(self.start)
+        self.board = self.board_at(self.image)
+
+    def board_at(self, image):
+        board = PlacingBoard(self.canvas, self.target, self.shares)
+        board.set_image(image)
+        return board
+
+    def candidates(self, count, colours=False, opacity=(0.3, 0.99)):
+        """Circles in and around the canvas that overlap, (count, 8) float32."""
+        canvas = self.canvas
+        rows = np.zeros((count, 8), np.float32)
+        rows[:, X] = self.rng.uniform(-4, canvas.width + 4, count)
+        rows[:, Y] = self.rng.uniform(-4, canvas.height + 4, count)
+        rows[:, RADIUS] = self.rng.uniform(1, 10, count)
+        rows[:, SOFTNESS] = self.rng.uniform(0.2, 3, count)  # pixels; see below
+        rows[:, SOFTNESS] *= 1 if canvas.edge == "linear" else rows[:, RADIUS]
+        rows[:, OPACITY] = self.rng.uniform(*opacity, count)
+        rows[:, COLOUR] = self.rng.uniform(0, 1, (count, 3)) if colours else 0
+        return rows
+
+    def best(self, row, image):
+        """The best colour of a circle on top of a picture, what it gains, and the picture with it: float64."""
+        row = row.astype(np.float64)
+        across = np.arange(self.canvas.width)[None, :] + 0.5
+        down = np.arange(self.canvas.height)[:, None] + 0.5
+        distance = np.hypot(across - row[X], down - row[Y])
+        a = (row[OPACITY] * EDGES[self.canvas.edge].coverage(distance, row[RADIUS], row[SOFTNESS]))[:, :, None]
+        w = self.shares[:, :, None]
+        weight = np.sum(w * a * a)
+        along = np.sum(w * a * (self.target - (1 - a) * image), axis=(0, 1))
+        colour = np.clip(along / weight, 0, 1) if weight > 0 else np.zeros(3)
+        painted = (1 - a) * image + a * colour
+        gain = np.sum(w * ((image - self.target) ** 2 - (painted - self.target) ** 2))
+        return colour, gain, painted
+
+    def loss(self, scene):
+        return mean_squared_error(reference.render(scene), self.target, self.weights)
+
+    def order_of(self, chosen, candidates):
+        """Which candidates were chosen, by their places, which choosing does not change."""
+        return [int(np.flatnonzero((candidates[:, [X, Y]] == row[[X, Y]]).all(axis=1))[0]) for row in chosen]
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_a_lone_candidate_gets_the_colour_of_weighted_least_squares(size, edge):
+    problem = Problem(edge, size)
+    compared = 0
+    for row in problem.candidates(40):
+        colour, gain, _ = problem.best(row, problem.image)
+        if gain < 1e-6:  # too little for float32 to tell from nothing
+            continue
+        chosen = problem.board_at(problem.image).choose(row[None], 1)
+        assert len(chosen) == 1
+        np.testing.assert_allclose(chosen[0, COLOUR], colour, atol=2e-4)
+        np.testing.assert_array_equal(np.delete(chosen[0], [2, 3, 4]), np.delete(row, [2, 3, 4]))
+        compared += 1
+    assert compared > 3
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_the_gain_in_closed_form_is_what_the_reference_loss_falls_by(edge):
+    problem = Problem(edge)
+    for row in problem.candidates(20):
+        _, gain, _ = problem.best(row, problem.image)
+        chosen = problem.board_at(problem.image).choose(row[None], 1)
+        fall = problem.loss(problem.start) - problem.loss(problem.start.append(chosen))
+        if len(chosen):
+            assert fall == pytest.approx(gain, rel=1e-4, abs=1e-8)
+        else:
+            assert gain < 1e-8
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_no_other_colour_would_lower_the_loss_further(edge):
+    problem = Problem(edge)
+    rng = np.random.default_rng(1)
+    for row in problem.candidates(6):
+        chosen = problem.board_at(problem.image).choose(row[None], 1)
+        if not len(chosen):
+            continue
+        best = problem.loss(problem.start.append(chosen))
+        for spread in (0.01, 0.1, 1.0):
+            other = chosen.copy()
+            other[0, COLOUR] = np.clip(other[0, COLOUR] + rng.normal(0, spread, 3), 0, 1)
+            assert problem.loss(problem.start.append(other)) >= best - 1e-9
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_the_board_shows_the_start_with_the_chosen_painted_over_it(size, edge):
+    problem = Problem(edge, size)
+    np.testing.assert_allclose(problem.board.image(), problem.image, atol=1e-7)
+    chosen = problem.board.choose(problem.candidates(30), 12)
+    assert len(chosen) > 0
+    np.testing.assert_allclose(problem.board.image(), reference.render(problem.start.append(chosen)), atol=2e-5)
+
+
+def test_a_board_can_choose_again_and_start_again():
+    problem = Problem("linear")
+    candidates = problem.candidates(30)
+    first = problem.board.choose(candidates, 4)
+    second = problem.board.choose(problem.candidates(30), 4)
+    both = problem.start.append(np.concatenate([first, second]))
+    np.testing.assert_allclose(problem.board.image(), reference.render(both), atol=2e-5)
+    problem.board.set_image(problem.image)
+    np.testing.assert_array_equal(problem.board.choose(candidates, 4), first)
+
+
+def test_choosing_leaves_the_candidates_as_they_were():
+    problem = Problem("linear")
+    candidates = problem.candidates(10)
+    before = candidates.copy()
+    problem.board.choose(candidates, 10)
+    np.testing.assert_array_equal(candidates, before)
+
+
+def test_the_colours_of_candidates_are_not_read():
+    problem = Problem("linear")
+    plain = problem.candidates(20)
+    coloured = plain.copy()
+    coloured[:, COLOUR] = problem.rng.uniform(0, 1, (20, 3))
+    first, second = (problem.board_at(problem.image).choose(rows, 9) for rows in (plain, coloured))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_first_chosen_is_the_candidate_that_gains_most(seed, edge):
+    problem = Problem(edge, seed=seed)
+    candidates = problem.candidates(50)
+    gains = [problem.best(row, problem.image)[1] for row in candidates]
+    chosen = problem.board.choose(candidates, 1)
+    assert problem.order_of(chosen, candidates) == [int(np.argmax(gains))]
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_each_chosen_circle_lowers_the_reference_loss(edge):
+    problem = Problem(edge)
+    chosen = problem.board.choose(problem.candidates(60), 60)
+    assert 5 < len(chosen) < 60
+    losses = [problem.loss(problem.start.append(chosen[:count])) for count in range(len(chosen) + 1)]
+    assert (np.diff(losses) < 1e-8).all()
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("seed", range(4))
+def test_lazy_greedy_equals_plain_greedy_where_painting_can_only_lower_other_gains(seed, edge):
+    # White on black: whatever is painted leaves less to gain, never more.
+    problem = Problem(edge, seed=seed)
+    problem.target, problem.image = np.ones_like(problem.target), np.zeros_like(problem.image)
+    candidates = problem.candidates(20)
+    order, image, left = [], problem.image, list(range(20))
+    while left:
+        gains = [problem.best(candidates[i], image)[1] for i in left]
+        order.append(left.pop(int(np.argmax(gains))))
+        image = problem.best(candidates[order[-1]], image)[2]
+    board = problem.board_at(problem.image)
+    chosen = board.choose(candidates, 20)
+    assert problem.order_of(chosen, candidates) == order
+    np.testing.assert_allclose(board.image(), image, atol=2e-5)
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("seed", range(4))
+def test_lazy_greedy_equals_the_same_loop_in_float64(seed, edge):
+    """A gain is computed again when its candidate comes up; the rest keep what they had."""
+    problem = Problem(edge, seed=seed)
+    candidates = problem.candidates(20)
+    image, order = problem.image, []
+    gains = {i: problem.best(row, image)[1] for i, row in enumerate(candidates)}
+    fresh = set(gains)
+    while gains and max(gains.values()) > 0:
+        i = max(gains, key=gains.__getitem__)
+        if i in fresh:
+            image = problem.best(candidates[i], image)[2]
+            order.append(i)
+            del gains[i]
+            fresh = set()
+        else:
+            gains[i] = problem.best(candidates[i], image)[1]
+            fresh.add(i)
+    chosen = problem.board.choose(candidates, 20)
+    assert problem.order_of(chosen, candidates) == order
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("opacity_min", [0.3, 1.0])
+@pytest.mark.parametrize("case", ["beside the canvas", "invisible", "on a picture that is right already"])
+def test_a_candidate_that_gains_nothing_is_not_chosen(case, opacity_min, edge):
+    problem = Problem(edge)
+    row = problem.candidates(1, opacity=(0.9, 0.9))
+    row[0, [X, Y, RADIUS]] = (-200 if case == "beside the canvas" else 20, 15, 5)
+    row[0, OPACITY] = 0 if case == "invisible" else 0.9
+    # The target is no flat colour, so that a flat circle could only harm it.
+    for image in (problem.target,) if case == "on a picture that is right already" else (problem.target, problem.image):
+        board = problem.board_at(image)
+        assert board.choose(row, 1, opacity_min).shape == (0, 8)
+        np.testing.assert_allclose(board.image(), image, atol=1e-7)
+
+
+def test_pixels_without_weight_do_not_count():
+    problem = Problem("linear")
+    weights = np.zeros((29, 37))
+    weights[:, :10] = 1
+    problem.shares = pixel_shares(weights, 29, 37)
+    rows = problem.candidates(12)
+    rows[:, X] += 30  # what would be at -4 is now at 26, and reaches at most 13 to the left
+    assert len(problem.board_at(problem.image).choose(rows, 12)) == 0
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_an_opacity_that_may_be_lower_gains_at_least_as_much(edge):
+    problem = Problem(edge)
+    gained_more = 0
+    for row in problem.candidates(30, opacity=(0.6, 0.95)):
+        full, free = (problem.board_at(problem.image).choose(row[None], 1, least) for least in (1.0, 0.3))
+        assert len(free) >= len(full)
+        if len(free):
+            assert 0.3 - 1e-6 <= free[0, OPACITY] <= row[OPACITY]
+            np.testing.assert_array_equal(np.delete(free[0], [2, 3, 4, 5]), np.delete(row, [2, 3, 4, 5]))
+            loss_full, loss_free = (problem.loss(problem.start.append(chosen)) for chosen in (full, free))
+            assert loss_free <= loss_full + 1e-8
+            gained_more += loss_free < loss_full - 1e-6
+    assert gained_more >= 2
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_a_chosen_opacity_comes_with_its_best_colour_and_nearly_its_best_value(edge):
+    problem = Problem(edge)
+    for row in problem.candidates(30, opacity=(0.6, 0.95)):
+        chosen = problem.board_at(problem.image).choose(row[None], 1, 0.3)
+        if not len(chosen):
+            continue
+        colour, gain, _ = problem.best(chosen[0], problem.image)
+        if gain < 1e-5:
+            continue
+        np.testing.assert_allclose(chosen[0, COLOUR], colour, atol=2e-3)
+        gains = []
+        for opacity in np.linspace(0.3, row[OPACITY], 40):
+            row_then = row.copy()
+            row_then[OPACITY] = opacity
+            gains.append(problem.best(row_then, problem.image)[1])
+        assert 0.8 * max(gains) < gain < 1.01 * max(gains)
+
+
+def test_the_least_opacity_is_never_above_a_candidate_s_own():
+    problem = Problem("linear")
+    rows = problem.candidates(20, opacity=(0.1, 0.2))
+    for row, chosen in zip(
+        rows, (problem.board_at(problem.image).choose(row[None], 1, 0.5) for row in rows), strict=True
+    ):
+        if len(chosen):
+            assert chosen[0, OPACITY] == row[OPACITY]
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_the_first_chosen_gains_most_with_a_free_opacity_too(edge):
+    problem = Problem(edge)
+    candidates = problem.candidates(25, opacity=(0.6, 0.95))
+    falls = []
+    for row in candidates:
+        alone = problem.board_at(problem.image).choose(row[None], 1, 0.3)
+        falls.append(problem.loss(problem.start) - problem.loss(problem.start.append(alone)))
+    chosen = problem.board.choose(candidates, 25, 0.3)
+    assert problem.order_of(chosen, candidates)[0] == int(np.argmax(falls))
+    np.testing.assert_allclose(problem.board.image(), reference.render(problem.start.append(chosen)), atol=2e-5)
+    losses = [problem.loss(problem.start.append(chosen[:count])) for count in range(len(chosen) + 1)]
+    assert (np.diff(losses) < 1e-8).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 20, 500])
+def test_never_more_are_chosen_than_asked_for_or_offered(count):
+    problem = Problem("linear")
+    candidates = problem.candidates(20)
+    chosen = problem.board.choose(candidates, count)
+    assert len(chosen) <= min(count, 20)
+    order = problem.order_of(chosen, candidates)
+    assert len(set(order)) == len(order)
+    # Fewer are the beginning of more.
+    more = problem.board_at(problem.image).choose(candidates, 20)
+    np.testing.assert_array_equal(chosen, more[: len(chosen)])
+
+
+def test_no_candidates_are_no_circles():
+    problem = Problem("linear")
+    assert problem.board.choose(np.zeros((0, 8), np.float32), 5).shape == (0, 8)
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_circles_that_hang_over_every_side_are_painted_right(edge):
+    problem = Problem(edge)
+    rows = problem.candidates(8, opacity=(0.9, 0.9))
+    rows[:, X] = [-3, 40, 18, 18, -2, 39, 0, 18]
+    rows[:, Y] = [14, 14, -3, 32, -2, 31, 29, 14]
+    rows[:, RADIUS] = [6, 6, 6, 6, 8, 8, 5, 100]
+    rows[:, SOFTNESS] = 1 if edge == "linear" else rows[:, RADIUS]
+    problem.target = np.float32(1) - problem.image.astype(np.float32)
+    board = problem.board_at(problem.image)
+    chosen = board.choose(rows, 8)
+    assert len(chosen) >= 6
+    np.testing.assert_allclose(board.image(), reference.render(problem.start.append(chosen)), atol=2e-5)
+    order = problem.order_of(chosen, rows)
+    image = problem.image
+    for i, row in zip(order, chosen, strict=True):
+        colour, _, image = problem.best(rows[i], image)
+        np.testing.assert_allclose(row[COLOUR], colour, atol=1e-3)

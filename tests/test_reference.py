@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+from artpipe import Canvas, Scene, mean_squared_error
+from artpipe.renderers import reference
+from artpipe.renderers.edges import EDGES
+from artpipe.renderers.primitives import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
+
+# Everything stands on a grid of 1/64 and is moved by 2^-11 either way: exact in the float32 rows of a scene (at
+# most 6 bits before the point, 11 behind), so that the difference quotient is one of float64 pictures.
+STEP = 2.0**-11
+
+
+@pytest.fixture(params=["linear", "logistic"])
+def scene(request, rng, off_kinks):
+    """Twelve overlapping circles; one is centred on a pixel centre, one leaves the canvas, one hides another."""
+    count, linear = 12, request.param == "linear"
+    grid = lambda low, high, size=count: rng.integers(low * 64, high * 64, size, endpoint=True) / 64  # noqa: E731
+    columns = {
+        "x": grid(0, 14),
+        "y": grid(0, 11),
+        "radius": grid(1, 6),
+        "colour": rng.integers(4, 60, (count, 3)) / 64,
+        "opacity": rng.integers(8, 62, count) / 64,
+        "softness": grid(1, 3) if linear else grid(4, 20),
+    }
+    columns["x"][0], columns["y"][0] = 5.5, 4.5
+    columns["x"][1] = -2.0
+    columns["x"][3], columns["y"][3], columns["radius"][3] = columns["x"][2], columns["y"][2], 7.0
+    plain = Scene.circles(Canvas(14, 11, (0.25, 0.5, 0.75), request.param), **columns)
+    # Moving x, y, radius or softness by a step moves the rim by at most twice that.
+    return off_kinks(plain, margin=4 * STEP)
+
+
+@pytest.fixture
+def target(scene, rng):
+    return rng.uniform(0, 1, (scene.canvas.height, scene.canvas.width, 3))
+
+
+def slope_by_rows(scene, loss):
+    slope = np.zeros(scene.rows.shape)
+    for place in np.ndindex(*slope.shape):
+        sides = []
+        for step in (STEP, -STEP):
+            rows = scene.rows.copy()
+            rows[place] += step
+            sides.append(loss(scene.with_rows(rows)))
+        slope[place] = (sides[0] - sides[1]) / (2 * STEP)
+    return slope
+
+
+def slope_by_background(scene, loss):
+    slope = np.zeros(3)
+    for channel in range(3):
+        sides = []
+        for step in (STEP, -STEP):
+            background = list(scene.canvas.background)
+            background[channel] += step
+            sides.append(loss(scene.with_background(tuple(background))))
+        slope[channel] = (sides[0] - sides[1]) / (2 * STEP)
+    return slope
+
+
+def assert_slopes(got, want):
+    # A central difference is off by STEP²/6 times the third derivative, which within a rim 1 px wide is at most some
+    # tens of times the first: 4e-8 x 50 of the largest slope.
+    np.testing.assert_allclose(got, want, rtol=1e-6, atol=4e-6 * np.abs(want).max())
+
+
+def test_any_gradient_on_the_picture_is_pulled_back_to_the_slopes_by_finite_differences(scene, target):
+    by_rows, by_background = reference.gradient(scene, target)
+
+    def along(moved):
+        return np.sum(target * reference.render(moved))
+
+    assert_slopes(by_rows, slope_by_rows(scene, along))
+    assert_slopes(by_background, slope_by_background(scene, along))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_gradient_of_the_loss_is_its_slope_by_finite_differences(scene, target, rng, weighted):
+    weights = rng.uniform(0, 1, target.shape[:2]) if weighted else None
+    loss, by_rows, by_background = reference.loss_and_gradient(scene, target, weights)
+
+    def loss_of(moved):
+        return mean_squared_error(reference.render(moved), target, weights)
+
+    assert loss == loss_of(scene)
+    assert_slopes(by_rows, slope_by_rows(scene, loss_of))
+    assert_slopes(by_background, slope_by_background(scene, loss_of))
+
+
+def test_the_weighted_loss_is_the_mean_over_pixels_repeated_by_weight(rng):
+    image, target = rng.uniform(0, 1, (2, 1, 3, 3))
+    repeated = [0, 0, 0, 2]  # weights 3, 0, 1
+    expected = np.mean((image[:, repeated] - target[:, repeated]) ** 2)
+    assert mean_squared_error(image, target, np.array([[3, 0, 1]])) == pytest.approx(expected, rel=1e-12)
+
+
+def test_worth_is_what_the_loss_rises_by_when_a_row_is_left_out(scene, target, rng):
+    weights = rng.uniform(0, 1, target.shape[:2])
+    whole = mean_squared_error(reference.render(scene), target, weights)
+    for i, worth in enumerate(reference.worth(scene, target, weights)):
+        rest = Scene(np.delete(scene.rows, i, axis=0), scene.canvas)
+        left = mean_squared_error(reference.render(rest), target, weights)
+        assert worth == pytest.approx(left - whole, rel=1e-9, abs=1e-15)
+
+
+def test_worth_is_nothing_for_what_is_not_seen_and_negative_for_what_harms():
+    canvas = Canvas(4, 4, (0, 0, 0))
+    scene = Scene.circles(
+        canvas,
+        x=[2] * 4,
+        y=[2] * 4,
+        radius=[20, 20, 20, 0.5],
+        colour=[[0, 1, 0], [1, 0, 0], [1, 0, 0], [0, 0, 1]],  # hidden, hidden, seen, harmful
+        opacity=[1, 1, 1, 1],
+    )
+    target = np.broadcast_to([1.0, 0.0, 0.0], (4, 4, 3))
+    worth = reference.worth(scene, target)
+    assert worth[0] == 0
+    assert worth[1] == 0
+    assert worth[2] == 0  # the row beneath is just as red
+    assert worth[3] < 0
+    assert reference.worth(scene.select([0, 2]), target)[1] == pytest.approx(2 / 3)  # red to green everywhere
+
+
+@pytest.mark.parametrize(
+    ("edge", "distance", "radius", "softness", "coverage"),
+    [
+        ("linear", 3.0, 3.0, 1.0, 0.5),
+        ("linear", 2.0, 3.0, 1.0, 1.0),
+        ("linear", 4.0, 3.0, 1.0, 0.0),
+        ("linear", 3.5, 3.0, 1.0, 0.25),
+        ("linear", 2.5, 3.0, 1.0, 0.75),
+        ("linear", 0.0, 1.0, 4.0, 0.625),
+        ("linear", 99.0, 3.0, 1.0, 0.0),
+        ("logistic", 3.0, 3.0, 1.0, 0.5),
+        ("logistic", 1.0, 2.0, 3 / np.log(3), 0.75),
+        ("logistic", 2.0, 1.0, 3 / np.log(3), 0.25),
+        ("logistic", 1e6, 1.0, 1e-3, 0.0),
+        ("logistic", 0.0, 1e6, 1e-3, 1.0),
+    ],
+)
+def test_the_edges_have_the_coverage_of_their_formula(edge, distance, radius, softness, coverage):
+    assert EDGES[edge].coverage(np.array(distance), radius, softness) == pytest.approx(coverage, abs=1e-15)
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_beyond_its_support_an_edge_covers_less_than_float32_resolves(edge):
+    radius, softness = np.array([0.5, 3.0, 500.0]), np.array([0.25, 20.0, 4.0])
+    beyond = EDGES[edge].support(radius, softness) * (1 + 1e-12)
+    assert np.all(EDGES[edge].coverage(beyond, radius, softness) < 2.0**-24)
+
+
+def test_on_the_flat_of_a_linear_disc_only_colour_opacity_and_background_have_a_gradient():
+    scene = Scene.circles(Canvas(3, 3), x=[1.5], y=[1.5], radius=[9], colour=[[0.2, 0.3, 0.4]], opacity=[0.25])
+    by_rows, by_background = reference.gradient(scene, np.ones((3, 3, 3)))
+    assert by_rows[0, [X, Y, RADIUS, SOFTNESS]].tolist() == [0, 0, 0, 0]
+    np.testing.assert_allclose(by_rows[0, RED : BLUE + 1], 9 * 0.25)
+    assert by_rows[0, OPACITY] == pytest.approx(9 * (0.2 + 0.3 + 0.4 - 3))
+    np.testing.assert_allclose(by_background, 9 * 0.75)

@@ -1,0 +1,519 @@
+"""What every stage promises, on both renderers, and where seeders seek."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from artpipe import Canvas, Diverged, FitSettings, InputError, Scene, load_fitting_renderer, load_scene
+from artpipe.renderers import reference
+from artpipe.renderers.primitives import OPACITY, RADIUS, SOFTNESS, X, Y
+from artpipe.renderers.registry import FITTING_RENDERERS
+from artpipe.stages.base import STEPS_PER_EVENT, Run, keep_worthiest
+from artpipe.stages.events import Event, Exported, Grew, Progress, Relocated, Snapshot
+from artpipe.stages.export import EXPORTERS, Export
+from artpipe.stages.grow import Grow
+from artpipe.stages.place import Newcomers
+from artpipe.stages.refine import Refine, Settle
+from artpipe.stages.relocate import Relocate, Search
+from artpipe.stages.seed import Seed
+from artpipe.stages.seeders import SEEDERS
+from hypothesis import given
+from hypothesis import strategies as st
+
+WIDTH, HEIGHT = 40, 28
+BEFORE = 12  # circles that stand before each stage of the table
+
+
+@dataclass(frozen=True)
+class Case:
+    """A stage on a scene of BEFORE circles: how many stand afterwards, and how many steps it took."""
+
+    stage: Any
+    count: int
+    steps: int = 0
+
+
+STAGES = {
+    "seed": Case(Seed(7), BEFORE + 7),
+    "seed one": Case(Seed(1), BEFORE + 1),
+    "seed at random": Case(Seed(7, Newcomers("random")), BEFORE + 7),
+    "grow": Case(Grow(20, 4, 8), 20, 8),
+    "grow by no divisor": Case(Grow(23, 5, 7), 23, 7),
+    "grow by more than the end": Case(Grow(15, 100, 4), 15, 4),
+    "grow one by one": Case(Grow(16, 1, 6), 16, 6),
+    "grow by one circle": Case(Grow(BEFORE + 1, 256, 3), BEFORE + 1, 3),
+    "grow with fewer steps than batches": Case(Grow(20, 2, 1), 20, 1),
+    "grow without steps": Case(Grow(20, 5, 0), 20),
+    "grow when enough stand": Case(Grow(BEFORE, 4, 6), BEFORE, 6),
+    "grow when more than enough stand": Case(Grow(5, 2, 6), BEFORE, 6),
+    "refine": Case(Refine(9), BEFORE, 9),
+    "refine over several events": Case(Refine(2 * STEPS_PER_EVENT + 1), BEFORE, 2 * STEPS_PER_EVENT + 1),
+    "refine without steps": Case(Refine(0), BEFORE),
+    "settle": Case(Settle(9), BEFORE, 9),
+    "settle without steps": Case(Settle(0), BEFORE),
+    "relocate": Case(Relocate(0.4), BEFORE),
+    "relocate none": Case(Relocate(0.0), BEFORE),
+    "relocate all": Case(Relocate(1.0), BEFORE),
+    "relocate to fewer": Case(Relocate(0.2, 5), 5),
+    "relocate to more": Case(Relocate(0.2, 17), 17),
+    "search": Case(Search(12, every=4), BEFORE, 12),
+    "search to fewer": Case(Search(14, 7, every=4), 7, 14),
+    "search to more": Case(Search(14, 17, every=4), 17, 14),
+    "search that ends within a round": Case(Search(5, 7, every=30), 7, 5),
+    "search in a single step": Case(Search(1, 7, every=1), 7, 1),
+    "export": Case(Export(()), BEFORE),
+}
+CHANCE = ("seed", "grow", "relocate", "search")  # stages whose outcome hangs on the generator
+LOWERING = {"grow": Grow(24, 6, 24), "refine": Refine(24), "search": Search(32, every=8), "settle": Settle(24)}
+
+
+def painting(width=WIDTH, height=HEIGHT):
+    """A smooth ground with two hard shapes, (H, W, 3)."""
+    across, down = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
+    image = np.stack([across, down, 0.5 + 0.4 * np.sin(9 * across * down)], axis=2)
+    image[(across - 0.3) ** 2 + (down - 0.6) ** 2 < 0.03] = (0.9, 0.2, 0.1)
+    image[(np.abs(across - 0.75) < 0.1) & (down < 0.5)] = (0.05, 0.1, 0.3)
+    return image.astype(np.float32)
+
+
+def circles(canvas, count, rng):
+    """A scene of random circles."""
+    return Scene.circles(
+        canvas,
+        x=rng.uniform(0, canvas.width, count),
+        y=rng.uniform(0, canvas.height, count),
+        radius=rng.uniform(2, 9, count),
+        colour=rng.uniform(0, 1, (count, 3)),
+        opacity=rng.uniform(0.5, 0.95, count),
+        softness=rng.uniform(0.5, 2, count),
+    )
+
+
+def run_of(renderer="jax", target=None, count=BEFORE, **options):
+    """A run on a scene of random circles, always the same ones."""
+    run = Run(painting() if target is None else target, load_fitting_renderer(renderer), **options)
+    run.fit.put(circles(run.canvas, count, np.random.default_rng(1)))
+    return run
+
+
+def assert_valid(scene, run):
+    """Nothing that the fit could not go on from: limits kept, ids unique, a picture that can be drawn."""
+    assert (scene.canvas.width, scene.canvas.height) == (run.canvas.width, run.canvas.height)
+    assert len(np.unique(scene.ids)) == scene.count
+    assert scene.count == 0 or scene.ids.max() < scene.next_id
+    rows = scene.rows
+    assert np.isfinite(rows).all()
+    assert (rows[:, 2 : OPACITY + 1] >= 0).all() and (rows[:, 2 : OPACITY + 1] <= 1).all()
+    assert (rows[:, SOFTNESS] >= 0.99 * run.settings.softness_min).all() and (rows[:, RADIUS] > 0).all()
+    image = reference.render(scene)
+    assert image.shape == run.target.shape and image.min() >= 0 and image.max() <= 1
+
+
+@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_leaves_a_valid_scene_with_the_count_and_the_steps_it_promised(name, renderer):
+    case, run = STAGES[name], run_of(renderer)
+    for event in case.stage(run):
+        assert isinstance(event, Event)
+        assert_valid(run.scene, run)
+    assert_valid(run.scene, run)
+    assert (run.scene.count, run.step) == (case.count, case.steps)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_tells_the_truth_about_its_work(name):
+    run = run_of()
+    steps = [0]
+    for event in STAGES[name].stage(run):
+        assert event.step == run.step >= steps[-1]
+        steps.append(event.step)
+        if isinstance(event, Progress):
+            assert event.circles == run.scene.count
+            assert event.step - steps[-2] <= STEPS_PER_EVENT
+            assert 0 < event.mse < 1
+        elif isinstance(event, Relocated):
+            assert event.kept + event.added == run.scene.count
+        elif isinstance(event, Grew):
+            assert event.scene.same_as(run.scene)
+            assert 0 < event.added <= run.scene.count
+        elif isinstance(event, Snapshot):
+            assert event.scene.same_as(run.scene)
+
+
+def test_refinement_tells_the_loss_before_its_last_step():
+    run = run_of()
+    for count in (1, 2):  # the second time, one step lies between
+        before = run.scene
+        event = next(Refine(count)(run))
+        if count == 1:
+            assert event.mse == pytest.approx(run.mean_squared_error(before), rel=1e-4)
+    assert event.mse < run.mean_squared_error(before)
+
+
+@pytest.mark.parametrize("stage", [Grow(9, 2, 8), Seed(4), Relocate(0.3, 5), Search(9, 5, every=3)], ids=repr)
+def test_a_stage_that_places_circles_can_start_from_a_bare_canvas(stage):
+    run = run_of(count=0)
+    list(stage(run))
+    assert run.scene.count == stage.count
+    assert_valid(run.scene, run)
+
+
+@pytest.mark.parametrize("stage", [Refine(3), Settle(3), Relocate(0.3), Search(6, every=3)], ids=repr)
+def test_a_stage_that_places_nothing_leaves_a_bare_canvas_bare(stage):
+    run = run_of(count=0)
+    list(stage(run))
+    assert run.scene.count == 0
+
+
+def test_growing_to_a_single_circle_works():
+    for growth in (1, 256):
+        run = run_of(count=0)
+        list(Grow(1, growth, 3)(run))
+        assert run.scene.count == 1
+
+
+def test_search_without_steps_still_leaves_the_count_that_it_promised():
+    run = run_of()
+    list(Search(0, 7)(run))
+    assert run.scene.count == 7
+
+
+def test_growing_adds_batch_by_batch_with_steps_shared_out_evenly():
+    run = run_of(count=0)
+    events = list(Grow(23, 5, 12)(run))
+    assert [event.added for event in events if isinstance(event, Grew)] == [5, 5, 5, 5, 3]
+    between = np.diff([*[event.step for event in events if isinstance(event, Grew)], run.step])
+    assert between.sum() == 12 and between.max() - between.min() <= 1
+
+
+@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
+@pytest.mark.parametrize("name", CHANCE)
+def test_an_equal_seed_gives_the_bit_identical_scene_and_another_seed_another(name, renderer):
+    scenes = []
+    for seed in (5, 5, 6):
+        run = run_of(renderer, seed=seed)
+        list(STAGES[name].stage(run))
+        scenes.append(run.scene)
+    assert scenes[0].same_as(scenes[1])
+    assert not np.array_equal(scenes[0].rows, scenes[2].rows)
+
+
+@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
+@pytest.mark.parametrize("stage", [Refine(7), Settle(7)], ids=repr)
+def test_descent_knows_no_chance(stage, renderer):
+    scenes = []
+    for seed in (5, 6):
+        run = run_of(renderer, seed=seed)
+        list(stage(run))
+        scenes.append(run.scene)
+    assert scenes[0].same_as(scenes[1])
+
+
+@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
+@pytest.mark.parametrize("name", LOWERING)
+def test_grow_refine_search_and_settle_lower_the_loss(name, renderer):
+    run = run_of(renderer)
+    before = run.mean_squared_error(run.scene)
+    list(LOWERING[name](run))
+    after = run.mean_squared_error(run.scene)
+    assert after < 0.8 * before
+    assert after == pytest.approx(np.mean((reference.render(run.scene) - run.target) ** 2), rel=1e-4)
+
+
+def test_seeding_lowers_the_loss_before_any_step():
+    run = run_of()
+    before = run.mean_squared_error(run.scene)
+    list(Seed(10)(run))
+    assert run.mean_squared_error(run.scene) < before
+
+
+def test_settling_ends_calmer_than_refining():
+    last_moves = []
+    for stage in (Refine, Settle):
+        run = run_of()
+        before, after = [run.scene.rows for _ in stage(STEPS_PER_EVENT + 1)(run)]
+        last_moves.append(np.abs(after - before)[:, [X, Y]].mean())
+    assert last_moves[1] < 0.3 * last_moves[0]
+
+
+def test_newcomers_are_painted_on_top_and_leave_the_others_as_they_were():
+    run = run_of()
+    before = run.scene
+    list(Seed(7)(run))
+    after = run.scene
+    np.testing.assert_array_equal(after.rows[:BEFORE], before.rows)
+    np.testing.assert_array_equal(after.ids[:BEFORE], before.ids)
+
+
+def test_newcomers_look_as_they_were_told_to():
+    run = run_of(count=0)
+    look = Newcomers("grid", radius_scale=0.7, softness_share=0.5, opacity=0.6, opacity_min=0.6, opacity_plain=0.6)
+    list(Seed(6, look)(run))
+    rows = run.scene.rows
+    np.testing.assert_allclose(rows[:, RADIUS], 0.7 * math.sqrt(WIDTH * HEIGHT / (math.pi * 6)), rtol=1e-5)
+    np.testing.assert_allclose(rows[:, SOFTNESS], 0.5 * rows[:, RADIUS], rtol=1e-5)
+    np.testing.assert_allclose(rows[:, OPACITY], 0.6, rtol=1e-5)
+
+
+def test_newcomers_start_with_an_opacity_within_their_limits():
+    run = run_of(count=0)
+    list(Seed(30, Newcomers("random", opacity=0.8, opacity_min=0.4, opacity_plain=0.5))(run))
+    opacity = run.scene.rows[:, OPACITY]
+    assert (opacity >= 0.4 - 1e-6).all() and (opacity <= 0.8 + 1e-6).all()
+
+
+def test_relocation_tears_out_a_hidden_circle_first():
+    canvas = Canvas(WIDTH, HEIGHT, (0.5, 0.5, 0.5))
+    scene = Scene.circles(
+        canvas,
+        x=[20, 20, 6, 34],
+        y=[14, 14, 6, 20],
+        radius=[4, 9, 3, 2],
+        colour=[[1, 0, 0], [0, 0.6, 0.2], [0.9, 0.9, 0.1], [0, 0, 1]],
+        opacity=[1, 1, 0.5, 0.3],
+    )
+    assert reference.worth(scene, reference.render(scene))[0] == 0  # the large red one, which nobody sees
+    run = Run(reference.render(scene), load_fitting_renderer("jax"))
+    run.fit.put(scene)
+    list(Relocate(0.25)(run))
+    np.testing.assert_array_equal(run.scene.ids[:3], [1, 2, 3])
+    np.testing.assert_array_equal(run.scene.rows[:3], scene.rows[1:])
+    assert run.scene.ids[3] == scene.next_id
+
+
+@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_relocation_keeps_the_worthiest_in_their_order_with_their_ids(renderer, weighted):
+    weights = np.random.default_rng(2).uniform(0, 1, (HEIGHT, WIDTH)) if weighted else None
+    run = run_of(renderer, settings=FitSettings(weights=weights))
+    list(Refine(3)(run))
+    before = run.scene
+    worth = reference.worth(before, run.target, weights)
+    list(Relocate(0.4)(run))
+    removed = round(0.4 * BEFORE)
+    survivors = np.sort(np.argsort(worth)[removed:])
+    np.testing.assert_array_equal(run.scene.ids[: BEFORE - removed], before.ids[survivors])
+    np.testing.assert_array_equal(run.scene.rows[: BEFORE - removed], before.rows[survivors])
+    assert (run.scene.ids[BEFORE - removed :] >= before.next_id).all()
+
+
+def test_keeping_the_worthiest_keeps_painting_order_and_survives_ties():
+    scene = circles(Canvas(WIDTH, HEIGHT), 6, np.random.default_rng(3))
+    kept = keep_worthiest(scene, np.array([3.0, 0.0, 5.0, 0.0, 4.0, 1.0]), 3)
+    np.testing.assert_array_equal(kept.ids, [0, 2, 4])
+    assert keep_worthiest(scene, np.zeros(6), 4).count == 4
+    assert keep_worthiest(scene, np.zeros(6), 0).count == 0
+
+
+def test_ids_never_repeat_over_a_run():
+    run = run_of(count=0)
+    gone, seen, next_id = set(), set(), 0
+    for stage in (Grow(16, 5, 6), Search(12, 10, every=3), Relocate(0.5), Seed(4), Relocate(0.3, 6), Settle(3)):
+        for _ in stage(run):
+            ids = set(run.scene.ids.tolist())
+            gone |= seen - ids
+            assert not ids & gone
+            assert run.scene.next_id >= next_id
+            seen, next_id = seen | ids, run.scene.next_id
+    assert len(gone) > 10  # the search did tear circles out
+
+
+@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
+def test_a_run_that_nobody_pulls_on_stands_whole(renderer):
+    for stop_after in range(1, 14):
+        run = run_of(renderer, count=0, most=8)
+        for told, _ in enumerate(event for stage in (Grow(11, 4, 6), Search(9, 8, every=3)) for event in stage(run)):
+            if told + 1 == stop_after:
+                break
+        assert_valid(run.scene, run)
+        assert 0 < run.showable().count <= 8
+        list(Refine(2)(run))
+        assert_valid(run.scene, run)
+
+
+@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
+def test_nothing_that_is_shown_holds_more_than_most(renderer):
+    most = 10
+    run = run_of(renderer, count=0, most=most)
+    pool_was_larger = False
+    for stage in (Grow(14, 4, 6), Search(12, most, every=3), Settle(3)):
+        for event in stage(run):
+            pool_was_larger |= run.scene.count > most
+            shown = run.showable()
+            assert shown.count == min(run.scene.count, most)
+            assert_valid(shown, run)
+            if isinstance(event, (Grew, Snapshot)):
+                assert event.scene.same_as(shown)
+    assert pool_was_larger and run.scene.count == most
+
+
+def test_what_is_shown_of_a_pool_are_its_worthiest_circles():
+    run = run_of(most=5)
+    worth = reference.worth(run.scene, run.target)
+    np.testing.assert_array_equal(run.showable().ids, np.sort(run.scene.ids[np.argsort(worth)[-5:]]))
+    assert run.scene.count == BEFORE
+
+
+def test_a_gradient_that_is_not_finite_ends_the_stage_with_the_scene_whole():
+    for renderer in FITTING_RENDERERS:
+        run = run_of(renderer, settings=FitSettings(loss=lambda image, target: (image - target).sum() * math.nan))
+        before = run.scene
+        with pytest.raises(Diverged, match="not finite"):
+            list(Refine(3)(run))
+        np.testing.assert_allclose(run.scene.rows, before.rows, rtol=1e-5)
+
+
+def test_export_writes_what_may_be_shown_in_every_format(tmp_path):
+    run = run_of(most=5)
+    paths = tuple(tmp_path / f"painting{ending}" for ending in EXPORTERS)
+    events = list(Export(paths)(run))
+    assert [event.path for event in events if isinstance(event, Exported)] == list(paths)
+    assert all(path.stat().st_size > 0 for path in paths)
+    assert load_scene(tmp_path / "painting.json").same_as(run.showable())
+
+
+def test_export_refuses_unknown_endings_and_missing_folders_before_any_work(tmp_path):
+    for path in (tmp_path / "a.xyz", tmp_path / "a", tmp_path / "no" / "a.png"):
+        with pytest.raises(InputError, match="cannot export") as caught:
+            Export((tmp_path / "good.png", path))
+        assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- runs on difficult targets ---
+
+
+@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (8, 9)], ids=str)
+@pytest.mark.parametrize("colour", [0.0, 1.0, 0.3, None], ids=["black", "white", "grey", "noise"])
+def test_small_narrow_and_plain_targets_are_painted(colour, size, renderer):
+    width, height = size
+    rng = np.random.default_rng(4)
+    target = rng.uniform(0, 1, (height, width, 3)) if colour is None else np.full((height, width, 3), colour)
+    run = Run(target, load_fitting_renderer(renderer), most=6)
+    bare = run.mean_squared_error(run.scene)
+    for stage in (Grow(8, 3, 6), Relocate(0.5), Search(8, 6, every=3), Settle(3)):
+        list(stage(run))
+        assert_valid(run.scene, run)
+    assert run.scene.count == 6
+    assert run.mean_squared_error(run.scene) <= max(bare, 1e-4)  # circles may cost a plain target a little
+
+
+def test_a_target_that_is_met_already_can_be_painted_on():
+    scene = circles(Canvas(WIDTH, HEIGHT), 5, np.random.default_rng(5))
+    run = Run(reference.render(scene), load_fitting_renderer("jax"))
+    run.fit.put(scene)
+    for seeder in SEEDERS:
+        list(Seed(4, Newcomers(seeder))(run))
+    list(Relocate(0.5)(run))
+    list(Refine(3)(run))
+    assert_valid(run.scene, run)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [np.zeros((4, 5)), np.zeros((4, 5, 4)), np.zeros((0, 5, 3)), np.zeros((4, 0, 3)), np.full((4, 5, 3), np.nan)],
+    ids=["grey", "four channels", "no rows", "no columns", "not a number"],
+)
+def test_a_target_that_is_no_picture_is_refused_in_one_line(target):
+    with pytest.raises(InputError) as caught:
+        Run(target, load_fitting_renderer("jax"))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_background_is_the_mean_colour_unless_told_otherwise():
+    target = painting()
+    np.testing.assert_allclose(run_of(target=target).canvas.background, target.mean((0, 1)), rtol=1e-5)
+    assert run_of(target=target, background=(1, 0, 0)).canvas.background == (1, 0, 0)
+    left = np.zeros((HEIGHT, WIDTH))
+    left[:, : WIDTH // 2] = 1
+    run = run_of(target=target, settings=FitSettings(weights=left))
+    np.testing.assert_allclose(run.canvas.background, target[:, : WIDTH // 2].mean((0, 1)), rtol=1e-5)
+
+
+# --- seeders ---
+
+SIZES = ((1, 1), (3, 200), (200, 3), (40, 28), (17, 33))
+
+
+@pytest.mark.parametrize("seeder", SEEDERS)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@given(count=st.integers(1, 70), radius=st.floats(0.5, 60), seed=st.integers(0, 2**32), empty=st.booleans())
+def test_a_seeder_proposes_at_least_what_was_asked_for_inside_the_canvas(seeder, size, count, radius, seed, empty):
+    width, height = size
+    energy = np.random.default_rng(seed).exponential(1, (height, width)).astype(np.float32) * (not empty)
+    x, y, radii = SEEDERS[seeder](energy, count, radius, np.random.default_rng(seed))
+    assert len(x) == len(y) == len(radii) >= count
+    assert (0 <= x).all() and (x <= width).all() and (0 <= y).all() and (y <= height).all()
+    assert np.isfinite(radii).all() and (radii > 0).all()
+
+
+@pytest.mark.parametrize("seeder", SEEDERS)
+def test_a_seeder_repeats_itself_for_an_equal_generator_alone(seeder):
+    energy = np.random.default_rng(6).exponential(1, (HEIGHT, WIDTH)).astype(np.float32)
+    first, again, other = (np.stack(SEEDERS[seeder](energy, 20, 4.0, np.random.default_rng(s))) for s in (7, 7, 8))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("seeder", SEEDERS)
+def test_a_seeder_s_typical_radius_is_the_one_that_was_asked_for(seeder):
+    energy = np.random.default_rng(6).exponential(1, (HEIGHT, WIDTH)).astype(np.float32)
+    _, _, radii = SEEDERS[seeder](energy, 500, 4.0, np.random.default_rng(7))
+    assert 3.6 < np.median(radii) < 4.4
+
+
+@pytest.mark.parametrize("seeder", ["error", "gain"])
+def test_seeders_by_error_seek_where_the_error_is(seeder):
+    energy = np.zeros((60, 80), np.float32)
+    energy[:6, -6:] = 1  # the bright corner
+    x, y, _ = SEEDERS[seeder](energy, 50, 4.0, np.random.default_rng(9))
+    reach = 4.0 / 2 * 4  # four widths of the blur
+    assert (x > 80 - 6 - reach).all() and (y < 6 + reach).all()
+    # Ten times the error draws a hundred times the circles: the square of the error counts.
+    energy[:] = 0
+    energy[:, :8], energy[:, -8:] = 1, 3
+    x, _, _ = SEEDERS[seeder](energy, 400, 2.0, np.random.default_rng(9))
+    assert 0.05 < np.mean(x < 40) < 0.2
+
+
+def test_the_grid_covers_the_canvas_evenly():
+    x, y, radii = SEEDERS["grid"](np.zeros((30, 30)), 9, 4.0, np.random.default_rng(0))
+    assert sorted(zip(x, y, strict=True)) == [(a, b) for a in (5, 15, 25) for b in (5, 15, 25)]
+    assert (radii == 4).all()
+
+
+@pytest.mark.parametrize("seeder", ["error", "gain"])
+def test_circles_are_seeded_in_the_bright_corner(seeder):
+    target = np.zeros((48, 64, 3), np.float32)
+    target[:12, -12:] = 1
+    run = Run(target, load_fitting_renderer("jax"), background=(0, 0, 0))
+    list(Seed(8, Newcomers(seeder, radius_scale=0.4))(run))
+    assert (run.scene.rows[:, X] > 40).all() and (run.scene.rows[:, Y] < 24).all()
+    # A mean colour spreads the error over the canvas; the corner still holds most of the squared error.
+    run = Run(target, load_fitting_renderer("jax"))
+    list(Seed(8, Newcomers(seeder, radius_scale=0.4))(run))
+    assert np.mean((run.scene.rows[:, X] > 40) & (run.scene.rows[:, Y] < 24)) > 0.8
+
+
+@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
+def test_weights_steer_where_circles_are_seeded(renderer):
+    target = np.random.default_rng(10).uniform(0, 1, (HEIGHT, WIDTH, 3))
+    weights = np.zeros((HEIGHT, WIDTH))
+    weights[:, :10] = 1
+    look = Newcomers(radius_scale=0.3)
+    run = Run(target, load_fitting_renderer(renderer), settings=FitSettings(weights=weights))
+    list(Seed(12, look)(run))
+    assert (run.scene.rows[:, X] < 10 + 8).all()
+    plain = Run(target, load_fitting_renderer(renderer))
+    list(Seed(12, look)(plain))
+    assert (plain.scene.rows[:, X] > 20).any()
+
+
+def test_the_loss_of_a_run_counts_pixels_by_their_weights():
+    weights = np.random.default_rng(11).uniform(0, 1, (HEIGHT, WIDTH))
+    run = run_of(settings=FitSettings(weights=weights))
+    squared = np.mean((reference.render(run.scene) - run.target) ** 2, axis=2)
+    assert run.mean_squared_error(run.scene) == pytest.approx(np.average(squared, weights=weights), rel=1e-4)
