@@ -22,17 +22,16 @@ import numpy as np
 from .cpu_bins import TILE, fill, measure, sum_slots
 from .cpu_tiles import (
     AREA,
-    CANCEL,
-    GO,
+    FLAG_COUNT,
     LOSS,
     PLANES,
     PLANES_PER_ENTRY,
     PULL,
     RENDER,
-    WAIT,
     WORTH,
+    finish,
+    let_go,
     paint_tiles,
-    set_ready,
 )  # fmt: skip
 from .edges import EDGES
 from .primitives import CIRCLE
@@ -75,9 +74,8 @@ class CpuKernel:
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or usable_cores()
         self._lock = threading.Lock()
-        self._helpers = [_Helper() for _ in range(self.threads - 1)]
+        self._helpers = [_start_helper() for _ in range(self.threads - 1)]
         self._scratches = [np.empty(0, np.float32) for _ in range(self.threads)]
-        self._flags = np.zeros(2, np.int64)
         self._band = _Band(
             starts=np.zeros(1, np.int64), cursors=np.zeros(0, np.int64), entry_rows=np.zeros(0, np.int32),
             entry_slots=np.zeros(0, np.int32), slot_tiles=np.zeros(0, np.int32), results=np.zeros((0, 0), np.float32),
@@ -94,8 +92,7 @@ class CpuKernel:
             canvas: size, background, edge.
         """
         image = np.empty((canvas.height, canvas.width, 3), np.float32)
-        shares = np.broadcast_to(np.float32(0), (canvas.height, canvas.width))
-        self._paint(RENDER, rows, canvas, _NOTHING_3D, shares, image, 0)
+        self._paint(RENDER, rows, canvas, _NOTHING_3D, _NOTHING_2D, image, 0)
         return image
 
     def loss_and_gradient(
@@ -124,8 +121,7 @@ class CpuKernel:
             image_gradient: (H, W, 3) float32.
         """
         planes = np.ascontiguousarray(np.moveaxis(image_gradient, 2, 0), np.float32)
-        shares = np.broadcast_to(np.float32(0), (canvas.height, canvas.width))
-        totals, sums = self._paint(PULL, rows, canvas, planes, shares, _NOTHING_3D, _COLUMNS)
+        totals, sums = self._paint(PULL, rows, canvas, planes, _NOTHING_2D, _NOTHING_3D, _COLUMNS)
         return _as_wide_as(rows, totals), sums[1:].astype(np.float32)
 
     def worth(self, rows: Array, canvas: Canvas, target: Array, shares: Array) -> tuple[float, Array]:
@@ -138,7 +134,7 @@ class CpuKernel:
     ) -> tuple[Array, Array]:
         """Runs one mode of `paint_tiles` over the canvas; per-row totals (N, columns) and sums over tiles (4,)."""
         with self._lock:
-            rows = np.ascontiguousarray(rows, np.float32)
+            rows, target, shares = (_plain(array) for array in (rows, target, shares))
             edge = EDGES[canvas.edge].code
             background = np.array(canvas.background, np.float32)
             tiles_x, tiles_y = -(-canvas.width // TILE), -(-canvas.height // TILE)
@@ -154,16 +150,17 @@ class CpuKernel:
                 tile_count = (last - first) * tiles_x
                 band = self._reserve_band(tile_count, int(per_tile_row[first:last].sum()), columns)
                 starts, results = band.starts[: tile_count + 1], band.results
+                flags = np.zeros(FLAG_COUNT, np.int64)  # fresh: a helper may come late to the last call's
                 paint = partial(
-                    paint_tiles, mode, self._flags, tiles_x, first, edge, rows, starts, band.entry_rows,
-                    band.entry_slots, background, target, shares, image, results, band.tile_sums,
+                    paint_tiles, mode, flags, canvas.width, canvas.height, tiles_x, first, edge, rows, starts,
+                    band.entry_rows, band.entry_slots, background, target, shares, image, results, band.tile_sums,
                 )  # fmt: skip
-                with self._helpers_on(paint):
+                with self._helpers_on(paint, flags):
                     self.entry_count += fill(
                         rows, edge, tiles_x, first, last, spans, starts, band.cursors[:tile_count],
                         band.entry_rows, band.entry_slots, band.slot_tiles, slots,
                     )  # fmt: skip
-                    set_ready(self._flags, GO)
+                    let_go(flags)
                     paint(self._scratches[0])
                 if mode != RENDER:
                     sum_slots(slots, results, totals)
@@ -171,19 +168,17 @@ class CpuKernel:
             return totals, sums
 
     @contextmanager
-    def _helpers_on(self, paint: Callable[..., None]) -> Iterator[None]:
-        """Wakes the helpers for `paint`, where they wait for `set_ready`; at the end waits for them."""
-        self._flags[:] = 0, WAIT
+    def _helpers_on(self, paint: Callable[..., None], flags: Array) -> Iterator[None]:
+        """Wakes the helpers for `paint`, where they wait for `let_go`; at the end waits for those that came.
+
+        A helper that the machine has not woken by then is not waited for: it finds its work done.
+        """
         for helper, scratch in zip(self._helpers, self._scratches[1:], strict=True):
-            helper.start(partial(paint, scratch))
+            helper.put(partial(paint, scratch))
         try:
             yield
-        except BaseException:
-            set_ready(self._flags, CANCEL)
-            raise
         finally:
-            for helper in self._helpers:
-                helper.wait()
+            finish(flags)
 
     def _reserve_scratch(self, row_count: int) -> None:
         """Room for every row in every thread's scratch; memory is only taken where a tile is that deep."""
@@ -207,30 +202,19 @@ class CpuKernel:
         return band
 
 
-class _Helper:
-    """A thread that waits for work; cheaper to wake than an executor (about 20 µs against 100)."""
+def _start_helper() -> SimpleQueue[Callable[[], None]]:
+    """Starts a thread that carries out what is put into the queue given back.
 
-    def __init__(self) -> None:
-        self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._done: SimpleQueue[BaseException | None] = SimpleQueue()
-        threading.Thread(target=self._serve, name="artpipe-kernel", daemon=True).start()
+    Cheaper to wake than an executor (about 20 µs against 100).
+    """
+    tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
-    def start(self, work: Callable[[], None]) -> None:
-        self._tasks.put(work)
-
-    def wait(self) -> None:
-        error = self._done.get()
-        if error is not None:
-            raise error
-
-    def _serve(self) -> None:
+    def serve() -> None:
         while True:
-            work = self._tasks.get()
-            try:
-                work()
-                self._done.put(None)
-            except BaseException as error:  # handed to the waiting thread
-                self._done.put(error)
+            tasks.get()()
+
+    threading.Thread(target=serve, name="artpipe-kernel", daemon=True).start()
+    return tasks
 
 
 def _bands(per_tile_row: Array) -> list[tuple[int, int]]:
@@ -243,6 +227,11 @@ def _bands(per_tile_row: Array) -> list[tuple[int, int]]:
         held += entry_count
     bands.append((first, len(per_tile_row)))
     return bands
+
+
+def _plain(array: Array) -> Array:
+    """The array as float32 in order, writable: for any other kind Numba would compile everything once more."""
+    return np.require(array, np.float32, ["C", "W"])
 
 
 def _as_wide_as(rows: Array, totals: Array) -> Array:
@@ -265,3 +254,8 @@ def usable_cores() -> int:
 def shared_kernel() -> CpuKernel:
     """The kernel that the backends share, on all usable cores."""
     return CpuKernel()
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child has none of its parent's threads: it makes a kernel of its own.
+    os.register_at_fork(after_in_child=shared_kernel.cache_clear)

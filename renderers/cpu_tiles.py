@@ -76,15 +76,35 @@ _AREA = _U(AREA)
 _LANES = _U(LANES)
 
 
+# The words that the threads of one call share.
+NEXT_TILE, READY, ENTERED, LEFT = range(4)
+FLAG_COUNT = 4
+# What READY says: the bins are being filled, go on, or there is nothing left to do.
+WAIT, GO, DONE = range(3)
+
+_FLAGS = types.Array(types.int64, 1, "C")
+
+
 @intrinsic
-def _fetch_add(typing_context: Any, flags: Any, step: Any) -> Any:
-    """Atomically adds to `flags[0]` (NEXT_TILE) and gives back what was there: how threads share out tiles."""
+def _fetch_add(typing_context: Any, flags: Any, index: Any, step: Any) -> Any:
+    """Atomically adds to `flags[index]` and gives back what was there."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        return builder.atomic_rmw("add", array.data, arguments[1], "monotonic")
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.atomic_rmw("add", builder.gep(data, [arguments[1]]), arguments[2], "seq_cst")
 
-    return types.int64(types.Array(types.int64, 1, "C"), types.int64), generate
+    return types.int64(_FLAGS, types.int64, types.int64), generate
+
+
+@intrinsic
+def _exchange(typing_context: Any, flags: Any, index: Any, value: Any) -> Any:
+    """Atomically writes `flags[index]` and gives back what was there."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.atomic_rmw("xchg", builder.gep(data, [arguments[1]]), arguments[2], "seq_cst")
+
+    return types.int64(_FLAGS, types.int64, types.int64), generate
 
 
 @intrinsic
@@ -92,22 +112,29 @@ def _load(typing_context: Any, flags: Any, index: Any) -> Any:
     """Reads `flags[index]` afresh from memory, after all that the thread which wrote it did before."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        return builder.load_atomic(builder.gep(array.data, [arguments[1]]), "acquire", 8, typ=ir.IntType(64))
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.load_atomic(builder.gep(data, [arguments[1]]), "acquire", 8, typ=ir.IntType(64))
 
-    return types.int64(types.Array(types.int64, 1, "C"), types.int64), generate
+    return types.int64(_FLAGS, types.int64), generate
 
 
-@intrinsic
-def _store(typing_context: Any, flags: Any, index: Any, value: Any) -> Any:
-    """Writes `flags[index]`, visible to `_load` together with all that this thread wrote before."""
+@njit(cache=True, nogil=True)
+def let_go(flags):
+    """Lets the threads that wait in `paint_tiles` begin: the bins are filled."""
+    _exchange(flags, np.int64(READY), np.int64(GO))
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        builder.store_atomic(arguments[2], builder.gep(array.data, [arguments[1]]), "release", 8)
-        return context.get_dummy_value()
 
-    return types.void(types.Array(types.int64, 1, "C"), types.int64, types.int64), generate
+@njit(cache=True, nogil=True)
+def finish(flags):
+    """Turns away threads that come late, and waits for those that are at work.
+
+    A thread counts itself in before it looks at READY, and this writes READY before it looks at the count:
+    so either the thread sees DONE, or it is waited for.
+    """
+    _exchange(flags, np.int64(READY), np.int64(DONE))
+    entered = _fetch_add(flags, np.int64(ENTERED), np.int64(0))
+    while _load(flags, np.int64(LEFT)) < entered:
+        pass
 
 
 # 2**f on -1/2..1/2: Taylor terms ln(2)**k / k!; the first one left out is below 1.2e-7 of the value.
@@ -335,28 +362,19 @@ def _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, to
         results[_U(entry_slots[entry]), _U(0)] = total(rise)
 
 
-# The flags that threads share: the next tile to draw, and whether the bins are ready.
-NEXT_TILE, READY = range(2)
-WAIT, GO, CANCEL = range(3)
-
-
-@njit(cache=True, nogil=True)
-def set_ready(flags, value):
-    """Lets the threads that wait in `paint_tiles` go on (GO) or return (CANCEL)."""
-    _store(flags, np.int64(READY), np.int64(value))
-
-
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def paint_tiles(
-    mode, flags, tiles_x, first_tile_row, edge, rows, starts, entry_rows, entry_slots,
+    mode, flags, width, height, tiles_x, first_tile_row, edge, rows, starts, entry_rows, entry_slots,
     background, target, shares, image, results, tile_sums, scratch,
 ):  # fmt: skip
     """Draws tiles of a band, claimed one after the other, until none is left.
 
     Args:
         mode: RENDER, LOSS, PULL or WORTH.
-        flags: (2,) int64, shared by the threads: NEXT_TILE and READY. A thread may come while the bins are
-            still being filled: it spins until `set_ready`, which costs less than waking it later.
+        flags: (FLAG_COUNT,) int64, shared by the threads, zeros at first. A thread may come while the bins
+            are still being filled: it spins until `let_go`, which costs less than waking it later.
+        width: pixels across.
+        height: pixels down.
         tiles_x: tiles across.
         first_tile_row: the band's first row of tiles.
         edge: an edge code.
@@ -366,25 +384,23 @@ def paint_tiles(
         entry_slots: (M,) int32.
         background: (3,) float32.
         target: (3, H, W) float32: the target (LOSS, WORTH) or dL/dimage (PULL); not read by RENDER.
-        shares: (H, W) float32: each pixel's share of the loss (LOSS, WORTH).
+        shares: (H, W) float32: each pixel's share of the loss (LOSS, WORTH); else not read.
         image: (H, W, 3) float32, filled by RENDER.
         results: (M, P) float32, filled by slot: gradients (LOSS, PULL), or worth in column 0 (WORTH).
         tile_sums: (tiles in the band, 4) float64, filled: loss, dL/dbackground.
         scratch: ((PLANES + PLANES_PER_ENTRY * most entries of a tile) * AREA,) float32, one a thread.
     """
     s = scratch
-    height, width = shares.shape
     back_r, back_g, back_b = background[0], background[1], background[2]
     tile_count = starts.shape[0] - 1
     for p in range(AREA):
         s[_PX + _U(p)] = _F(p % TILE) + _HALF
         s[_PY + _U(p)] = _F(p // TILE) + _HALF
+    _fetch_add(flags, np.int64(ENTERED), np.int64(1))
     while _load(flags, np.int64(READY)) == WAIT:
         pass
-    if _load(flags, np.int64(READY)) == CANCEL:
-        return
-    while True:
-        tile = _fetch_add(flags, np.int64(1))
+    while _load(flags, np.int64(READY)) == GO:
+        tile = _fetch_add(flags, np.int64(NEXT_TILE), np.int64(1))
         if tile >= tile_count:
             break
         tile_y = tile // tiles_x
@@ -451,3 +467,4 @@ def paint_tiles(
             _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, top, results)
         else:
             _ascend(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, top, results)
+    _fetch_add(flags, np.int64(LEFT), np.int64(1))

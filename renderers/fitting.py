@@ -12,7 +12,7 @@ from .cpu_kernel import CpuKernel, shared_kernel
 from .errors import Diverged, InputError
 from .losses import check_target, pixel_shares
 from .parameters import circle_parameters
-from .scene import Canvas, Scene
+from .scene import SOFTNESS_MIN, Canvas, Scene
 
 Array = np.ndarray[Any, Any]
 
@@ -34,6 +34,8 @@ class BaseFit(ABC):
     def __init__(
         self, target: Array, canvas: Canvas, settings: FitSettings, options: RendererOptions, device_name: str
     ) -> None:
+        if not settings.softness_min >= SOFTNESS_MIN:
+            raise InputError(f"softness_min is {settings.softness_min}; needs at least {SOFTNESS_MIN}")
         self.device_name = device_name
         self.kernel_name = "numba" if options.uses_kernel else "dense"
         self.canvas = canvas
@@ -74,6 +76,10 @@ class BaseFit(ABC):
             self.canvas.width, self.canvas.height, self.canvas.edge,
         ):  # fmt: skip
             raise InputError(f"the fit is on {self.canvas}; the scene is on {scene.canvas}. Open another fit")
+        if scene.rows.shape[1] != len(self.parameters.rates):
+            raise InputError(
+                f"the fit moves rows of {len(self.parameters.rates)} columns; these have {scene.rows.shape[1]}"
+            )
         before = self.scene()
         _, old, new = np.intersect1d(before.ids, scene.ids, assume_unique=True, return_indices=True)
         slates = []
