@@ -52,6 +52,8 @@ class Search:
         fraction: the share relocated at the start; falls to 0 in a straight line.
         count: circles that stand at the end; as many as before if not given.
         shrink: where the pool begins and ends to shrink to `count`, as shares of this stage.
+        cooling: factors on the learning rates at the start and at the end, a straight line between. Hot
+            rates carry newcomers far while many come; cool ones let the last of them be judged fairly.
         newcomers: how new circles look.
     """
 
@@ -60,6 +62,7 @@ class Search:
     every: int = 30
     fraction: float = 0.4
     shrink: tuple[float, float] = (0.51, 0.97)
+    cooling: tuple[float, float] = (1.4, 0.7)
     newcomers: Newcomers = field(default_factory=Newcomers)
 
     def __call__(self, run: Run) -> Iterator[Event]:
@@ -76,7 +79,8 @@ class Search:
                 count = final
             yield from Relocate(self.fraction * (1 - share), count, self.newcomers)(run)
             part = min(self.every, self.steps - done)
-            yield from run.refine("search", part)
+            hot, cool = self.cooling
+            yield from run.refine("search", part, hot + (cool - hot) * share)
             done += part
             yield Snapshot(run.step, run.showable())
         if run.scene.count != final:  # there were no steps to do it in
