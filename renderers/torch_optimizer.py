@@ -39,6 +39,9 @@ class RowAdam(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 zeros = torch.zeros_like(parameter)
+                # (2, 1): what one step moves the running means by.
+                shares = torch.tensor([[1 - beta1], [1 - beta2]], dtype=parameter.dtype, device=parameter.device)
+                group.update(shares=shares, one=torch.ones_like(shares))
                 self.state[parameter] = {"weight": zeros[:1].repeat(2, 1), "mean": zeros, "square": zeros.clone()}
 
     @torch.no_grad()
@@ -54,8 +57,7 @@ class RowAdam(torch.optim.Optimizer):
                 if parameter.grad is None:
                     continue
                 state, gradient = self.state[parameter], parameter.grad
-                betas = torch.tensor([[beta1], [beta2]], dtype=parameter.dtype, device=parameter.device)
-                weight = state["weight"].mul_(betas).add_(1 - betas)
+                weight = state["weight"].lerp_(group["one"], group["shares"])
                 mean = state["mean"].lerp_(gradient, 1 - beta1)
                 square = state["square"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
                 root = torch.sqrt(square / weight[1:]).add_(group["epsilon"]).mul_(weight[:1])
