@@ -14,7 +14,7 @@ import optax
 from .base import FitSettings, RendererOptions
 from .cpu_kernel import shared_kernel
 from .cpu_renderer import CpuRenderer
-from .errors import BackendUnavailable, InputError
+from .errors import BackendUnavailable
 from .fitting import BaseFit
 from .jax_optimizer import RowAdamState, scale_by_row_adam
 from .jax_pure import draw
@@ -37,15 +37,12 @@ class JaxRenderer:
 
     Raises:
         BackendUnavailable: the device is not there.
-        InputError: the kernel was asked for on a GPU.
     """
 
     name = "jax"
 
     def __init__(self, options: RendererOptions | None = None) -> None:
         self.options = options or RendererOptions()
-        if self.options.path == "kernel" and self.options.device == "cuda":
-            raise InputError("the tiled kernel draws on the CPU; for a GPU choose path='pure'")
         platform = "gpu" if self.options.device == "cuda" else "cpu"
         try:
             self.device = jax.devices(platform)[0]

@@ -12,7 +12,7 @@ import torch
 from .base import FitSettings, RendererOptions
 from .cpu_kernel import shared_kernel
 from .cpu_renderer import CpuRenderer
-from .errors import BackendUnavailable, InputError
+from .errors import BackendUnavailable
 from .fitting import BaseFit
 from .losses import check_target, pixel_shares
 from .scene import Canvas, Scene, check_finite
@@ -30,15 +30,12 @@ class TorchRenderer:
 
     Raises:
         BackendUnavailable: the device is not there.
-        InputError: the kernel was asked for on a GPU.
     """
 
     name = "torch"
 
     def __init__(self, options: RendererOptions | None = None) -> None:
         self.options = options or RendererOptions()
-        if self.options.path == "kernel" and self.options.device == "cuda":
-            raise InputError("the tiled kernel draws on the CPU; for a GPU choose path='pure'")
         if self.options.device == "cuda" and not torch.cuda.is_available():
             raise BackendUnavailable(
                 "PyTorch sees no GPU here; try device='cpu', or install a CUDA build: pip install torch"
