@@ -88,7 +88,7 @@ _GROWTH_OPTIONS: list[Decorator] = [
         "--preset", type=click.Choice(["draft", "balanced", "best"]),
         help="How long to take: about 1, 4 or 50 seconds at 2048 circles.  [default: balanced]",
     ),
-    click.option("--steps", type=click.IntRange(0), help="Optimiser steps.  [default: 450, 1700 or 25000]"),
+    click.option("--steps", type=click.IntRange(0), help="Optimiser steps.  [default: 370, 1700 or 25000]"),
 ]  # fmt: skip
 _SEARCH_OPTIONS: list[Decorator] = [
     click.option(
