@@ -86,7 +86,7 @@ _GROWTH_OPTIONS: list[Decorator] = [
     click.option("--max", "most", type=click.IntRange(1), help="Circles at the end.  [default: 2048]"),
     click.option(
         "--preset", type=click.Choice(["draft", "balanced", "best"]),
-        help="How long to take: about 1, 4 or 50 seconds at 2048 circles.  [default: balanced]",
+        help="How long to take: about 1, 5 or 65 seconds at 2048 circles.  [default: balanced]",
     ),
     click.option("--steps", type=click.IntRange(0), help="Optimiser steps.  [default: 370, 1700 or 25000]"),
 ]  # fmt: skip
