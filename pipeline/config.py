@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from ..renderers import FITTING_RENDERERS, FitSettings, InputError, Rates
+from ..renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates
 from ..stages.base import Stage
 from ..stages.grow import Grow
 from ..stages.picture import parse_size
@@ -15,7 +15,6 @@ from ..stages.refine import Settle
 from ..stages.relocate import Search
 from ..stages.seeders import SEEDERS
 
-DEVICES = ("auto", "cpu", "cuda")
 COUNT_MAX = 1_000_000
 STEPS_MAX = 10_000_000
 

@@ -1,5 +1,6 @@
 """Scenes, and the renderers that draw, differentiate and fit them. Nothing heavy is loaded here."""
 
+from .base import DEVICES as DEVICES
 from .base import Fit as Fit
 from .base import FitSettings as FitSettings
 from .base import FittingRenderer as FittingRenderer

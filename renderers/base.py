@@ -14,6 +14,7 @@ from .scene import Canvas, Scene
 Array = np.ndarray[Any, Any]
 Device = Literal["auto", "cpu", "cuda"]
 Path = Literal["auto", "kernel", "pure"]
+DEVICES: tuple[str, ...] = get_args(Device)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class RendererOptions:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        for name, choices in (("device", get_args(Device)), ("path", get_args(Path))):
+        for name, choices in (("device", DEVICES), ("path", get_args(Path))):
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(choices)}")
         if not self.memory_mb > 0:
