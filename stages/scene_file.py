@@ -1,98 +1,171 @@
-"""The scene as a JSON file that other programs can read, and that loads back bit for bit.
+"""The scene as a file that other programs can read, and that loads back bit for bit: JSON, or its .npz twin.
 
     {"format": "artpipe-scene", "version": 1, "width": 256, "height": 203, "background": [r, g, b],
      "edge": "linear", "order": "back to front", "columns": ["x", "y", "red", ...],
      "kinds": ["circle"], "next_id": 9121, "ids": [...], "rows": [[...], ...]}
 
 Lengths are pixels of the canvas, whose pixel (i, j) has its centre at (i + 0.5, j + 0.5); colours are sRGB
-and opacity, all 0..1. Numbers are the shortest decimals that give the same float32. `kinds` has one name
-if all rows are of one kind, else one a row.
+and opacity, all 0..1. Numbers are the shortest decimals that give the same float32. `scene.schema.json`, a JSON
+Schema beside this module, says all of it in full. An .npz file holds the same names as arrays (`scene_arrays.py`).
 """
 
 from __future__ import annotations
 
 import json
+import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..renderers import Canvas, InputError, Scene
+from ..renderers.edges import EDGES
 from ..renderers.primitives import CIRCLE, PRIMITIVES
-from .files import write_text
+from ..renderers.scene import SIDE_MAX, check_rows
+from .files import whole_file
+from .scene_arrays import ROWS_MAX, ZIP_MARK, pack, unpack
 
-FORMAT, VERSION = "artpipe-scene", 1
+Array = np.ndarray[Any, Any]
+
+FORMAT, VERSION, ORDER = "artpipe-scene", 1, "back to front"
+COLUMNS = [column.name for column in CIRCLE.columns]
+
+# The largest file that is read. A row takes about 100 bytes of JSON, at most 151, and more if it is laid out over
+# several lines; JSON takes up to 25 times its size in memory, so that what is larger is best not begun.
+BYTES_MAX = 256 * ROWS_MAX
+# ids are int64.
+ID_MAX = 2**63 - 1
 
 
 def save_scene(scene: Scene, path: str | Path) -> None:
-    """Writes a scene; a file that was there stays whole until the new one is."""
+    """Writes a scene; a file that was there stays whole until the new one is.
+
+    Args:
+        scene: of at most `ROWS_MAX` rows.
+        path: .npz for compressed arrays, a third of the size; any other ending for JSON.
+
+    Raises:
+        InputError: the scene has too many rows, or wider ones than circles have; or the folder is missing, read-only
+            or full.
+    """
+    if scene.count > ROWS_MAX:
+        raise InputError(f"the scene has {scene.count} rows; a file holds at most {ROWS_MAX}")
+    if scene.rows.shape[1] != len(COLUMNS):
+        raise InputError(f"the scene has rows of {scene.rows.shape[1]} columns; a file holds {', '.join(COLUMNS)}")
     canvas = scene.canvas
-    head = {
+    content = {
         "format": FORMAT,
         "version": VERSION,
         "width": canvas.width,
         "height": canvas.height,
         "background": [_shortest(value) for value in canvas.background],
         "edge": canvas.edge,
-        "order": "back to front",
-        "columns": [column.name for column in CIRCLE.columns],
+        "order": ORDER,
+        "columns": COLUMNS,
         "kinds": [CIRCLE.name],
         "next_id": scene.next_id,
         "ids": scene.ids.tolist(),
     }
-    rows = ",\n".join(json.dumps([_shortest(value) for value in row]) for row in scene.rows)
-    text = json.dumps(head, indent=None)[:-1] + ', "rows": [\n' + rows + "\n]}\n"
-    write_text(path, text)
+    with whole_file(path) as file:
+        if Path(path).suffix.lower() == ".npz":
+            pack({**content, "rows": scene.rows}, file)
+        else:
+            rows = ",\n".join(json.dumps([_shortest(value) for value in row]) for row in scene.rows)
+            file.write((json.dumps(content)[:-1] + ', "rows": [\n' + rows + "\n]}\n").encode())
 
 
 def load_scene(path: str | Path) -> Scene:
-    """Reads a scene that `save_scene` wrote.
+    """Reads a scene that `save_scene` or another program wrote; what the file holds tells JSON from .npz.
 
     Raises:
-        InputError: the file is missing, not such a scene, of a newer version, or holds a row that cannot
-            be drawn.
+        InputError: the file is missing, not such a scene, of a newer version, larger than `BYTES_MAX` bytes or
+            `ROWS_MAX` rows, or holds a row that cannot be drawn.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if Path(path).stat().st_size > BYTES_MAX:
+            raise InputError(f"{path} is larger than {BYTES_MAX} bytes; needs a scene of at most {ROWS_MAX} rows")
+        data = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError):
-        raise InputError(f"{path} is not JSON; needs a scene file that artpipe wrote") from None
+    packed = data.startswith(ZIP_MARK)
+    try:
+        # Of arrays, only these two are sure to be the same in every version.
+        content = unpack(data, ("format", "version")) if packed else json.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        problem = f"broken: {error}" if packed else "not JSON, nor an .npz"
+        raise InputError(f"{path} is {problem}; needs a scene file that artpipe wrote") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f'{path} is not a scene: it lacks "format": "{FORMAT}"')
-    if content.get("version") != VERSION:
+    version = content.get("version")
+    if isinstance(version, bool) or version != VERSION:
         raise InputError(
-            f"{path} has version {content.get('version')!r}; this artpipe reads {VERSION}. Try a newer artpipe"
+            f"{path} has version {reprlib.repr(version)}; this artpipe reads {VERSION}. Try a newer artpipe"
         )
     try:
+        if packed:
+            content = unpack(data)
         return _scene_of(content)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{path} is broken: {type(error).__name__}: {error}") from None
+    except KeyError as error:
+        raise InputError(f"{path} is broken: it lacks {error}") from None
+    except (InputError, ValueError, OverflowError) as error:
+        raise InputError(f"{path} is broken: {error}") from None
 
 
-def _scene_of(content: dict[str, Any]) -> Scene:
-    names = [column.name for column in CIRCLE.columns]
-    if content["columns"] != names or content["kinds"] != [CIRCLE.name]:
-        raise InputError(f"scene holds {content['kinds']}; this artpipe draws {', '.join(PRIMITIVES)}")
+def _scene_of(content: Mapping[str, Any]) -> Scene:
+    """The scene of a file's values; `rows` may be lists, as in JSON, or an array."""
+    if content["columns"] != COLUMNS:
+        raise ValueError(f"columns are {reprlib.repr(content['columns'])}; needs {', '.join(COLUMNS)}")
+    if content["kinds"] != [CIRCLE.name]:
+        raise ValueError(f"it holds {reprlib.repr(content['kinds'])}; this artpipe draws {', '.join(PRIMITIVES)}")
+    if content.get("order", ORDER) != ORDER:
+        raise ValueError(f"its order is {reprlib.repr(content['order'])}; needs {ORDER!r}")
+    if content["edge"] not in list(EDGES):  # a list, since what a file holds may have no hash
+        raise ValueError(f"its edge is {reprlib.repr(content['edge'])}; needs one of {', '.join(EDGES)}")
+    width, height = (_whole(name, content[name], 1, SIDE_MAX) for name in ("width", "height"))
+    background: Any = tuple(_numbers("background", content["background"]))
+    canvas = Canvas(width, height, background, content["edge"])
+    ids = [_whole("an id", value, 0, ID_MAX) for value in _list("ids", content["ids"])]
+    next_id = _whole("next_id", content["next_id"], 0, ID_MAX)
     rows = content["rows"]
-    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == len(names) for row in rows):
-        raise ValueError(f"rows need {len(names)} numbers each")
-    _need(float, *(value for row in rows for value in row))
-    _need(float, *content["background"])
-    _need(int, *content["ids"], content["next_id"], content["width"], content["height"])
-    if max([content["next_id"], *content["ids"]]) >= 2**63:
-        raise ValueError("ids need to be below 2**63")
-    canvas = Canvas(content["width"], content["height"], tuple(content["background"]), content["edge"])
-    table = np.array(rows, np.float64).reshape(-1, len(names))
-    return Scene(table, canvas, ids=np.array(content["ids"], np.int64), next_id=content["next_id"])
+    if not isinstance(rows, np.ndarray):
+        rows = _table(rows)
+    return Scene(rows, canvas, ids=np.array(ids, np.int64), next_id=next_id)
 
 
-def _need(kind: type, *values: Any) -> None:
-    """Refuses what JSON does not write as a number (as a whole one, if `kind` is int)."""
-    kinds = (int,) if kind is int else (int, float)
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, kinds):
-            raise ValueError(f"{value!r} is not a {'whole ' if kind is int else ''}number")
+def _table(rows: Any) -> Array:
+    """(N, P) float64, within the limits before they are rounded to float32, as the schema has them."""
+    for row in _list("rows", rows):
+        if len(_numbers("a row", row)) != len(COLUMNS):
+            raise ValueError(f"a row has {len(row)} numbers; needs {len(COLUMNS)}")
+    table = np.array(rows, np.float64).reshape(-1, len(COLUMNS))
+    check_rows(table)
+    return table
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{name}: {reprlib.repr(value)} is not a list")
+    if len(value) > ROWS_MAX:
+        raise ValueError(f"{name}: there are {len(value)}; needs at most {ROWS_MAX}")
+    return value
+
+
+def _numbers(name: str, values: Any) -> list[float]:
+    """A list of what JSON writes as numbers: no words, no true and false."""
+    for value in _list(name, values):
+        if type(value) not in (int, float):
+            raise ValueError(f"{name}: {reprlib.repr(value)} is not a number")
+    return values
+
+
+def _whole(name: str, value: Any, low: int, high: int) -> int:
+    """A whole number between two; 8.0 is one too, since JSON does not tell it from 8."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{name} is {reprlib.repr(value)}; needs a whole number from {low} to {high}")
+    return value
 
 
 def _shortest(value: Any) -> float:

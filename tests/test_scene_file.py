@@ -1,6 +1,9 @@
-"""Scene files: what is written, that it loads back bit for bit, and what is refused."""
+"""Scene files: what is written, that it loads back bit for bit, what is refused, and that the schema agrees."""
 
+import copy
+import importlib.resources
 import json
+import os
 import warnings
 
 import numpy as np
@@ -9,7 +12,10 @@ from artpipe import Canvas, InputError, Scene, load_scene, save_scene
 from artpipe.renderers.edges import EDGES
 from artpipe.renderers.primitives import CIRCLE
 from artpipe.renderers.scene import FARTHEST, SIDE_MAX, SOFTNESS_MIN
-from hypothesis import given
+from artpipe.stages import scene_file
+from artpipe.stages.scene_arrays import ROWS_MAX
+from artpipe.stages.scene_file import BYTES_MAX, ID_MAX
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 COLUMNS = ["x", "y", "red", "green", "blue", "opacity", "softness", "radius"]
@@ -20,11 +26,13 @@ def float32(low, high):
     return st.floats(float(np.float32(low)), float(np.float32(high)), width=32)
 
 
+ENDINGS = [".json", ".npz"]
+SOFTEST = np.float32(SOFTNESS_MIN * (1 - 1e-6))  # the smallest softness that a scene takes
 SHARE = float32(0, 1)
 LENGTH = float32(0, FARTHEST)
 ROW = st.tuples(
     float32(-FARTHEST, FARTHEST), float32(-FARTHEST, FARTHEST), SHARE, SHARE, SHARE, SHARE,
-    float32(np.nextafter(np.float32(SOFTNESS_MIN), np.float32(1)), FARTHEST), LENGTH,
+    float32(SOFTEST, FARTHEST), LENGTH,
 )  # fmt: skip
 SIDE = st.integers(1, SIDE_MAX)
 
@@ -48,7 +56,7 @@ def good():
         "background": [0.25, 0.5, 1.0],
         "edge": "linear",
         "order": "back to front",
-        "columns": COLUMNS,
+        "columns": list(COLUMNS),
         "kinds": ["circle"],
         "next_id": 9,
         "ids": [3, 7],
@@ -73,9 +81,9 @@ def refusal(path):
     return message
 
 
-@given(scenes())
-def test_a_scene_loads_back_bit_for_bit(tmp_path_factory, scene):
-    path = tmp_path_factory.mktemp("scene") / "scene.json"
+@given(scenes(), st.sampled_from(ENDINGS))
+def test_a_scene_loads_back_bit_for_bit(tmp_path_factory, scene, ending):
+    path = tmp_path_factory.mktemp("scene") / f"scene{ending}"
     save_scene(scene, path)
     loaded = load_scene(path)
     assert loaded.same_as(scene)
@@ -85,16 +93,20 @@ def test_a_scene_loads_back_bit_for_bit(tmp_path_factory, scene):
     assert path.read_bytes() == first
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize(
-    "column", [(0, 1e-45, -1e-45), (0, -0.0, 1 / 3), (0, FARTHEST, -FARTHEST), (2, 1e-45, 1 - 2**-24), (7, 1e-38, 0.1)]
-)
-def test_extreme_values_load_back_bit_for_bit(tmp_path, column):
-    index, *values = column
+    ("index", "values"),
+    [
+        (0, (1e-45, -1e-45)), (0, (-0.0, 1 / 3)), (0, (FARTHEST, -FARTHEST)), (2, (1e-45, 1 - 2**-24)),
+        (6, (SOFTEST, np.nextafter(SOFTEST, np.float32(1)))), (7, (1e-38, 0.1)),
+    ],
+)  # fmt: skip
+def test_extreme_values_load_back_bit_for_bit(tmp_path, index, values, ending):
     rows = np.array(good()["rows"], np.float32)
     rows[:, index] = values
-    scene = Scene(rows, Canvas(1, SIDE_MAX, (1e-45, 1 - 2**-24, 1 / 3)))
-    save_scene(scene, tmp_path / "scene.json")
-    assert load_scene(tmp_path / "scene.json").same_as(scene)
+    scene = Scene(rows, Canvas(1, SIDE_MAX, (1e-45, 1 - 2**-24, 1 / 3)), ids=[0, ID_MAX - 1])
+    save_scene(scene, tmp_path / f"scene{ending}")
+    assert load_scene(tmp_path / f"scene{ending}").same_as(scene)
 
 
 def test_every_float32_near_a_power_of_two_loads_back_bit_for_bit(tmp_path):
@@ -109,11 +121,12 @@ def test_every_float32_near_a_power_of_two_loads_back_bit_for_bit(tmp_path):
     assert load_scene(tmp_path / "scene.json").same_as(scene)
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("edge", EDGES)
-def test_an_empty_scene_loads_back(tmp_path, edge):
+def test_an_empty_scene_loads_back(tmp_path, edge, ending):
     scene = Scene(np.zeros((0, 8), np.float32), Canvas(5, 4, (0.1, 0.2, 0.3), edge), next_id=77)
-    save_scene(scene, tmp_path / "scene.json")
-    loaded = load_scene(tmp_path / "scene.json")
+    save_scene(scene, tmp_path / f"scene{ending}")
+    loaded = load_scene(tmp_path / f"scene{ending}")
     assert loaded.same_as(scene) and loaded.count == 0 and loaded.rows.shape == (0, 8)
 
 
@@ -129,10 +142,8 @@ def test_the_file_is_plain_json_with_the_documented_keys(tmp_path):
 
 
 def test_the_documentation_of_the_format_names_every_key():
-    import artpipe.stages.scene_file
-
     for key in good():
-        assert f'"{key}"' in artpipe.stages.scene_file.__doc__
+        assert f'"{key}"' in scene_file.__doc__
     assert COLUMNS == [column.name for column in CIRCLE.columns]
 
 
@@ -152,12 +163,50 @@ def test_a_hand_written_file_loads(tmp_path):
     assert load_scene(written(tmp_path, {**good(), "note": "keys that are not known do no harm"})).same_as(scene)
 
 
-def test_saving_leaves_the_old_file_whole_if_it_fails(tmp_path):
-    path = written(tmp_path, good())
+def test_what_other_programs_may_write_differently_loads_as_the_same(tmp_path):
+    scene = load_scene(written(tmp_path, good()))
+    whole_as_decimals = {**good(), "version": 1.0, "width": 8.0, "height": 6.0, "next_id": 9.0, "ids": [3.0, 7.0]}
+    assert load_scene(written(tmp_path, whole_as_decimals)).same_as(scene)
+    assert load_scene(written(tmp_path, json.dumps(good(), indent=4, sort_keys=True))).same_as(scene)
+    assert load_scene(written(tmp_path, '{"width": 5, ' + json.dumps(good())[1:])).same_as(scene)  # the last one counts
+    without_order = good()
+    del without_order["order"]
+    assert load_scene(written(tmp_path, without_order)).same_as(scene)
+
+
+@pytest.mark.parametrize("name", ["scene.txt", "scene", "scene.npz.json", "scene.NPZ", "archive.npz"])
+def test_the_ending_says_what_is_written_and_the_content_what_is_read(tmp_path, name):
+    scene = Scene(np.array(good()["rows"], np.float32), Canvas(8, 6))
+    save_scene(scene, tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(b"PK" if name.lower().endswith(".npz") else b"{")
+    assert load_scene(tmp_path / name).same_as(scene)
+    (tmp_path / name).rename(tmp_path / "other.json.npz")
+    assert load_scene(tmp_path / "other.json.npz").same_as(scene)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_old_file_stays_whole_if_the_disk_is_full(tmp_path, monkeypatch, ending):
+    path = tmp_path / f"scene{ending}"
+    save_scene(Scene.empty(Canvas(8, 6)), path)
     before = path.read_bytes()
-    with pytest.raises(AttributeError):
-        save_scene("no scene", path)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match="No space left"):
+        save_scene(Scene.empty(Canvas(4, 4)), path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_scene_that_would_not_load_back_is_not_written(tmp_path, monkeypatch, ending):
+    with pytest.raises(InputError, match="9 columns"):
+        save_scene(Scene(np.ones((2, 9), np.float32), Canvas(8, 6)), tmp_path / f"scene{ending}")
+    monkeypatch.setattr(scene_file, "ROWS_MAX", 1)
+    with pytest.raises(InputError, match="at most 1"):
+        save_scene(Scene(np.ones((2, 8), np.float32), Canvas(8, 6)), tmp_path / f"scene{ending}")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path):
@@ -196,7 +245,7 @@ def test_other_json_is_refused(tmp_path, content):
     assert "not a scene" in refusal(written(tmp_path, json.dumps(content)))
 
 
-@pytest.mark.parametrize("version", [2, 0, "1", None, 1.5, [1]])
+@pytest.mark.parametrize("version", [2, 0, "1", None, True, 1.5, [1], {"a": ["deep"]}, 10**4000])
 def test_another_version_is_refused(tmp_path, version):
     message = refusal(written(tmp_path, {**good(), "version": version}))
     assert "version" in message
@@ -262,14 +311,17 @@ def test_a_value_that_is_not_finite_is_refused_by_name(tmp_path, column, word):
 def test_a_value_past_float32_is_refused_in_one_line_and_without_a_warning(tmp_path, value):
     content = good()
     content["rows"][1][0] = value
-    message = refusal(written(tmp_path, content))
-    assert "column x" in message and "row 1" in message
+    assert f"row 1 has x {value:g}" in refusal(written(tmp_path, content))
 
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [(0, 2e6), (1, -2e6), (2, 1.01), (3, -0.01), (4, 2), (5, 1.5), (5, -1), (6, 0), (6, -1), (7, -0.1), (7, 2e6)],
-)
+    [
+        (0, 2e6), (1, -2e6), (2, 1.01), (3, -0.01), (4, 2), (5, 1.5), (5, -1), (6, 0), (6, -1), (7, -0.1), (7, 2e6),
+        # Within the limits only once they are rounded to float32, which the schema knows nothing of.
+        (0, 1e6 + 1e-3), (2, 1 + 1e-9), (3, -1e-60), (6, 0.00099999899), (7, -1e-60),
+    ],
+)  # fmt: skip
 def test_a_value_out_of_range_is_refused_by_name(tmp_path, column, value):
     content = good()
     content["rows"][1][column] = value
@@ -308,23 +360,203 @@ def test_kinds_that_nothing_draws_are_refused(tmp_path, kinds):
 
 @pytest.mark.parametrize(
     "ids",
-    [[-1, 7], [7, 7], [3], [3, 7, 8], [], [0.5, 7], [3, 2**63], [[3], [7]]],
-    ids=["negative", "equal", "too few", "too many", "none", "fraction", "past int64", "nested"],
-)
+    [[-1, 7], [7, 7], [3], [3, 7, 8], [], [0.5, 7], [3, 2**63], [[3], [7]], [3, True], [3, 7.000001], [3, 1e300]],
+    ids=[
+        "negative", "equal", "too few", "too many", "none", "fraction", "past int64", "nested", "true",
+        "nearly whole", "huge",
+    ],
+)  # fmt: skip
 def test_ids_that_do_not_tell_rows_apart_are_refused(tmp_path, ids):
     refusal(written(tmp_path, {**good(), "ids": ids}))
 
 
-@pytest.mark.parametrize("next_id", [7, 0, 8.5, 2**70])
+@pytest.mark.parametrize("next_id", [7, 0, -1, 8.5, 2**63, 2**70, 1e300, True])
 def test_a_next_id_that_would_repeat_one_or_is_none_is_refused(tmp_path, next_id):
     refusal(written(tmp_path, {**good(), "next_id": next_id}))
 
 
-@pytest.mark.parametrize("background", [[0.1, 0.2], [0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 1.5], [-1, 0, 0], "white"])
+@pytest.mark.parametrize(
+    "background", [[0.1, 0.2], [0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 1.5], [-1, 0, 0], [True, 0, 0], "white", {}]
+)
 def test_a_background_that_is_no_colour_is_refused(tmp_path, background):
     refusal(written(tmp_path, {**good(), "background": background}))
 
 
-@pytest.mark.parametrize("edge", ["soft", "LINEAR", ""])
+@pytest.mark.parametrize("edge", ["soft", "LINEAR", "", "word " * 1000])
 def test_an_unknown_edge_is_refused(tmp_path, edge):
     refusal(written(tmp_path, {**good(), "edge": edge}))
+
+
+def test_another_order_is_refused(tmp_path):
+    assert "back to front" in refusal(written(tmp_path, {**good(), "order": "front to back"}))
+
+
+@pytest.mark.parametrize("key", ["ids", "rows"])
+def test_a_list_that_is_too_long_is_refused_before_it_is_read(tmp_path, monkeypatch, key):
+    monkeypatch.setattr(scene_file, "ROWS_MAX", 10)
+    content = {**good(), "ids": list(range(11)), "rows": good()["rows"] * 5, "next_id": 99}
+    if key == "rows":
+        content = {**content, "ids": [3, 7], "rows": [[]] * 11}
+    message = refusal(written(tmp_path, content))
+    assert key in message and "at most 10" in message
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_parsed(tmp_path, monkeypatch):
+    path = written(tmp_path, good())
+    size = path.stat().st_size
+    monkeypatch.setattr(scene_file, "BYTES_MAX", size)
+    assert load_scene(path).count == 2
+    monkeypatch.setattr(scene_file, "BYTES_MAX", size - 1)
+    assert f"larger than {size - 1} bytes" in refusal(path)
+
+
+def test_the_largest_file_has_room_for_the_most_rows():
+    longest = json.dumps([-1.1754944e-38] * 8) + ",\n" + json.dumps([ID_MAX, ID_MAX])
+    assert len(longest) * ROWS_MAX < BYTES_MAX
+
+
+@pytest.mark.parametrize("text", ["[" * 5000 + "]" * 5000, '{"a":' * 5000 + "1" + "}" * 5000, "[" * 400 + "]" * 400])
+@pytest.mark.parametrize("key", ["note", "rows", "ids", "version", "edge", "columns", "format"])
+def test_json_that_is_nested_deep_loads_or_is_refused_in_one_line(tmp_path, key, text):
+    path = written(tmp_path, json.dumps({**good(), key: "HERE"}).replace('"HERE"', text))
+    if key == "note" and len(text) < 5000:
+        assert load_scene(path).count == 2
+    else:
+        refusal(path)
+
+
+# --- whatever the file ---
+
+ODD_VALUES = [
+    None, True, False, -1, 0, 1, 1.0, 2, 9, 8.5, 1e-3, 9.99999e-4, 9.99998e-4, 1e6, -1e6, 1e6 + 0.01, 65536, 65537,
+    ID_MAX, ID_MAX + 1, 1e18, 1e300, -1e-60, 1 + 1e-12, 10**30, "", "circle", "linear", "logistic", "back to front",
+    [], [1], [3, 7], [0, 0.5, 1], {}, {"x": 1}, [[]], good()["rows"][0], COLUMNS, ["circle"], ["circle", "circle"],
+]  # fmt: skip
+MUTATION = st.tuples(
+    st.sampled_from(["set", "delete", "insert"]), st.integers(0, 99), st.integers(0, 99), st.sampled_from(ODD_VALUES)
+)
+
+
+def mutated(content, mutations):
+    """A copy in which values, at any depth, are replaced, deleted or inserted."""
+    content = copy.deepcopy(content)
+    for what, first, second, value in mutations:
+        # Three of four mutations go down into a list, as far as there is one.
+        place, keys = content, sorted(content)
+        key = keys[first % len(keys)]
+        while isinstance(place[key], list) and place[key] and second % 4:
+            place, key, second = place[key], second % len(place[key]), second // 4
+        if what == "set":
+            place[key] = copy.deepcopy(value)
+        elif what == "insert" and isinstance(place, list):
+            place.insert(key, copy.deepcopy(value))
+        elif what == "delete" and len(content) > 1:
+            del place[key]
+    return content
+
+
+def loads(path):
+    """Whether a file gives a scene; what it must never give is any other error, or a warning."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return isinstance(load_scene(path), Scene)
+    except InputError as error:
+        assert "\n" not in str(error)
+        return False
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(list('[]{},:"0159-.eEN \\u'))), max_size=3))
+def test_json_with_broken_characters_loads_or_is_refused(tmp_path_factory, changes):
+    text = list(json.dumps({**good(), "note": None}))
+    for place, character in changes:
+        text[place % len(text)] = character
+    loads(written(tmp_path_factory.mktemp("broken"), "".join(text)))
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_load_or_are_refused(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("bytes") / "scene.json"
+    for start in (b"", b"PK", b'{"format": "artpipe-scene", "version": 1, '):
+        path.write_bytes(start + data)
+        assert not loads(path)
+
+
+# --- the schema ---
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return json.loads(importlib.resources.files("artpipe.stages").joinpath("scene.schema.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def fits(schema):
+    """`content -> bool`: whether the schema accepts it."""
+    return pytest.importorskip("jsonschema").Draft202012Validator(schema).is_valid
+
+
+def test_the_schema_is_valid(schema):
+    pytest.importorskip("jsonschema").Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_the_schema_describes_every_key_and_every_column(schema):
+    assert set(schema["properties"]) == set(good()) == {*schema["required"], "order"}
+    assert all("description" in value for value in [schema, *schema["properties"].values()])
+    columns = schema["$defs"]["circle"]["prefixItems"]
+    assert [column["title"] for column in columns] == COLUMNS and all("description" in column for column in columns)
+
+
+def test_the_schema_has_the_limits_of_the_program(schema):
+    kinds = schema["$defs"]
+    assert kinds["side"]["maximum"] == SIDE_MAX and kinds["id"]["maximum"] == ID_MAX
+    assert kinds["coordinate"]["maximum"] == -kinds["coordinate"]["minimum"] == FARTHEST
+    softness = kinds["circle"]["prefixItems"][6]
+    assert softness["minimum"] == SOFTNESS_MIN * (1 - 1e-6) == float(str(SOFTEST)) and softness["maximum"] == FARTHEST
+    assert schema["properties"]["edge"]["enum"] == list(EDGES)
+    assert schema["properties"]["ids"]["maxItems"] == schema["properties"]["rows"]["maxItems"] == ROWS_MAX
+
+
+def test_the_examples_of_the_schema_fit_it_and_load(tmp_path, schema, fits):
+    for content in schema["examples"]:
+        assert fits(content)
+        assert load_scene(written(tmp_path, content)).count == len(content["rows"])
+
+
+@given(scenes())
+def test_the_schema_accepts_what_is_written(tmp_path_factory, fits, scene):
+    path = tmp_path_factory.mktemp("scene") / "scene.json"
+    save_scene(scene, path)
+    assert fits(json.loads(path.read_text()))
+
+
+def only_the_program_sees(content):
+    """Whether a file that fits the schema breaks one of the two rules that a schema cannot say."""
+    return len(content["ids"]) != len(content["rows"]) or content["next_id"] <= max(content["ids"], default=-1)
+
+
+@pytest.mark.parametrize("key", [*good(), "note"])
+def test_the_schema_and_the_program_agree_on_every_odd_value_of_a_key(tmp_path, fits, key):
+    for value in ODD_VALUES:
+        content = {**good(), key: value}
+        agree(tmp_path, fits, content)
+
+
+@pytest.mark.parametrize("key", ["background", "ids", "columns", "kinds", *COLUMNS])
+def test_the_schema_and_the_program_agree_on_every_odd_value_in_a_list(tmp_path, fits, key):
+    for value in ODD_VALUES:
+        content = good()
+        (content["rows"][1] if key in COLUMNS else content[key])[COLUMNS.index(key) if key in COLUMNS else -1] = value
+        agree(tmp_path, fits, content)
+
+
+@given(st.lists(MUTATION, min_size=1, max_size=3))
+@example([("delete", 8, 0, None)])
+def test_the_schema_and_the_program_agree_on_mutated_files(tmp_path_factory, fits, mutations):
+    agree(tmp_path_factory.mktemp("mutated"), fits, mutated(good(), mutations))
+
+
+def agree(folder, fits, content):
+    loaded = loads(written(folder, content))
+    assert loaded == (fits(content) and not only_the_program_sees(content)), content

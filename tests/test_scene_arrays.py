@@ -1,0 +1,351 @@
+"""Scenes as .npz files: that numpy alone can read and write them, and that no such file does harm."""
+
+import io
+import json
+import tracemalloc
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+from artpipe import Canvas, InputError, Scene, load_scene, save_scene
+from artpipe.renderers.scene import SIDE_MAX
+from artpipe.stages.scene_arrays import ARRAYS, ROWS_MAX
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+ROWS = [[4, 3, 1, 0.5, 0, 0.75, 0.5, 2], [1.5, 2.5, 0, 0, 1, 1, 1, 1.25]]
+SCENE = Scene(np.array(ROWS, np.float32), Canvas(8, 6, (0.25, 0.5, 1)), ids=np.array([3, 7]), next_id=9)
+
+
+def good():
+    """The arrays of `SCENE`, from numpy alone."""
+    return {
+        "format": np.array("artpipe-scene"),
+        "version": np.array(1),
+        "width": np.array(8),
+        "height": np.array(6),
+        "background": np.array([0.25, 0.5, 1.0], np.float32),
+        "edge": np.array("linear"),
+        "order": np.array("back to front"),
+        "columns": np.array(["x", "y", "red", "green", "blue", "opacity", "softness", "radius"]),
+        "kinds": np.array(["circle"]),
+        "next_id": np.array(9),
+        "ids": np.array([3, 7]),
+        "rows": np.array(ROWS, np.float32),
+    }
+
+
+def written(tmp_path, arrays, save=np.savez_compressed):
+    path = tmp_path / "scene.npz"
+    save(path, **arrays)
+    return path
+
+
+def npy(array):
+    """The bytes of an array's .npy file."""
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.asarray(array))
+    return file.getvalue()
+
+
+def zipped(tmp_path, members, compression=zipfile.ZIP_DEFLATED):
+    """An .npz of these bytes in place of the good ones."""
+    path = tmp_path / "scene.npz"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in {**{name: npy(array) for name, array in good().items()}, **members}.items():
+            archive.writestr(f"{name}.npy", content)
+    return path
+
+
+def refusal(path):
+    """The one line that refuses a file, with nothing else said."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InputError) as caught:
+            load_scene(path)
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 600 and path.name in message
+    return message
+
+
+def loads(path):
+    """Whether a file gives a scene; what it must never give is any other error."""
+    try:
+        return isinstance(load_scene(path), Scene)
+    except InputError as error:
+        assert "\n" not in str(error)
+        return False
+
+
+# --- what is written ---
+
+
+def test_numpy_alone_reads_what_is_written(tmp_path):
+    save_scene(SCENE, tmp_path / "scene.npz")
+    with np.load(tmp_path / "scene.npz", allow_pickle=False) as file:
+        assert file.files == list(good())
+        for name, array in good().items():
+            np.testing.assert_array_equal(file[name], array, strict=True)
+
+
+def test_what_numpy_alone_writes_loads(tmp_path):
+    assert load_scene(written(tmp_path, good())).same_as(SCENE)
+    assert load_scene(written(tmp_path, good(), np.savez)).same_as(SCENE)
+    assert load_scene(written(tmp_path, {**good(), "rows": np.asfortranarray(good()["rows"])})).same_as(SCENE)
+    assert load_scene(written(tmp_path, {**good(), "note": np.arange(9.0)})).same_as(SCENE)
+    without_order = good()
+    del without_order["order"]
+    assert load_scene(written(tmp_path, without_order)).same_as(SCENE)
+
+
+def test_the_names_and_values_are_those_of_the_json_file(tmp_path):
+    save_scene(SCENE, tmp_path / "scene.npz")
+    save_scene(SCENE, tmp_path / "scene.json")
+    with np.load(tmp_path / "scene.npz") as file:
+        arrays = {name: file[name].tolist() for name in file.files}
+    assert arrays == json.loads((tmp_path / "scene.json").read_text()) and list(arrays) == list(ARRAYS)
+
+
+def test_the_same_scene_gives_the_same_bytes(tmp_path):
+    save_scene(SCENE, tmp_path / "a.npz")
+    save_scene(load_scene(tmp_path / "a.npz"), tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        assert {entry.date_time[:3] for entry in archive.infolist()} == {(1980, 1, 1)}
+
+
+def test_it_takes_less_than_half_of_the_room_of_json(tmp_path, rng, make_scene):
+    scene = make_scene(rng, 512, 256, 200)
+    for ending in (".npz", ".json"):
+        save_scene(scene, tmp_path / f"scene{ending}")
+    assert 2 * (tmp_path / "scene.npz").stat().st_size < (tmp_path / "scene.json").stat().st_size
+
+
+# --- refusals ---
+
+
+@pytest.mark.parametrize("name", sorted(set(good()) - {"format", "version", "order"}))
+def test_a_missing_array_is_refused_by_name(tmp_path, name):
+    arrays = good()
+    del arrays[name]
+    assert f"lacks '{name}'" in refusal(written(tmp_path, arrays))
+
+
+def test_an_npz_of_something_else_is_refused(tmp_path):
+    assert "not a scene" in refusal(written(tmp_path, {"steps": np.arange(3)}))
+    assert "not a scene" in refusal(written(tmp_path, {**good(), "format": np.array("artpipe-run")}))
+
+
+@pytest.mark.parametrize("version", [2, 0, -1])
+def test_another_version_is_refused_whatever_else_changed(tmp_path, version):
+    other = {"format": good()["format"], "version": np.array(version), "rows": np.zeros((2, 9), np.float16)}
+    message = refusal(written(tmp_path, other))
+    assert f"version {version}" in message and "newer" in message
+
+
+@pytest.mark.parametrize("name", good())
+def test_an_array_of_another_type_is_refused_by_name(tmp_path, name):
+    for dtype in ("<f8", ">f4", "<i4", ">i8", "<u8", "?", "<c8", "S20", ">U20", "<M8[s]", "V4", [("x", "<f4")]):
+        wrong = np.zeros(good()[name].shape, dtype)
+        if wrong.dtype != good()[name].dtype:
+            assert f"{name} has type" in refusal(written(tmp_path, {**good(), name: wrong}))
+
+
+@pytest.mark.parametrize("name", good())
+def test_an_array_of_another_shape_is_refused_by_name(tmp_path, name):
+    array = good()[name]
+    wrong = [array[None], np.stack([array] * 2, axis=-1)]
+    if array.ndim == 1 and name != "ids":
+        wrong += [array[:-1], np.concatenate([array, array])]
+    if array.ndim == 2:
+        wrong += [array[:, :-1], np.concatenate([array, array], axis=1), array.T]
+    for other in wrong:
+        assert f"{name} has shape" in refusal(written(tmp_path, {**good(), name: other}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("width", 0), ("width", -8), ("height", SIDE_MAX + 1), ("height", 2**62), ("next_id", 7), ("next_id", -1),
+        ("ids", [3]), ("ids", [3, 7, 8]), ("ids", [7, 7]), ("ids", [-1, 7]), ("edge", "soft"), ("edge", "w" * 60),
+        ("order", "front to back"), ("kinds", ["square"]), ("columns", list("xyrgbosR")),
+        ("background", np.float32([0, 2, 0])), ("background", np.float32([0, np.nan, 0])),
+    ],
+)  # fmt: skip
+def test_a_value_that_makes_no_scene_is_refused(tmp_path, name, value):
+    refusal(written(tmp_path, {**good(), name: np.array(value)}))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -3e38])
+@pytest.mark.parametrize("column", range(8))
+def test_a_row_that_cannot_be_drawn_is_refused_by_name(tmp_path, column, value):
+    arrays = good()
+    arrays["rows"][1, column] = value
+    message = refusal(written(tmp_path, arrays))
+    assert "row 1" in message and str(arrays["columns"][column]) in message
+
+
+class Hostile:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("name", good())
+def test_an_array_of_objects_is_refused_and_never_run(tmp_path, name):
+    trap = tmp_path / "trap"
+    hostile = np.full(good()[name].shape, Hostile(trap), dtype=object)
+    path = written(tmp_path, {**good(), name: hostile})
+    assert "type '|O'" in refusal(path)
+    assert not trap.exists()
+    # The trap works, for those who let it.
+    with np.load(path, allow_pickle=True) as file:
+        file[name].ravel()[0].close()
+    assert trap.exists()
+
+
+def test_an_array_that_is_not_asked_for_is_never_read(tmp_path):
+    path = written(tmp_path, {**good(), "note": np.array(Hostile(tmp_path / "trap"), dtype=object)})
+    assert load_scene(path).same_as(SCENE) and not (tmp_path / "trap").exists()
+
+
+HEADER = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 8), }"
+
+
+def with_header(header):
+    """An .npy file of the good rows under another header."""
+    text = header.encode("utf-8")
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + good()["rows"].tobytes()
+
+
+def test_a_header_with_its_fields_in_another_order_loads(tmp_path):
+    header = "{'shape':(2,8),'descr':'<f4','fortran_order':False}"
+    assert load_scene(zipped(tmp_path, {"rows": with_header(header)})).same_as(SCENE)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "", "{}", "[", HEADER.replace("2, 8", "-2, 8"), HEADER.replace("2, 8", "3, 8"), HEADER.replace("2,", "2, 1,"),
+        HEADER.replace("2, 8", "9" * 300 + ", 8"), HEADER.replace("2, 8", f"{ROWS_MAX + 1}, 8"), HEADER * 30,
+        HEADER.replace("(2, 8)", "__import__('os').getcwd()"), HEADER.replace("'<f4'", "[('a', '|O')]"),
+    ],
+    ids=["none", "empty", "broken", "negative", "too long", "three axes", "absurd", "many", "large", "code", "fields"],
+)  # fmt: skip
+def test_a_wrong_header_is_refused(tmp_path, header):
+    assert "broken: rows " in refusal(zipped(tmp_path, {"rows": with_header(header)}))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"\x93NUMPY\x03\x00" + b"\0" * 99, b"PK" * 50, npy(1)[:-1]])
+@pytest.mark.parametrize("name", ["format", "width", "rows"])
+def test_a_member_that_is_no_array_is_refused(tmp_path, name, content):
+    assert name in refusal(zipped(tmp_path, {name: content}))
+
+
+def test_text_that_is_no_text_is_refused(tmp_path):
+    refusal(zipped(tmp_path, {"edge": npy("linear")[:-24] + b"\xff" * 24}))
+    refusal(zipped(tmp_path, {"edge": npy("linear").replace(b"<U6", b"<U0")}))
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_unusual_compression_is_refused(tmp_path, compression):
+    assert "deflate" in refusal(zipped(tmp_path, {}, compression))
+
+
+def test_an_encrypted_file_is_refused(tmp_path):
+    data = bytearray(zipped(tmp_path, {}).read_bytes())
+    at = data.find(b"PK\x01\x02")
+    while at >= 0:
+        data[at + 8] |= 1
+        at = data.find(b"PK\x01\x02", at + 1)
+    (tmp_path / "scene.npz").write_bytes(data)
+    assert "encrypted" in refusal(tmp_path / "scene.npz")
+
+
+# --- sizes ---
+
+
+def peak_of(action):
+    """The most memory that an action held, bytes."""
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("name", "size"), [("rows", 32 * ROWS_MAX + 2000), ("edge", 2_000_000)])
+def test_an_array_that_unpacks_to_too_much_is_refused_unread(tmp_path, name, size):
+    path = zipped(tmp_path, {name: bytes(size)})
+    assert path.stat().st_size < size / 100
+    assert peak_of(lambda: refusal(path)) < 1_000_000
+    assert str(size) in refusal(path) and str(ROWS_MAX) in refusal(path)
+
+
+def test_an_array_that_unpacks_to_more_than_it_says_is_refused_at_what_it_says(tmp_path):
+    size = 20_000_000
+    data = zipped(tmp_path, {"rows": bytes(size)}).read_bytes()
+    said = size.to_bytes(4, "little")
+    assert data.count(said) == 2  # before the bytes, and in the directory
+    (tmp_path / "scene.npz").write_bytes(data.replace(said, (192).to_bytes(4, "little")))
+    assert peak_of(lambda: refusal(tmp_path / "scene.npz")) < 1_000_000
+
+
+def test_the_most_rows_load_and_one_more_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("artpipe.stages.scene_arrays.ROWS_MAX", 2)
+    assert load_scene(written(tmp_path, good())).same_as(SCENE)
+    arrays = {**good(), "ids": np.arange(3), "rows": np.ones((3, 8), np.float32)}
+    assert "ids has 3 rows; a scene has at most 2" in refusal(written(tmp_path, arrays))
+    assert "rows has 3 rows; a scene has at most 2" in refusal(written(tmp_path, {**arrays, "ids": np.arange(2)}))
+
+
+# --- whatever the file ---
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """The bytes of `SCENE`'s file."""
+    path = tmp_path_factory.mktemp("good") / "scene.npz"
+    save_scene(SCENE, path)
+    return path.read_bytes()
+
+
+def test_a_file_that_is_cut_off_is_refused(tmp_path, data):
+    path = tmp_path / "scene.npz"
+    for end in [*range(0, len(data), 61), len(data) - 1]:
+        path.write_bytes(data[:end])
+        refusal(path)
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4), st.booleans())
+def test_a_file_with_broken_bytes_loads_as_it_was_or_is_refused(tmp_path_factory, data, changes, in_directory):
+    broken = bytearray(data)
+    start = data.index(b"PK\x01\x02") if in_directory else 0
+    for place, value in changes:
+        broken[start + place % (len(data) - start)] = value
+    path = tmp_path_factory.mktemp("broken") / "scene.npz"
+    path.write_bytes(broken)
+    # Every array has a check sum. What a broken byte may change is the name of one that may be missing.
+    assert not loads(path) or load_scene(path).same_as(SCENE)
+
+
+@given(st.sampled_from(list(good())), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=3))
+@example("edge", [(130, 255), (131, 255)])
+def test_a_broken_array_with_a_right_check_sum_loads_or_is_refused(tmp_path_factory, name, changes):
+    content = bytearray(npy(good()[name]))
+    for place, value in changes:
+        content[place % len(content)] = value
+    loads(zipped(tmp_path_factory.mktemp("broken"), {name: bytes(content)}))
+
+
+@given(st.text("{}[]()'\\ descrfotanh_pIOVU<>|=0123456789,:\n", max_size=60), st.integers(0, len(HEADER)))
+def test_any_header_loads_or_is_refused(tmp_path_factory, text, at):
+    folder = tmp_path_factory.mktemp("header")
+    for header in (text, HEADER[:at] + text + HEADER[at:], HEADER[:at] + text):
+        loads(zipped(folder, {"rows": with_header(header)}))
