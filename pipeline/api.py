@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..renderers import RendererOptions, Scene, load_renderer
+from ..renderers import InputError, RendererOptions, Scene, load_renderer
 from ..renderers.cpu_kernel import shared_kernel
 from ..stages.events import Event
+from ..stages.exporters.options import ExportOptions
+from ..stages.exporters.table import export_files
 from ..stages.picture import load_picture, parse_size
+from ..stages.record import Record
 from .config import RunConfig, parse_background
 from .observers import Forward
+from .rundir import load_record
 from .runner import carry_out, open_run
 
 Array = np.ndarray[Any, Any]
@@ -29,11 +33,13 @@ class Result:
         scene: the circles.
         image: their picture, (H, W, 3) float32, sRGB in 0..1.
         metrics: what `metrics.json` holds: circles, steps, mse, psnr, fit_seconds, history, …
+        record: the scene, its growth and its target, as `export` takes them.
     """
 
     scene: Scene
     image: Array
     metrics: dict[str, Any]
+    record: Record
 
 
 def fit(
@@ -68,9 +74,11 @@ def fit(
     else:
         target = np.asarray(picture, np.float32)
     run = open_run(target, config)
+    if isinstance(picture, (str, Path)):
+        run.title = Path(picture).stem
     outcome = carry_out(run, config.plan(), config, [Forward(on_event)] if on_event else [], started)
-    image = shared_kernel().render(outcome.scene.rows, outcome.scene.canvas)
-    return Result(outcome.scene, image, outcome.metrics)
+    image = shared_kernel().render(outcome.record.scene.rows, outcome.record.scene.canvas)
+    return Result(outcome.record.scene, image, outcome.metrics, outcome.record)
 
 
 def render(scene: Scene, renderer: str = "cpu", options: RendererOptions | None = None) -> Array:
@@ -89,3 +97,34 @@ def render(scene: Scene, renderer: str = "cpu", options: RendererOptions | None 
         BackendUnavailable: its library is missing; the message says how to install it.
     """
     return load_renderer(renderer, options).render(scene)
+
+
+def export(source: Result | Record | Scene | str | Path, *files: str | Path, **options: Any) -> list[Path]:
+    """Writes files in the formats that their endings name: .svg, .gif, .webp, .png, .html and others.
+
+    Args:
+        source: what `fit` gave back, a scene, a run folder, or a scene file.
+        files: where to write; the folders have to be there.
+        **options: fields of `artpipe.stages.exporters.options.ExportOptions`, such as width, fps, flat, layers.
+
+    Raises:
+        InputError: the source, an ending or an option cannot be used, or a file cannot be written.
+        BackendUnavailable: an ending needs an extra that is not installed.
+
+    Example:
+        >>> artpipe.export(artpipe.fit("painting.jpg"), "painting.svg", "timelapse.gif", width=512)
+    """
+    if isinstance(source, Result):
+        record = source.record
+    elif isinstance(source, Record):
+        record = source
+    elif isinstance(source, Scene):
+        record = Record(source)
+    else:
+        record = load_record(Path(source))
+    try:
+        wanted = ExportOptions(**options)
+    except TypeError:
+        known = ", ".join(field.name for field in fields(ExportOptions))
+        raise InputError(f"options are {', '.join(options)}; known are {known}") from None
+    return list(export_files(record, [Path(file) for file in files], wanted))

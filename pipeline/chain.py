@@ -142,9 +142,23 @@ def _settle(steps: int) -> Any:
     return Settle(steps)
 
 
-@_stage("export", click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path)))
-def _export(files: tuple[Path, ...]) -> Any:
-    """Stage: write the scene as it stands, by the files' endings: .png or .json."""
-    from ..stages.export import Export
+EXPORT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--width", type=click.IntRange(1, 65536), help="Pixels; the height follows.  [default: the scene's]"),
+    click.option("--title", help="Name of the painting, in SVG and HTML.  [default: the picture's]"),
+    click.option("--fps", type=click.FloatRange(0.1, 50), default=12.0, help="Films: frames a second."),
+    click.option("--seconds", type=click.FloatRange(0.1, 600), default=5.0, help="Films, --animated: time to grow."),
+    click.option("--hold", type=click.FloatRange(0, 600), default=2.0, help="Seconds that the result then stands."),
+    click.option("--loop", type=click.IntRange(0, 65535), default=0, help="How often it plays; 0 for ever."),
+    click.option("--animated", is_flag=True, help="SVG that grows by itself."),
+    click.option("--flat", is_flag=True, help="SVG of hard discs: small, for cutters and old programs."),
+    click.option("--layers", type=click.IntRange(1, 24), help="SVG in layers, one a palette colour.  [default: none]"),
+)
 
-    return Export(files)
+
+@_stage("export", click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path)), *EXPORT_OPTIONS)
+def _export(files: tuple[Path, ...], **options: Any) -> Any:
+    """Stage: write the scene as it stands; the files' endings say how (`artpipe export --help`)."""
+    from ..stages.export import Export
+    from ..stages.exporters.options import ExportOptions
+
+    return Export(files, ExportOptions(**options))

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .. import ArtpipeError, InputError
-from .chain import STAGE_COMMANDS, run_chain, split_chain
+from .chain import EXPORT_OPTIONS, STAGE_COMMANDS, run_chain, split_chain
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 
@@ -30,7 +30,7 @@ class _Main(click.Group):
         except ArtpipeError as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
-            click.echo("interrupted before there was anything to save", err=True)
+            click.echo("interrupted; nothing is left half written", err=True)
             ctx.exit(130)
 
 
@@ -42,6 +42,7 @@ def main() -> None:
     \b
     artpipe run painting.jpg
     artpipe run painting.jpg --growth 256 --max 2048 --renderer torch
+    artpipe export outputs/painting painting.svg timelapse.webp
     artpipe load painting.jpg grow --max 512 refine --steps 200 export out.png
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
 
@@ -128,17 +129,32 @@ def _with_options(*options: Decorator) -> Decorator:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Run folder.  [default: outputs/NAME]")
 @click.option("--config", type=click.Path(path_type=Path), help="Repeat the options of this run.json.")
 @_with_options(*_GROWTH_OPTIONS, *_PICTURE_OPTIONS, *_SEARCH_OPTIONS, *_RATE_OPTIONS)
+@click.option(
+    "--export", "exports", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
+    help="Write this file too, as `artpipe export` does; may be given again.",
+)  # fmt: skip
+@click.option("--no-export", is_flag=True, help="No painting.svg, timelapse.gif and viewer.html in the run folder.")
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON on stdout.")
-def run(picture: Path, output: Path | None, config: Path | None, quiet: bool, as_json: bool, **options: Any) -> None:
+def run(
+    picture: Path,
+    output: Path | None,
+    config: Path | None,
+    exports: tuple[Path, ...],
+    no_export: bool,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Grow a picture into circles and keep all of it in a folder."""
     from .command import paint
 
-    paint(picture, output, config, options, quiet, as_json)
+    paint(picture, output, config, options, exports, not no_export, quiet, as_json)
 
 
 for _name, _command in STAGE_COMMANDS.items():
-    main.add_command(_command, _name)
+    if _name != "export":  # alone, it takes what is to be exported; see below
+        main.add_command(_command, _name)
 
 
 @main.command()
@@ -157,21 +173,44 @@ def load(ctx: click.Context, /, picture: Path, quiet: bool, **options: Any) -> N
 
 
 @main.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_with_options(*EXPORT_OPTIONS)
+@click.option("--check", is_flag=True, help="Tell size and fidelity of each SVG, drawn back by resvg (extra svg).")
+@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
+def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, **options: Any) -> None:
+    """Write a run folder or a scene file in the formats that the FILES' endings name.
+
+    \b
+    .png          the picture, drawn at any --width
+    .svg .svgz    what a browser draws is what was optimised; also --flat, --layers N, --animated
+    .gif .webp    the picture growing; also .apng, and .mp4 with the extra video
+    .html         a viewer: one file with slider, zoom, and the original to compare
+    .json .npz    the scene, for other programs, and compact
+
+    \b
+    artpipe export outputs/painting painting.svg timelapse.webp big.png --width 2048
+    artpipe export outputs/painting cut.svg --flat --layers 8
+    """  # noqa: D301
+    from .command import write_exports
+
+    write_exports(source, files, options, check, quiet)
+
+
+@main.command()
 @click.argument("scene", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="PNG file to write.")
-@click.option("--width", type=click.IntRange(1, 8192), help="Pixels.  [default: the scene's]")
+@click.option("--width", type=click.IntRange(1, 65536), help="Pixels; the height follows.  [default: the scene's]")
 def render(scene: Path, output: Path, width: int | None) -> None:
-    """Draw a scene file as a PNG, at any size."""
-    from ..renderers.cpu_kernel import shared_kernel
-    from ..stages.picture import save_png
+    """Draw a scene file as a PNG, at any size: the circles themselves, not an enlarged picture."""
+    from ..stages.exporters.options import ExportOptions
+    from ..stages.exporters.png import export_png
+    from ..stages.record import Record
     from ..stages.scene_file import load_scene
 
     if output.suffix.lower() != ".png":
         raise InputError(f"cannot write {output}: needs a name that ends in .png")
-    drawn = load_scene(scene)
-    if width is not None:
-        drawn = drawn.scaled(width)
-    save_png(shared_kernel().render(drawn.rows, drawn.canvas), output)
+    export_png(Record(load_scene(scene)), output, ExportOptions(width=width))
     click.echo(output)
 
 

@@ -17,21 +17,36 @@ import click
 from ..renderers import InputError
 from ..stages.base import Stage
 from ..stages.events import Event, Exported
+from ..stages.exporters.fidelity import need_rasteriser, svg_fidelity
+from ..stages.exporters.options import ExportOptions
+from ..stages.exporters.table import check_paths, export_files
 from ..stages.picture import load_picture, parse_size
+from ..stages.record import Record
 from .config import RunConfig, parse_background
-from .observers import Forward, Observer, ProgressBar, ProgressLines, SnapshotKeeper
-from .rundir import load_config, new_folder, save_run
+from .observers import Forward, Observer, ProgressBar, ProgressLines
+from .rundir import load_config, load_record, new_folder, save_run
 from .runner import carry_out, open_run
+
+# What lands in a run folder unless exports are not wanted.
+EXPORTED = ("painting.svg", "timelapse.gif", "viewer.html")
 
 
 def paint(
-    picture: Path, output: Path | None, config_file: Path | None, options: dict[str, Any], quiet: bool, as_json: bool
+    picture: Path,
+    output: Path | None,
+    config_file: Path | None,
+    options: dict[str, Any],
+    exports: Sequence[Path],
+    export_default: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Carries out `artpipe run`.
 
     Raises:
-        InputError: the picture or the configuration cannot be used, or the folder cannot be made.
+        InputError: the picture or the configuration cannot be used, or a file or the folder cannot be made.
     """
+    check_paths(exports)
     started = time.perf_counter()
     base = RunConfig() if config_file is None else load_config(config_file)
     config = with_options(base, options)
@@ -40,11 +55,14 @@ def paint(
     steps = config.filled.steps or 0
     with _announced(quiet):
         run = open_run(target, config)
+    run.title = picture.stem
     folder = new_folder(output or Path("outputs") / picture.stem)
-    keeper = SnapshotKeeper(steps)
-    outcome = carry_out(run, plan, config, [keeper, *_display(steps, quiet)], started)
-    save_run(folder, outcome, keeper.kept, target, str(picture), config)
+    outcome = carry_out(run, plan, config, _display(steps, quiet), started)
     metrics = outcome.metrics
+    save_run(folder, outcome.record, outcome.initial, metrics, str(picture), config)
+    files = [*((folder / name for name in EXPORTED) if export_default else ()), *exports]
+    for _ in _written(outcome.record, files, ExportOptions(), quiet):
+        pass
     if as_json:
         click.echo(json.dumps(metrics))
     if not quiet:
@@ -69,6 +87,7 @@ def carry_out_chain(picture: Path, options: dict[str, Any], stages: Sequence[Sta
     steps = sum(getattr(stage, "steps", 0) for stage in stages)
     with _announced(quiet):
         run = open_run(target, config)
+    run.title = picture.stem
     run.most = None  # each stage says how many it leaves
     observers = [] if quiet else [Forward(_name_file), *_display(steps, quiet)]
     outcome = carry_out(run, stages, config, observers, started)
@@ -79,6 +98,38 @@ def carry_out_chain(picture: Path, options: dict[str, Any], stages: Sequence[Sta
         raise SystemExit(130)
     if outcome.reason != "finished":
         raise InputError(outcome.reason)
+
+
+def write_exports(source: Path, files: Sequence[Path], options: dict[str, Any], check: bool, quiet: bool) -> None:
+    """Carries out `artpipe export`; prints the files' paths, with `check` also their sizes and how true SVGs are.
+
+    Raises:
+        InputError: the source cannot be read, or a file cannot be written.
+        BackendUnavailable: an extra is missing.
+    """
+    check_paths(files)
+    wanted = ExportOptions(**options)
+    if check:
+        need_rasteriser()
+    record = load_record(source)
+    for path in _written(record, files, wanted, quiet):
+        note = ""
+        if check:
+            note = f"  {path.stat().st_size / 1000:.0f} kB"
+            if path.suffix.lower() in (".svg", ".svgz"):
+                note += f", {svg_fidelity(path, record.scene):.1f} dB of the scene (drawn by resvg)"
+        if check or not quiet:
+            click.echo(f"{path}{note}")
+
+
+def _written(record: Record, files: Sequence[Path], options: ExportOptions, quiet: bool) -> Iterator[Path]:
+    """Writes the files, showing on a terminal which one is at work."""
+    from rich.console import Console
+
+    console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
+    for path in files:
+        with console.status(f"writing {path.name}"):
+            yield from export_files(record, [path], options)
 
 
 def with_options(config: RunConfig, options: dict[str, Any]) -> RunConfig:

@@ -1,4 +1,4 @@
-"""What listens to a run: the record of its loss, the scenes kept for later, and the display."""
+"""What listens to a run beside its chronicle: the display, and functions of the caller."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from ..renderers import Scene, psnr
-from ..stages.events import Event, Grew, Progress, Snapshot
-
-# Scenes that a run keeps beside those at each growth.
-SNAPSHOTS_KEPT = 60
+from ..renderers import psnr
+from ..stages.events import Event, Progress
 
 
 class Observer(Protocol):
@@ -24,42 +21,6 @@ class Observer(Protocol):
     def close(self) -> None:
         """The run is over."""
         ...
-
-
-class History:
-    """The loss over steps and seconds, a row each time that progress was told."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
-
-    def see(self, event: Event, seconds: float) -> None:
-        """Notes progress."""
-        if isinstance(event, Progress):
-            self.rows.append(
-                {"step": event.step, "circles": event.circles, "seconds": round(seconds, 4), "mse": event.mse}
-            )
-
-    def close(self) -> None:
-        """Nothing to do."""
-
-
-class SnapshotKeeper:
-    """Scenes at each growth and, evenly over the steps, about `SNAPSHOTS_KEPT` more."""
-
-    def __init__(self, planned_steps: int) -> None:
-        self.kept: list[tuple[int, Scene]] = []
-        self._spacing = max(1.0, planned_steps / SNAPSHOTS_KEPT)
-        self._next = 0.0
-
-    def see(self, event: Event, seconds: float) -> None:
-        """Keeps what is due."""
-        del seconds
-        if isinstance(event, Grew) or (isinstance(event, Snapshot) and event.step >= self._next):
-            self.kept.append((event.step, event.scene))
-            self._next = event.step + self._spacing
-
-    def close(self) -> None:
-        """Nothing to do."""
 
 
 class Forward:

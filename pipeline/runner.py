@@ -11,8 +11,9 @@ import numpy as np
 
 from ..renderers import Diverged, RendererOptions, Scene, load_fitting_renderer, psnr, seed_loss
 from ..stages.base import Run, Stage
+from ..stages.record import Record
 from .config import RunConfig, parse_background
-from .observers import History, Observer
+from .observers import Observer
 
 Array = np.ndarray[Any, Any]
 
@@ -22,13 +23,13 @@ class Outcome:
     """How a run went.
 
     Attributes:
-        scene: what stands, at most `most` circles.
+        record: what stands, at most `most` circles, and how it came about.
         initial: what stood after the first batch was seeded.
         metrics: what `metrics.json` holds; `psnr` is None where the picture is met exactly.
         reason: "finished", "interrupted", or what went wrong.
     """
 
-    scene: Scene
+    record: Record
     initial: Scene
     metrics: dict[str, Any]
     reason: str
@@ -56,7 +57,6 @@ def carry_out(
         observers: who sees the events.
         started: `time.perf_counter()` when the whole job began.
     """
-    history = History()
     seconds = 0.0
     initial: Scene | None = None
     reason = "finished"
@@ -71,7 +71,8 @@ def carry_out(
                     break
                 if initial is None:
                     initial = run.showable()
-                for observer in (history, *observers):
+                run.chronicle.see(event, seconds)
+                for observer in observers:
                     observer.see(event, seconds)
     except KeyboardInterrupt:
         reason = "interrupted"
@@ -80,7 +81,8 @@ def carry_out(
     finally:
         for observer in observers:
             observer.close()
-    scene = run.showable()
+    record = run.record()
+    scene = record.scene
     mse = run.mean_squared_error(scene)
     metrics = {
         "circles": scene.count,
@@ -94,6 +96,6 @@ def carry_out(
         "kernel": run.fit.kernel_name,
         "device": run.fit.device_name,
         "reason": reason,
-        "history": history.rows,
+        "history": list(record.history),
     }
-    return Outcome(scene, scene if initial is None else initial, metrics, reason)
+    return Outcome(record, scene if initial is None else initial, metrics, reason)

@@ -12,6 +12,7 @@ from ..renderers.cpu_placing import PlacingBoard
 from ..renderers.losses import check_target, pixel_shares
 from .energy import blurred
 from .events import Event, Progress
+from .record import Chronicle, Record
 
 Array = np.ndarray[Any, Any]
 
@@ -31,6 +32,10 @@ class Run:
         background: sRGB in 0..1; the (weighted) mean colour of the target if not given.
         settings: learning rates and the like.
         most: circles that anything shown or saved may hold; the search works on a larger pool.
+
+    Attributes:
+        chronicle: what is kept of the events so far. Who pulls the events hands them to it.
+        title: the painting's name, for what is exported.
     """
 
     def __init__(
@@ -58,6 +63,8 @@ class Run:
         self.rng = np.random.default_rng(seed)
         self.fit: Fit = renderer.fit(self.target, self.canvas, self.settings)
         self.board = PlacingBoard(self.canvas, self.target, self.shares)
+        self.chronicle = Chronicle()
+        self.title = "painting"
 
     def warm_up(self) -> None:
         """Compiles and loads all that a run uses, by one step of one circle, and forgets the circle."""
@@ -87,6 +94,10 @@ class Run:
         if self.most is None or scene.count <= self.most:
             return scene
         return keep_worthiest(scene, self.fit.worth(), self.most)
+
+    def record(self) -> Record:
+        """What there is to export by now."""
+        return Record(self.showable(), self.chronicle.moments, tuple(self.chronicle.history), self.target, self.title)
 
     @property
     def step(self) -> int:

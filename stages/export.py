@@ -1,26 +1,15 @@
-"""Exporting: the scene as it stands, in the format that a file's ending names."""
+"""Exporting: the scene as it stands, and how it came about, in the formats that the files' endings name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..renderers import InputError, Scene
-from ..renderers.cpu_kernel import shared_kernel
 from .base import Run
 from .events import Event, Exported
-from .picture import save_png
-from .scene_file import save_scene
-
-
-def export_png(scene: Scene, path: Path) -> None:
-    """Writes the picture at the scene's own size."""
-    save_png(shared_kernel().render(scene.rows, scene.canvas), path)
-
-
-EXPORTERS: dict[str, Callable[[Scene, Path], None]] = {".png": export_png, ".json": save_scene}
-"""Ending to what writes it."""
+from .exporters.options import ExportOptions
+from .exporters.table import check_paths, export_files
 
 
 @dataclass(frozen=True)
@@ -28,23 +17,20 @@ class Export:
     """Writes the scene as it stands.
 
     Attributes:
-        paths: files; each ending is a key of `EXPORTERS`.
+        paths: files; each ending is a key of `exporters.table.EXPORTERS`.
+        options: size, timing, kind of SVG.
 
     Raises:
         InputError: an ending is unknown, or a folder is missing. Said before any work is done.
     """
 
     paths: tuple[Path, ...]
+    options: ExportOptions = field(default_factory=ExportOptions)
 
     def __post_init__(self) -> None:
-        for path in self.paths:
-            if path.suffix.lower() not in EXPORTERS:
-                raise InputError(f"cannot export {path}: needs an ending of {', '.join(EXPORTERS)}")
-            if not path.absolute().parent.is_dir():
-                raise InputError(f"cannot export {path}: there is no folder {path.parent}")
+        check_paths(self.paths)
 
     def __call__(self, run: Run) -> Iterator[Event]:
         """Writes the files, one after the other."""
-        for path in self.paths:
-            EXPORTERS[path.suffix.lower()](run.showable(), path)
+        for path in export_files(run.record(), self.paths, self.options):
             yield Exported(run.step, path)

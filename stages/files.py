@@ -19,14 +19,26 @@ def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
     Raises:
         InputError: the folder is missing, read-only or full.
     """
+    with whole_path(path) as temporary, temporary.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def whole_path(path: str | Path) -> Iterator[Path]:
+    """As `whole_file`, for writers that want a path: an empty file, with the same ending, beside `path`.
+
+    Raises:
+        InputError: the folder is missing, read-only or full.
+    """
     path = Path(path)
     temporary = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # a temporary file is private; this one is a normal file

@@ -193,7 +193,7 @@ def test_a_plan_ends_with_exactly_the_circles_and_steps_that_were_asked_for(**op
     config = RunConfig(**options)
     outcome = outcome_of(config)
     assert outcome.reason == "finished"
-    assert outcome.scene.count == outcome.metrics["circles"] == config.most
+    assert outcome.record.scene.count == outcome.metrics["circles"] == config.most
     assert outcome.metrics["steps"] == config.steps
     assert 0 < outcome.initial.count <= config.most
 

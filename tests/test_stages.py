@@ -12,7 +12,8 @@ from artpipe.renderers.primitives import OPACITY, RADIUS, SOFTNESS, X, Y
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.base import STEPS_PER_EVENT, Run, keep_worthiest
 from artpipe.stages.events import Event, Exported, Grew, Progress, Relocated, Snapshot
-from artpipe.stages.export import EXPORTERS, Export
+from artpipe.stages.export import Export
+from artpipe.stages.exporters.table import EXPORTERS
 from artpipe.stages.grow import Grow
 from artpipe.stages.place import Newcomers
 from artpipe.stages.refine import Refine, Settle

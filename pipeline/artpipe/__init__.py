@@ -4,6 +4,7 @@
 
     result = artpipe.fit("painting.jpg", circles=2048)      # result.scene, result.image, result.metrics
     image = artpipe.render(result.scene)                    # (H, W, 3) float32, sRGB in 0..1
+    artpipe.export(result, "painting.svg", "timelapse.gif")
 
 Names are loaded when they are first used: importing artpipe loads no framework and no compiler.
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .pipeline.api import Result as Result
+    from .pipeline.api import export as export
     from .pipeline.api import fit as fit
     from .pipeline.api import render as render
     from .renderers import ArtpipeError as ArtpipeError
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
     from .renderers import mean_squared_error as mean_squared_error
     from .renderers import psnr as psnr
     from .renderers import seed_loss as seed_loss
+    from .stages.record import Record as Record
     from .stages.scene_file import load_scene as load_scene
     from .stages.scene_file import save_scene as save_scene
 
 _HOMES = {
-    "artpipe.pipeline.api": ["Result", "fit", "render"],
+    "artpipe.pipeline.api": ["Result", "export", "fit", "render"],
+    "artpipe.stages.record": ["Record"],
     "artpipe.stages.scene_file": ["load_scene", "save_scene"],
     "artpipe.renderers": [
         "ArtpipeError", "BackendUnavailable", "Canvas", "Diverged", "Fit", "FitSettings", "InputError", "Rates",

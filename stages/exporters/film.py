@@ -1,0 +1,148 @@
+"""Films of a painting's growth: GIF, animated WebP, APNG, MP4, all from the same frames."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...renderers import BackendUnavailable, InputError, Scene
+from ...renderers.cpu_kernel import shared_kernel
+from ..files import whole_path
+from ..picture import as_bytes
+from ..record import Record
+from .growth import even_scenes
+from .options import ExportOptions
+from .palette import Palette
+
+Array = np.ndarray[Any, Any]
+
+# Bytes that all frames of a film may take in memory.
+MEMORY = 2_000_000_000
+# What a pixel may differ from the true one, as the sum of squares over its channels (0..255), before it is painted
+# anew: about what the palette costs anyway. It halves the file.
+TOLERANCE = 75
+# WebP's, 0..100: 40 dB and more at a tenth of a GIF.
+WEBP_QUALITY = 82
+
+
+def export_gif(record: Record, path: Path, options: ExportOptions) -> None:
+    """Writes a GIF: one palette, no dither, and only the pixels that changed.
+
+    Dither would defeat the compression, and flicker. Frames in which no pixel changes become one that stands longer.
+    """
+    import imageio.v3 as iio
+
+    frames = list(frames_of(record, options))
+    palette = Palette.of(frames)
+    indices = palette.film(frames, TOLERANCE)
+    with whole_path(path) as temporary:
+        # Indices as grey values and a palette beside them: so no one chooses another palette.
+        iio.imwrite(
+            temporary, indices, extension=".gif", mode="L", is_batch=True, palette=palette.as_bytes(),
+            transparency=palette.transparent, disposal=1, duration=durations(options, 10), **_looping(options),
+        )  # fmt: skip
+
+
+def export_webp(record: Record, path: Path, options: ExportOptions) -> None:
+    """Writes an animated WebP, lossy: a tenth of a GIF's size."""
+    import imageio.v3 as iio
+
+    frames = np.stack(list(frames_of(record, options)))
+    with whole_path(path) as temporary:
+        iio.imwrite(
+            temporary, frames, extension=".webp", is_batch=True, quality=WEBP_QUALITY, method=4,
+            duration=durations(options, 1), loop=options.loop,
+        )  # fmt: skip
+
+
+def export_apng(record: Record, path: Path, options: ExportOptions) -> None:
+    """Writes an animated PNG: every frame exact."""
+    import imageio.v3 as iio
+
+    frames = np.stack(list(frames_of(record, options)))
+    with whole_path(path) as temporary:
+        iio.imwrite(
+            temporary, frames, extension=".png", is_batch=True, duration=durations(options, 1), loop=options.loop
+        )
+
+
+def export_mp4(record: Record, path: Path, options: ExportOptions) -> None:
+    """Writes an H.264 film, sides cut to even numbers; the result stands for `options.hold`.
+
+    Raises:
+        BackendUnavailable: the extra `video` is not installed.
+    """
+    if find_spec("imageio_ffmpeg") is None:
+        raise BackendUnavailable(
+            f"{path.name} needs imageio-ffmpeg, which is not installed; try: pip install 'artpipe[video]'"
+        )
+    import imageio.v3 as iio
+
+    def even() -> Iterator[Array]:
+        frame = np.zeros(0)
+        for frame in frames_of(record, options):
+            yield _even_sides(frame)
+        for _ in range(round(options.hold * options.fps)):
+            yield _even_sides(frame)
+
+    frames = np.stack(list(even()))
+    with whole_path(path) as temporary, warnings.catch_warnings():
+        # JAX warns of forks, but the encoder is another program: nothing of ours goes on in the child.
+        warnings.filterwarnings("ignore", message=r"os\.fork\(\)", category=RuntimeWarning)
+        iio.imwrite(
+            temporary, frames, plugin="FFMPEG", extension=".mp4", fps=options.fps, codec="libx264", quality=None,
+            macro_block_size=2, output_params=["-crf", "18", "-preset", "medium", "-movflags", "+faststart"],
+        )  # fmt: skip
+
+
+def frame_count(options: ExportOptions) -> int:
+    """How many frames a film has, its held last frame among them."""
+    return max(2, round(options.seconds * options.fps))
+
+
+def durations(options: ExportOptions, unit: int) -> list[int]:
+    """How long each frame stands, milliseconds, in multiples of `unit`; rounded so that the sum stays right."""
+    count = frame_count(options)
+    ends = [round(1000 / options.fps * (k + 1) / unit) * unit for k in range(count)]
+    ends[-1] += round(1000 * options.hold / unit) * unit
+    return [max(unit, end - start) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def frames_of(record: Record, options: ExportOptions) -> Iterator[Array]:
+    """The frames, (H, W, 3) uint8, at an even visual pace: the blank canvas first, the result last.
+
+    Raises:
+        InputError: they would not fit into memory.
+    """
+    count = frame_count(options)
+    canvas = record.scene.canvas
+    width = options.width or canvas.width
+    height = record.scene.scaled(width).canvas.height
+    if count * width * height * 3 > MEMORY:
+        fits = int((MEMORY / 3 / count * width / height) ** 0.5)
+        raise InputError(f"{count} frames of {width} x {height} pixels need too much memory. Try --width {fits}")
+    for scene in even_scenes(record, count):
+        yield _drawn(scene, width, height)
+
+
+def _drawn(scene: Scene, width: int, height: int) -> Array:
+    scaled = scene.scaled(width, height)
+    return as_bytes(shared_kernel().render(scaled.rows, scaled.canvas))
+
+
+def _even_sides(frame: Array) -> Array:
+    """The frame without its last column or line where their number is odd; a single one is doubled."""
+    for axis in (0, 1):
+        length = frame.shape[axis]
+        frame = np.repeat(frame, 2, axis) if length == 1 else np.take(frame, range(length // 2 * 2), axis)
+    return frame
+
+
+def _looping(options: ExportOptions) -> dict[str, Any]:
+    """GIF counts repetitions after the first showing, and has no word for a single showing but to say nothing."""
+    return {} if options.loop == 1 else {"loop": max(0, options.loop - 1)}

@@ -1,0 +1,150 @@
+"""How a painting came about, as scenes at an even visual pace: what films show and viewers step through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...renderers import Scene
+from ...renderers.cpu_kernel import shared_kernel
+from ...renderers.primitives import OPACITY
+from ..record import Moment, Record
+
+Array = np.ndarray[Any, Any]
+
+# The longest side at which scenes are compared, pixels: what moves by less is not seen in a film either.
+_COMPARED = 96
+# Share of a change that one circle takes to appear or to vanish.
+_FADE = 0.25
+# Parts of the way to the result that are measured on their own.
+_PARTS = 40
+
+
+def keys(record: Record) -> tuple[Moment, ...]:
+    """All scenes that the record knows, from the blank canvas to the scene as it is now, in order of time."""
+    last = max([moment.step for moment in record.moments] + [int(row["step"]) for row in record.history] + [0])
+    return Moment(0, Scene.empty(record.scene.canvas)), *record.moments, Moment(last, record.scene)
+
+
+def even_keys(record: Record, count: int) -> tuple[Moment, ...]:
+    """At most `count` of the record's own scenes, as even steps towards the result as they come; both ends too."""
+    known = keys(record)
+    if len(known) <= count:
+        return known
+    way = _way([moment.scene for moment in known])
+    wanted = np.linspace(0, way[-1], count)
+    chosen = {int(np.argmin(np.abs(way - distance))) for distance in wanted} | {0, len(known) - 1}
+    return tuple(known[k] for k in sorted(chosen))
+
+
+def even_scenes(record: Record, count: int) -> list[Scene]:
+    """Exactly `count` scenes that come nearer to the result by equal steps: the blank canvas first, the result last.
+
+    Between the scenes that the record knows, circles that stay move and change in straight lines, newcomers
+    appear and those torn out vanish one after the other.
+
+    Args:
+        record: what to show.
+        count: 2 or more.
+    """
+    known = _without_leaps([moment.scene for moment in keys(record)])
+    way = _way(known)
+    scenes = []
+    for distance in np.linspace(0, way[-1], count)[:-1]:
+        k = min(int(np.searchsorted(way, distance, side="right")), len(known) - 1)
+        length = way[k] - way[k - 1]
+        share = float((distance - way[k - 1]) / length) if length > 0 else 1.0
+        scenes.append(between(known[k - 1], known[k], min(max(share, 0.0), 1.0)))
+    return [*scenes, record.scene]
+
+
+def _without_leaps(known: list[Scene]) -> list[Scene]:
+    """The scenes with others between those far apart: half of a batch is more than half of the way."""
+    way = _way(known)
+    smooth = [known[0]]
+    for k in range(1, len(known)):
+        parts = max(1, round((way[k] - way[k - 1]) / max(way[-1], 1e-9) * _PARTS))
+        smooth += [between(known[k - 1], known[k], part / parts) for part in range(1, parts + 1)]
+    return smooth
+
+
+def between(before: Scene, after: Scene, share: float) -> Scene:
+    """A scene on the way from one to another.
+
+    Rows with the same id are blended. Rows of `after` alone appear and rows of `before` alone vanish, one after
+    the other in painting order; while they vanish they keep their place above the row they stood on. Rows that
+    cannot be seen are not there.
+
+    Args:
+        before: the scene at share 0.
+        after: the scene at share 1; its canvas is kept.
+        share: 0..1.
+    """
+    if share <= 0:
+        return before
+    if share >= 1:
+        return after
+    shared, in_before, in_after = np.intersect1d(before.ids, after.ids, return_indices=True)
+    rows = after.rows.copy()
+    rows[in_after] = (1 - share) * before.rows[in_before] + share * after.rows[in_after]
+    come = np.ones(after.count, np.float32)
+    is_new = ~np.isin(after.ids, shared)
+    come[is_new] = _one_by_one(int(is_new.sum()), share)
+    rows[:, OPACITY] *= come
+    left = np.zeros(before.count, np.float32)
+    goes = ~np.isin(before.ids, shared)
+    left[goes] = 1 - _one_by_one(int(goes.sum()), share)
+    gone = before.rows.copy()
+    gone[:, OPACITY] *= left
+    # Where each goer stands: after the last stayer that was painted before it.
+    floor = np.full(before.count, -1)
+    floor[in_before] = in_after
+    floor = np.maximum.accumulate(floor) if before.count else floor
+    order = np.argsort(np.concatenate([np.arange(after.count), floor + 0.5]), kind="stable")
+    order = order[np.concatenate([come, left])[order] > 0]
+    return Scene(
+        np.concatenate([rows, gone])[order],
+        after.canvas,
+        ids=np.concatenate([after.ids, before.ids])[order],
+        next_id=max(before.next_id, after.next_id),
+    )
+
+
+def _one_by_one(count: int, share: float) -> Array:
+    """How far each of `count` has come, 0..1, when they start one after the other and the last ends at share 1."""
+    starts = np.linspace(0, 1 - _FADE, count) if count > 1 else np.zeros(count)
+    return np.clip((share - starts) / _FADE, 0, 1).astype(np.float32)
+
+
+def _way(known: Sequence[Scene]) -> Array:
+    """How much nearer to the last scene in looks each has come than the first, 0 for the first; it never falls.
+
+    Nearness is by root mean squared difference of the pictures. The sum of all changes would not do: while circles
+    are torn out and rebuilt the picture flickers a lot, and goes nowhere.
+    """
+    canvas = known[-1].canvas
+    width = max(1, round(canvas.width * min(1.0, _COMPARED / max(canvas.width, canvas.height))))
+    height = max(1, round(canvas.height * width / canvas.width))
+    images = []
+    for scene in known:
+        small = scene.scaled(width, height)
+        images.append(shared_kernel().render(small.rows, small.canvas))
+    distances = [float(np.sqrt(np.mean(np.square(image - images[-1], dtype=np.float64)))) for image in images]
+    return distances[0] - np.minimum.accumulate(distances)
+
+
+def even_batches(scene: Scene, count: int) -> list[int]:
+    """Where to cut the painting order so that each batch brings the picture nearer by as much as the next.
+
+    Returns:
+        At most `count` increasing row numbers, the last being the number of rows.
+    """
+    if scene.count == 0:
+        return []
+    # Finer than the batches, so that there is something to choose from.
+    ends = np.unique(np.linspace(0, scene.count, min(scene.count, 4 * count) + 1).round().astype(int))
+    way = _way([scene.select(np.arange(end)) for end in ends])
+    chosen = np.searchsorted(way, np.linspace(0, way[-1], count + 1)[1:-1])
+    return sorted({*ends[np.maximum(chosen, 1)].tolist(), scene.count})

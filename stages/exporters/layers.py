@@ -1,0 +1,119 @@
+"""Circles by palette colour: layers for those who plot, cut or print in spot colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...renderers import Scene
+from ...renderers.cpu_renderer import CpuRenderer
+from ...renderers.primitives import BLUE, RED
+from ..picture import as_bytes
+
+Array = np.ndarray[Any, Any]
+
+# The longest side at which orders of layers are compared, pixels.
+_COMPARED = 64
+# Of the circles that do harm, this share is taken out before the rest are judged again.
+_PRUNED = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """The circles of one colour.
+
+    Attributes:
+        colour: sRGB in 0..1.
+        scene: the circles, all in this colour, in painting order.
+    """
+
+    colour: tuple[float, float, float]
+    scene: Scene
+
+
+def colour_layers(scene: Scene, count: int) -> list[Layer]:
+    """At most `count` layers, in the order in which they are to be painted.
+
+    The palette is of the picture, not of the list: a colour that is seen much counts much. Each circle takes the
+    palette colour nearest to its own. Circles of one colour come together, out of their painting order, so the picture
+    is another; to stay near it the layers are put in the best order that moves of single layers find, and circles that
+    only do harm there (often large ones that later ones used to cover) are left out.
+    """
+    if scene.count == 0:
+        return []
+    picture = CpuRenderer().render(scene)
+    palette = _palette(picture, count)
+    colours = scene.rows[:, RED : BLUE + 1].astype(np.float64)
+    nearest = np.argmin(((colours[:, None, :] - palette[None]) ** 2).sum(2), axis=1)
+    members = [np.flatnonzero(nearest == k) for k in range(len(palette))]
+    layers = []
+    for k in sorted((k for k in range(len(palette)) if len(members[k])), key=lambda k: float(members[k].mean())):
+        part = scene.select(members[k])
+        rows = part.rows.copy()
+        rows[:, RED : BLUE + 1] = palette[k]
+        layers.append(Layer((palette[k][0], palette[k][1], palette[k][2]), part.with_rows(rows)))
+    for _ in range(2):
+        layers = _in_best_order(_without_harm(layers, picture), scene)
+    return _without_harm(layers, picture)
+
+
+def _palette(picture: Array, count: int) -> Array:
+    """(count or fewer, 3) colours, sRGB in 0..1."""
+    from PIL import Image
+
+    image = Image.fromarray(as_bytes(picture)).quantize(count, method=Image.Quantize.MAXCOVERAGE, kmeans=4)
+    return np.unique(np.array(image.getpalette(), np.float64).reshape(-1, 3) / 255, axis=0)
+
+
+def _without_harm(layers: list[Layer], picture: Array) -> list[Layer]:
+    """The layers without the circles that the picture is nearer to the original without."""
+    renderer = CpuRenderer()
+    while True:
+        scene = _joined(layers)
+        worth = renderer.worth(scene, picture)
+        harmful = np.flatnonzero(worth < 0)
+        if len(harmful) == 0:
+            return layers
+        worst = harmful[np.argsort(worth[harmful], kind="stable")][: max(1, round(_PRUNED * len(harmful)))]
+        gone = np.isin(np.arange(scene.count), worst)
+        ends = np.cumsum([layer.scene.count for layer in layers])
+        layers = [
+            replace(layer, scene=layer.scene.select(~gone[end - layer.scene.count : end]))
+            for layer, end in zip(layers, ends, strict=True)
+        ]
+        layers = [layer for layer in layers if layer.scene.count]
+
+
+def _in_best_order(layers: list[Layer], scene: Scene) -> list[Layer]:
+    """The layers in an order that no move of one of them improves, judged on a small picture."""
+    renderer = CpuRenderer()
+    width = max(1, round(scene.canvas.width * min(1.0, _COMPARED / max(scene.canvas.width, scene.canvas.height))))
+    wanted = renderer.render(scene.scaled(width))
+
+    def difference(order: list[Layer]) -> float:
+        return float(np.mean(np.square(renderer.render(_joined(order).scaled(width)) - wanted, dtype=np.float64)))
+
+    order, least, improved = layers, difference(layers), True
+    while improved:
+        improved = False
+        for layer in layers:
+            rest = [other for other in order if other is not layer]
+            for place in range(len(layers)):
+                moved = [*rest[:place], layer, *rest[place:]]
+                reached = difference(moved)
+                if reached < least:
+                    order, least, improved = moved, reached, True
+    return order
+
+
+def _joined(layers: list[Layer]) -> Scene:
+    """All circles of the layers, one layer after the other."""
+    parts = [layer.scene for layer in layers]
+    return Scene(
+        np.concatenate([part.rows for part in parts]),
+        parts[0].canvas,
+        ids=np.concatenate([part.ids for part in parts]),
+        next_id=parts[0].next_id,
+    )

@@ -1,0 +1,549 @@
+"""viewer.html: what the file holds, and what it does in a browser."""
+
+import base64
+import html
+import io
+import json
+import re
+import shutil
+import zlib
+
+import artpipe
+import numpy as np
+import pytest
+from artpipe import Canvas, InputError, Scene
+from artpipe.renderers.primitives import OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
+from artpipe.stages.exporters.options import ExportOptions
+from artpipe.stages.exporters.viewer import export_viewer
+from artpipe.stages.record import Moment, Record
+from PIL import Image
+
+
+@pytest.fixture
+def record(rng, make_scene):
+    """A painting of 60 circles that grew over 120 steps."""
+    return grown(make_scene(rng, 60, 96, 64, softness=(0.15, 4.0)), rng)
+
+
+def grown(scene, rng, count=8):
+    """A record whose moments are ever more of the scene's circles, ever nearer to where they end up."""
+    moments = []
+    for k in range(count):
+        rows = scene.rows[: max(1, scene.count * (k + 1) // count)].copy()
+        rows[:, [X, Y]] += rng.normal(0, 1 - k / count, (len(rows), 2))
+        moments.append(Moment(15 * k, Scene(rows, scene.canvas)))
+    history = tuple(
+        {"step": 5.0 * k, "circles": 60.0, "seconds": 0.1 * k, "mse": 0.1 / (1 + k)} for k in range(1, 3 * count + 1)
+    )
+    return Record(scene, tuple(moments), history, artpipe.render(scene), "the_small_painting")
+
+
+def written(folder, record, title=None):
+    path = folder / "viewer.html"
+    export_viewer(record, path, ExportOptions(title=title))
+    return path
+
+
+def about(text):
+    return json.loads(re.search(r'<script type="application/json" id="about">(.*?)</script>', text, re.S)[1])
+
+
+def unpacked(text):
+    """The rows of all key frames, read as the format says."""
+    facts = about(text)
+    packed = base64.b64decode(re.search(r'<script type="text/plain" id="circles">(.*?)</script>', text, re.S)[1])
+    data = np.frombuffer(zlib.decompress(packed, wbits=-15), np.uint8)
+    columns = {"x": X, "y": Y, "radius": RADIUS, "softness": SOFTNESS, "opacity": OPACITY}
+    columns |= {name: RED + k for k, name in enumerate(("red", "green", "blue"))}
+    frames, before, at = [], None, 0
+
+    def plane(count):
+        nonlocal at
+        zigzag = np.ascontiguousarray(data[at : at + 4 * count].reshape(4, count).T).view("<u4")[:, 0].astype(np.int64)
+        at += 4 * count
+        return (zigzag >> 1) ^ -(zigzag & 1)
+
+    for k, (_, count) in enumerate(facts["keys"]):
+        origins, following = np.full(count, -1), 0
+        for row, link in enumerate(plane(count)):
+            if link:
+                origins[row] = following + (link - 1 if link > 0 else link)
+                following = origins[row] + 1
+        rows, numbers = np.zeros((count, SHAPE + 1)), np.zeros((count, len(facts["lattices"])), np.int64)
+        for column, (name, per_unit, is_log, coarse) in enumerate(facts["lattices"]):
+            left_out = coarse if k < len(facts["keys"]) - 1 else 0
+            whole = plane(count)
+            stays = origins >= 0
+            if stays.any():
+                whole[stays] += before[origins[stays], column] >> left_out
+            numbers[:, column] = whole << left_out
+            values = numbers[:, column] / per_unit
+            rows[:, columns[name]] = 2**values if is_log else values
+        frames.append(rows)
+        before = numbers
+    assert at == len(data)
+    return frames
+
+
+# ---------------------------------------------------------------- the file
+
+
+def test_the_file_stands_alone(tmp_path, record):
+    text = written(tmp_path, record).read_text(encoding="utf-8")
+    assert set(re.findall(r"https?://[^\s\"')]+", text)) <= {"http://www.w3.org/2000/svg"}
+    assert all(link.startswith("data:") for link in re.findall(r"(?:src|href)\s*=\s*[\"']([^\"']*)", text))
+    assert all(link.startswith("data:") for link in re.findall(r"url\(\s*[\"']?([^\"')]*)", text))
+    assert not re.search(r"@import|\bfetch\(|XMLHttpRequest|WebSocket|importScripts|\{\{", text)
+    assert "default-src 'none'" in text
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "</script><script>alert(1)</script>",
+        "</title><script>alert(1)</script>",
+        "<!--<script>",
+        "quotes \" and ' and & and &amp;",
+        "lines\u2028and\u2029ends\n",
+        "{{circles}} {{about}} \\1 \\g<0>",
+        "broken \udcff name",
+        "絵画 🎨",
+        "",
+    ],
+)
+def test_titles_cannot_break_out(tmp_path, record, title):
+    plain = written(tmp_path, record, "x").read_text(encoding="utf-8")
+    text = written(tmp_path, record, title).read_text(encoding="utf-8")
+    shown = title.encode(errors="replace").decode().strip()
+    assert about(text)["title"] == shown
+    assert html.unescape(re.search(r"<title>(.*?)</title>", text, re.S)[1]) == shown
+    assert text.count("<script") == plain.count("<script") and text.count("<!--") == plain.count("<!--")
+    np.testing.assert_array_equal(unpacked(text)[-1], unpacked(plain)[-1])
+
+
+def test_a_file_name_becomes_a_title_for_people(tmp_path, record):
+    text = written(tmp_path, record).read_text(encoding="utf-8")
+    assert "<title>The Small Painting</title>" in text
+
+
+def test_the_last_key_frame_is_the_scene(tmp_path, record):
+    got, want = unpacked(written(tmp_path, record).read_text(encoding="utf-8"))[-1], record.scene.rows
+    np.testing.assert_allclose(got[:, [X, Y]], want[:, [X, Y]], atol=0.01)
+    np.testing.assert_allclose(got[:, [RADIUS, SOFTNESS]], want[:, [RADIUS, SOFTNESS]], rtol=1e-4)
+    np.testing.assert_allclose(got[:, RED:OPACITY], want[:, RED:OPACITY], atol=0.5 / 255 + 1e-6)
+    np.testing.assert_allclose(got[:, OPACITY], want[:, OPACITY], atol=0.5 / 4095 + 1e-6)
+
+
+def test_key_frames_on_the_way_are_the_scenes_to_the_eye(tmp_path, record):
+    text = written(tmp_path, record).read_text(encoding="utf-8")
+    keys = about(text)["keys"]
+    assert keys[0] == [0, 0] and keys[-1] == [120, 60]
+    steps = [step for step, _ in keys]
+    assert steps == sorted(steps)
+    moments = {moment.step: moment.scene.rows for moment in record.moments}
+    seen = 0
+    for (step, count), got in zip(keys[:-1], unpacked(text), strict=False):
+        want = moments.get(step)
+        if want is None or count != len(want) or step == 0:
+            continue
+        seen += 1
+        np.testing.assert_allclose(got[:, [X, Y]], want[:, [X, Y]], atol=1 / 16 + 1 / 512 + 1e-5)
+        np.testing.assert_allclose(got[:, RADIUS], want[:, RADIUS], rtol=0.012)
+        np.testing.assert_allclose(got[:, SOFTNESS], want[:, SOFTNESS], rtol=0.05)
+        np.testing.assert_allclose(np.minimum(got[:, RED:SOFTNESS], 1), want[:, RED:SOFTNESS], atol=2.5 / 255 + 1e-6)
+    assert seen == len(record.moments) - 1
+
+
+def test_the_farthest_and_smallest_numbers_come_back(tmp_path):
+    rows = np.array(
+        [
+            [-1e6, 1e6, 0, 0, 0, 0, 1e-3, 0],
+            [1e6, -1e6, 1, 1, 1, 1, 1e6, 1e6],
+            [0, 0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5],
+        ]
+    )
+    scene = Scene(rows, Canvas(8, 8))
+    moved = Scene(rows[::-1] * [-1, -1, 1, 1, 1, 1, 1, 1], Canvas(8, 8))  # the same ids, as far away as can be
+    got = unpacked(written(tmp_path, Record(scene, (Moment(1, moved),))).read_text(encoding="utf-8"))[-1]
+    np.testing.assert_allclose(got[:, [X, Y]], rows[:, [X, Y]])
+    np.testing.assert_allclose(got[:, [RADIUS, SOFTNESS]], rows[:, [RADIUS, SOFTNESS]], rtol=1e-4, atol=1.001e-3)
+
+
+def test_rows_that_change_places_come_back(tmp_path, rng, make_scene):
+    scene = make_scene(rng, 40, 32, 32)
+    shuffled = scene.select(rng.permutation(40)[:30]).append(scene.rows[:5])
+    got = unpacked(written(tmp_path, Record(shuffled, (Moment(3, scene),))).read_text(encoding="utf-8"))
+    np.testing.assert_allclose(got[-1][:, [X, Y]], shuffled.rows[:, [X, Y]], atol=0.01)
+
+
+def test_the_same_record_gives_the_same_bytes(tmp_path, record):
+    first = written(tmp_path, record).read_bytes()
+    assert written(tmp_path, record).read_bytes() == first
+
+
+def test_a_scene_alone_is_enough(tmp_path, record):
+    facts = about(written(tmp_path, Record(record.scene)).read_text(encoding="utf-8"))
+    assert facts["keys"] == [[0, 60]]
+    assert facts["history"] == [] and facts["original"] is None and facts["psnr"] is None
+
+
+def test_an_empty_scene_is_enough(tmp_path):
+    empty = Scene.empty(Canvas(5, 4))
+    assert unpacked(written(tmp_path, Record(empty)).read_text(encoding="utf-8"))[0].shape == (0, SHAPE + 1)
+    assert unpacked(written(tmp_path, Record(empty, (Moment(2, empty),))).read_text(encoding="utf-8"))
+
+
+def test_losses_that_have_no_decibels_are_left_out(tmp_path, record):
+    losses = (0.0, float("nan"), float("inf"), 0.01, 1e-6)
+    history = tuple({"step": float(k), "circles": 1.0, "seconds": 0.0, "mse": mse} for k, mse in enumerate(losses))
+    text = written(tmp_path, Record(record.scene, history=history)).read_text(encoding="utf-8")
+    assert about(text)["history"] == [[3.0, 20.0], [4.0, 60.0]]
+
+
+def test_a_long_history_is_thinned_to_what_a_curve_can_show(tmp_path, record):
+    history = tuple({"step": float(k), "circles": 1.0, "seconds": 0.0, "mse": 0.1} for k in range(5000))
+    rows = about(written(tmp_path, Record(record.scene, history=history)).read_text(encoding="utf-8"))["history"]
+    assert len(rows) == 400 and rows[0][0] == 0 and rows[-1][0] == 4999
+
+
+@pytest.mark.parametrize(("count", "most_keys"), [(60, 60), (2048, 32), (9000, 14)])
+def test_files_stay_small(tmp_path, rng, make_scene, count, most_keys):
+    """Circles here lie anywhere and jump anywhere, which packs worse than any painting."""
+    record = grown(make_scene(rng, count, 192, 128, radius=(0.5, 6.0)), rng, count=50)
+    path = written(tmp_path, record)
+    keys = about(path.read_text(encoding="utf-8"))["keys"]
+    assert 13 <= len(keys) <= most_keys
+    assert path.stat().st_size < (700_000 if count <= 2048 else 1_000_000)
+
+
+def test_a_missing_folder_is_told(tmp_path, record):
+    with pytest.raises(InputError, match="cannot write"):
+        export_viewer(record, tmp_path / "nowhere" / "viewer.html", ExportOptions())
+
+
+# ---------------------------------------------------------------- in a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no Chromium on the path")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """`(record, **context options) -> page` at rest; afterwards nothing may have gone wrong or out to the network."""
+    pages, problems, requests = [], [], []
+
+    def show(record, title=None, **options):
+        page = browser.new_context(**({"viewport": {"width": 1000, "height": 700}} | options)).new_page()
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(written(tmp_path, record, title).as_uri())
+        pages.append(page)
+        at_rest(page)
+        return page
+
+    yield show
+    for page in pages:
+        page.context.close()
+    assert problems == []
+    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def at_rest(page):
+    page.wait_for_selector("canvas[data-drawn='exact']", state="attached")
+
+
+def picture(page):
+    """What is seen of the painting, (H, W, 3) in 0..1, one value a CSS pixel."""
+    box = page.locator(".frame").first.bounding_box()
+    seen = Image.open(io.BytesIO(page.screenshot(clip=box, scale="css"))).convert("RGB")
+    return np.asarray(seen, np.float64) / 255
+
+
+def decibels(got, want):
+    height, width = min(got.shape[0], want.shape[0]), min(got.shape[1], want.shape[1])
+    return artpipe.psnr(float(np.mean((got[:height, :width] - want[:height, :width]) ** 2)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edge", ["linear", "logistic"])
+def test_the_canvas_shows_what_our_own_renderer_draws(show, rng, make_scene, edge):
+    scene = make_scene(rng, 300, 96, 64, edge, radius=(0.5, 12.0), softness=(0.15, 4.0))
+    got = picture(show(Record(scene)))
+    assert got.shape[1] > 400
+    want = artpipe.render(scene.scaled(got.shape[1]))
+    assert abs(got.shape[0] - want.shape[0]) <= 1
+    assert decibels(got, want) >= 40
+
+
+@pytest.mark.slow
+def test_circles_without_a_soft_rim_keep_their_size(show, rng, make_scene):
+    scene = make_scene(rng, 200, 320, 200, softness=(0.01, 0.02))
+    got = picture(show(Record(scene)))
+    assert decibels(got, artpipe.render(scene.scaled(got.shape[1]))) >= 40
+
+
+@pytest.mark.slow
+def test_the_slider_steps_by_keyboard_and_by_mouse(show, record):
+    page = show(record)
+    readout, slider = page.locator("#readout"), page.locator("#slider")
+    assert "step 120" in readout.inner_text() and "60 circles" in readout.inner_text()
+    end = picture(page)
+    page.keyboard.press("Home")
+    at_rest(page)
+    assert "0 circles" in readout.inner_text()
+    blank = picture(page)
+    np.testing.assert_allclose(blank, np.broadcast_to(record.scene.canvas.background, blank.shape), atol=0.003)
+    page.keyboard.press("ArrowRight")
+    at_rest(page)
+    assert slider.input_value() == "1"
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    at_rest(page)
+    assert "step 105" in readout.inner_text()
+    assert "step 105" in slider.get_attribute("aria-valuetext")
+
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] - 10, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, middle, steps=5)
+    page.mouse.up()
+    at_rest(page)
+    assert 0 < float(slider.input_value()) < float(slider.get_attribute("max"))
+    assert float(slider.input_value()).is_integer()
+    half = picture(page)
+    assert np.abs(half - end).mean() > 0.01 and np.abs(half - blank).mean() > 0.01
+
+
+@pytest.mark.slow
+def test_a_key_frame_on_the_way_is_drawn_as_it_was(show, record):
+    page = show(record)
+    page.keyboard.press("ArrowLeft")
+    at_rest(page)
+    got = picture(page)
+    assert decibels(got, artpipe.render(record.moments[-1].scene.scaled(got.shape[1]))) > 33
+
+
+@pytest.mark.slow
+def test_play_starts_from_the_blank_canvas_and_pauses(show, record):
+    page = show(record)
+    play = page.get_by_role("button", name="Play the growth")
+    assert page.locator("#slider").input_value() == page.locator("#slider").get_attribute("max")  # at rest on load
+    page.keyboard.press(" ")
+    pause = page.get_by_role("button", name="Pause")
+    pause.wait_for()
+    assert float(page.locator("#slider").input_value()) < float(page.locator("#slider").get_attribute("max"))
+    pause.click()
+    play.wait_for()
+    at_rest(page)
+    stopped = page.locator("#readout").inner_text()
+    page.wait_for_timeout(100)
+    assert page.locator("#readout").inner_text() == stopped
+
+
+@pytest.mark.slow
+def test_the_curve_seeks(show, record):
+    page = show(record)
+    box = page.locator("#curve").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 30)
+    at_rest(page)
+    assert "step 60" in page.locator("#readout").inner_text()
+    assert float(page.locator("#dot").get_attribute("cx")) == pytest.approx(box["width"] * 0.5, abs=20)
+
+
+@pytest.mark.slow
+def test_the_wipe_shows_the_original_on_its_other_side(show, record, rng, make_scene):
+    other = artpipe.render(make_scene(rng, 30, 96, 64))
+    page = show(Record(record.scene, record.moments, record.history, other))
+    circles = picture(page)
+    page.keyboard.press("w")
+    at_rest(page)
+    handle = page.get_by_role("slider", name="Wipe")
+    box = handle.bounding_box()
+    page.mouse.move(box["x"] + 22, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 122, box["y"] + 50, steps=4)
+    page.mouse.up()
+    assert int(handle.get_attribute("aria-valuenow")) > 55
+    handle.focus()
+    page.keyboard.press("Home")  # all of the original, below the handle and its two signs
+    height, width = circles.shape[:2]
+    image = Image.fromarray(np.rint(other * 255).astype(np.uint8)).resize((width, height), Image.Resampling.BILINEAR)
+    want = np.asarray(image, np.float64) / 255
+    lower = (slice(height * 3 // 4, height - 8), slice(40, width - 8))
+    assert decibels(picture(page)[lower], want[lower]) > 28
+    page.keyboard.press("End")
+    assert decibels(picture(page)[lower][:, :-40], circles[lower][:, :-40]) > 50
+    page.keyboard.press("w")
+    at_rest(page)
+    assert handle.is_hidden()
+    assert decibels(picture(page), circles) > 50
+
+
+@pytest.mark.slow
+def test_side_by_side_shows_both(show, record):
+    page = show(record)
+    page.get_by_role("button", name="Original side by side").click()
+    at_rest(page)
+    assert page.locator(".frame:visible").count() == 2
+    first, second = (page.locator(".frame").nth(k).bounding_box() for k in range(2))
+    assert (first["width"], first["height"]) == (second["width"], second["height"])
+    assert second["x"] >= first["x"] + first["width"] or second["y"] >= first["y"] + first["height"]
+    page.keyboard.press("s")
+    at_rest(page)
+    assert page.locator(".frame:visible").count() == 1
+
+
+@pytest.mark.slow
+def test_pointing_tells_the_topmost_circle(show):
+    scene = Scene.circles(
+        Canvas(90, 60), x=[45, 45, 20], y=[30, 30, 30], radius=[25, 12.25, 6], opacity=[1, 0.5, 1], colour=np.eye(3)
+    )
+    page = show(Record(scene))
+    box = page.locator(".frame").first.bounding_box()
+    tip = page.locator("#tip")
+
+    def told(x, y):
+        page.mouse.move(box["x"] + x / 90 * box["width"], box["y"] + y / 60 * box["height"])
+        return " ".join(tip.inner_text().split()) if tip.is_visible() else None
+
+    assert told(45, 30) == ("Circle 2 of 3 x 45.00 y 30.00 radius 12.25 softness 0.50 opacity 0.50 colour #00ff00")
+    assert told(62, 30).startswith("Circle 1 of 3")
+    assert told(21, 31).startswith("Circle 3 of 3")
+    assert told(3, 3) is None
+    page.keyboard.press(".")
+    assert "Circle 1 of 3" in page.locator("#news").inner_text()
+
+
+@pytest.mark.slow
+def test_zoom_changes_the_view_and_zero_resets_it(show, record):
+    page = show(record)
+    whole = picture(page)
+    page.keyboard.press("+")
+    at_rest(page)
+    assert page.locator("#fit").inner_text() == "1.5×"
+    page.keyboard.press("Shift+ArrowRight")
+    page.mouse.move(200, 200)
+    page.mouse.wheel(0, -200)
+    at_rest(page)
+    nearer = picture(page)
+    assert nearer.shape != whole.shape or np.abs(nearer - whole).mean() > 0.01
+    page.keyboard.press("0")
+    at_rest(page)
+    page.mouse.move(5, 5)
+    assert page.locator("#fit").inner_text() == "1×"
+    assert decibels(picture(page), whole) > 50
+
+
+@pytest.mark.slow
+def test_zoomed_in_the_painting_is_drawn_anew(show, record):
+    page = show(record)
+    box = page.locator(".frame").first.bounding_box()
+    for _ in range(4):
+        page.keyboard.press("+")
+    at_rest(page)
+    scale = round(box["width"]) / 96 * 1.5**4
+    got = picture(page)
+    want = artpipe.render(record.scene.scaled(round(96 * scale)))
+    top, left = ((want.shape[k] - got.shape[k]) // 2 for k in range(2))
+    want = want[top : top + got.shape[0], left : left + got.shape[1]]
+    assert decibels(got, want) > 34  # half a pixel aside
+
+
+@pytest.mark.slow
+def test_outlines_of_all_circles_come_and_go(show, record):
+    page = show(record)
+    plain = picture(page)
+    page.keyboard.press("o")
+    at_rest(page)
+    assert page.locator("#outlines").get_attribute("aria-pressed") == "true"
+    assert np.abs(picture(page) - plain).mean() > 0.02
+    page.keyboard.press("o")
+    at_rest(page)
+    assert decibels(picture(page), plain) > 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
+def test_colours_follow_the_system_until_they_are_chosen(show, record, scheme, is_dark):
+    page = show(record, color_scheme=scheme)
+
+    def wall_is_dark():
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(map(int, re.findall(r"\d+", colour)[:3])) < 3 * 128
+
+    assert wall_is_dark() == is_dark
+    page.get_by_role("button", name="Light or dark").click()
+    assert wall_is_dark() != is_dark
+    page.emulate_media(color_scheme="dark" if scheme == "light" else "light")
+    page.emulate_media(color_scheme=scheme)
+    assert wall_is_dark() != is_dark
+
+
+@pytest.mark.slow
+def test_help_opens_and_closes(show, record):
+    page = show(record)
+    page.keyboard.press("?")
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="hidden")
+
+
+@pytest.mark.slow
+def test_two_fingers_zoom_and_one_meets_a_circle(show, record):
+    page = show(record, viewport={"width": 360, "height": 640}, has_touch=True, device_scale_factor=2)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    box = page.locator(".frame").first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    session = page.context.new_cdp_session(page)
+    for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 60), ("touchEnd", None)):
+        points = [] if apart is None else [{"x": x + side * apart, "y": y, "id": side + 1} for side in (-1, 1)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    at_rest(page)
+    assert float(page.locator("#fit").inner_text().rstrip("×")) == pytest.approx(3, abs=0.5)
+    page.locator("#fit").tap()
+    at_rest(page)
+    row = next(k for k, (cx, cy) in enumerate(record.scene.rows[:, :2]) if 10 < cx < 86 and 10 < cy < 54)
+    scale = box["width"] / 96
+    x, y = (float(value) for value in record.scene.rows[row, [X, Y]] * scale)
+    page.touchscreen.tap(box["x"] + x, box["y"] + y)
+    assert "of 60" in page.locator("#tip").inner_text()
+
+
+@pytest.mark.slow
+def test_what_the_record_lacks_the_viewer_lacks(show, record):
+    page = show(Record(record.scene))
+    for part in ("#growth", "#loss", "#wipe", "#side"):
+        assert page.locator(part).is_hidden()
+    for key in (" ", "ArrowLeft", "Home", "w", "s"):
+        page.keyboard.press(key)
+    at_rest(page)
+    assert page.locator("#title").inner_text() == "Painting"
+
+
+@pytest.mark.slow
+def test_a_hostile_title_is_only_shown(show, record):
+    title = "</script><img src=x onerror=alert(1)><b>bold</b>"
+    page = show(record, title)
+    assert page.locator("#title").inner_text() == title
+    assert page.title() == title
+    assert page.locator("#title *").count() == 0
+
+
+@pytest.mark.slow
+def test_an_empty_scene_is_a_bare_canvas(show):
+    page = show(Record(Scene.empty(Canvas(40, 30, (0.5, 0.25, 0.75)))))
+    np.testing.assert_allclose(picture(page).mean(axis=(0, 1)), (0.5, 0.25, 0.75), atol=0.01)
+    page.mouse.move(300, 300)
+    page.keyboard.press(".")
+    assert page.locator("#tip").is_hidden()
