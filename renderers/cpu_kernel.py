@@ -42,6 +42,9 @@ Array = np.ndarray[Any, Any]
 # Entries that are held at once: 8M are 0.3 GB. A scene with more is drawn in bands of tile rows.
 ENTRIES_HELD = 8_000_000
 
+# Entries of a picture that one thread draws before a helper is awake, or on a busy machine is given a core.
+ENTRIES_ALONE = 4000
+
 # What a circle's gradient has; further columns of a row belong to other primitives.
 _COLUMNS = len(CIRCLE.columns)
 
@@ -155,7 +158,8 @@ class CpuKernel:
                     paint_tiles, mode, flags, canvas.width, canvas.height, tiles_x, first, edge, rows, starts,
                     band.entry_rows, band.entry_slots, background, target, shares, image, results, band.tile_sums,
                 )  # fmt: skip
-                with self._helpers_on(paint, flags):
+                alone = mode == RENDER and per_tile_row[first:last].sum() <= ENTRIES_ALONE
+                with self._helpers_on(paint, flags, [] if alone else self._helpers):
                     self.entry_count += fill(
                         rows, edge, tiles_x, first, last, spans, starts, band.cursors[:tile_count],
                         band.entry_rows, band.entry_slots, band.slot_tiles, slots,
@@ -168,12 +172,14 @@ class CpuKernel:
             return totals, sums
 
     @contextmanager
-    def _helpers_on(self, paint: Callable[..., None], flags: Array) -> Iterator[None]:
+    def _helpers_on(
+        self, paint: Callable[..., None], flags: Array, helpers: list[SimpleQueue[Callable[[], None]]]
+    ) -> Iterator[None]:
         """Wakes the helpers for `paint`, where they wait for `let_go`; at the end waits for those that came.
 
         A helper that the machine has not woken by then is not waited for: it finds its work done.
         """
-        for helper, scratch in zip(self._helpers, self._scratches[1:], strict=True):
+        for helper, scratch in zip(helpers, self._scratches[1:], strict=False):
             helper.put(partial(paint, scratch))
         try:
             yield

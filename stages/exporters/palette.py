@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 # Frames that the palette is made from.
 _SAMPLED = 10
 # Pixels of each of them, at most.
-_SAMPLE_PIXELS = 40_000
+_SAMPLE_PIXELS = 12_000
 # Bits of each channel by which the nearest colour is looked up.
 _BITS = 6
 
