@@ -235,7 +235,7 @@ def renderers(dense: bool, repeats: int, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from .bench_renderers import measure
+    from .bench.renderers import measure
 
     table = Table("what", "median", "unit", "note", title="artpipe bench renderers")
     rows = []

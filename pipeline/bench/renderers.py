@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from ..renderers import Canvas, FitSettings, RendererOptions, Scene, load_fitting_renderer, load_renderer
-from ..renderers.cpu_bins import TILE
-from ..renderers.cpu_kernel import CpuKernel
-from ..renderers.losses import pixel_shares
+from ...renderers import Canvas, FitSettings, RendererOptions, Scene, load_fitting_renderer, load_renderer
+from ...renderers.cpu_bins import TILE
+from ...renderers.cpu_kernel import CpuKernel
+from ...renderers.losses import pixel_shares
 
 Array = np.ndarray[Any, Any]
 
@@ -190,7 +190,7 @@ def _dense_rows() -> Iterator[Row]:
 
 _COMPILE = """
 import time
-from artpipe.pipeline.bench_renderers import grown_scene
+from artpipe.pipeline.bench.renderers import grown_scene
 start = time.perf_counter()
 import artpipe
 scene = grown_scene(64, 64)
@@ -200,7 +200,7 @@ print(time.perf_counter() - start)
 
 _MEMORY = """
 import sys
-from artpipe.pipeline.bench_renderers import fit_large, peak_megabytes
+from artpipe.pipeline.bench.renderers import fit_large, peak_megabytes
 fit_large(int(sys.argv[1]), int(sys.argv[2]))
 print(peak_megabytes())
 """
