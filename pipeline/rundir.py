@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -14,8 +17,9 @@ import numpy as np
 
 from ..renderers import Canvas, InputError, Scene
 from ..renderers.cpu_kernel import shared_kernel
+from ..renderers.primitives import SHAPE
 from ..stages.files import whole_file, write_text
-from ..stages.picture import load_picture, save_png
+from ..stages.picture import load_picture, picture_size, save_png
 from ..stages.record import Moment, Record
 from ..stages.scene_file import load_scene, save_scene
 from .config import RunConfig
@@ -112,18 +116,24 @@ def load_record(path: Path) -> Record:
     title = Path(str(options.get("picture", path.name))).stem if isinstance(options, dict) else path.name
     target = None
     if (path / "target.png").is_file():
-        target = load_picture(path / "target.png", (scene.canvas.width, scene.canvas.height))
+        size = picture_size(path / "target.png")
+        if size != (scene.canvas.width, scene.canvas.height):
+            raise InputError(f"{path / 'target.png'} is {size[0]} x {size[1]} pixels; the scene is not")
+        target = load_picture(path / "target.png", size)
     moments = load_snapshots(path / "snapshots.npz", scene.canvas) if (path / "snapshots.npz").is_file() else ()
     return Record(scene, moments, _history(metrics, path / "metrics.json"), target, title)
 
 
 def _history(metrics: Any, path: Path) -> tuple[dict[str, float], ...]:
     try:
-        return tuple(
+        rows = tuple(
             {name: float(row[name]) for name in ("step", "circles", "seconds", "mse")}
             for row in (metrics.get("history") or ())
         )
-    except (AttributeError, KeyError, TypeError, ValueError):
+        if not all(math.isfinite(value) for row in rows for value in row.values()):
+            raise ValueError
+        return rows
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         raise InputError(f"{path} is not the metrics.json of a run") from None
 
 
@@ -158,12 +168,18 @@ def load_snapshots(path: Path, canvas: Canvas) -> tuple[Moment, ...]:
             raise ValueError(f"it is of a canvas of {size}")
         if len(steps) != len(counts) or int(counts.sum()) != len(rows) or len(rows) != len(ids):
             raise ValueError("its parts do not fit together")
+        if rows.ndim != 2 or rows.shape[1] != SHAPE + 1 or (counts < 0).any():
+            raise ValueError("its parts do not fit together")
         ends = np.cumsum(counts)
         return tuple(
             Moment(int(step), Scene(rows[end - count : end], canvas, ids=ids[end - count : end]))
             for step, count, end in zip(steps, counts, ends, strict=True)
         )
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    # What numpy and zipfile raise for broken bytes, and what a scene says of broken numbers.
+    except (
+        OSError, KeyError, TypeError, ValueError, AttributeError, EOFError, OverflowError, RuntimeError, MemoryError,
+        SyntaxError, struct.error, zipfile.BadZipFile, zlib.error, InputError,
+    ) as error:  # fmt: skip
         raise InputError(f"{path} is broken: {error}. Without it, only the final scene can be exported") from None
 
 

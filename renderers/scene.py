@@ -203,6 +203,10 @@ class Scene:
         rows[:, [X, Y]] *= factor
         rows[:, SHAPE:] *= factor
         rows[:, SOFTNESS] *= factor if self.canvas.edge == "linear" else factor**2  # px, or px²
+        # What leaves the limits of a scene by it is too small or too far to be seen.
+        rows[:, [X, Y]] = np.clip(rows[:, [X, Y]], -FARTHEST, FARTHEST)
+        rows[:, RADIUS] = np.minimum(rows[:, RADIUS], FARTHEST)
+        rows[:, SOFTNESS] = np.clip(rows[:, SOFTNESS], SOFTNESS_MIN, FARTHEST)
         return replace(self, rows=rows, canvas=replace(self.canvas, width=width, height=height))
 
     def same_as(self, other: Scene) -> bool:

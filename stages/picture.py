@@ -67,6 +67,21 @@ def load_picture(
     return np.asarray(picture.resize(_resized(picture.size, size), Image.Resampling.LANCZOS), np.float32) / 255
 
 
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of an image file, pixels.
+
+    Raises:
+        InputError: the file is missing or not an image.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as opened:
+            return opened.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"cannot read {path}: {error}") from None
+
+
 def _eight_bits(picture: Any) -> Any:
     """A grey picture of 8 bits from one of 16 or 32 bits or of floats, which Pillow would clip at 255."""
     from PIL import Image

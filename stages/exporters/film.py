@@ -82,22 +82,25 @@ def export_mp4(record: Record, path: Path, options: ExportOptions) -> None:
             f"{path.name} needs imageio-ffmpeg, which is not installed; try: pip install 'artpipe[video]'"
         )
     import imageio.v3 as iio
+    from imageio_ffmpeg import count_frames_and_secs
 
-    def even() -> Iterator[Array]:
-        frame = np.zeros(0)
-        for frame in frames_of(record, options):
-            yield _even_sides(frame)
-        for _ in range(round(options.hold * options.fps)):
-            yield _even_sides(frame)
-
-    frames = np.stack(list(even()))
+    frames = [_even_sides(frame) for frame in frames_of(record, options)]
+    frames += frames[-1:] * round(options.hold * options.fps)  # the same array: it takes no memory
     with whole_path(path) as temporary, warnings.catch_warnings():
         # JAX warns of forks, but the encoder is another program: nothing of ours goes on in the child.
         warnings.filterwarnings("ignore", message=r"os\.fork\(\)", category=RuntimeWarning)
-        iio.imwrite(
-            temporary, frames, plugin="FFMPEG", extension=".mp4", fps=options.fps, codec="libx264", quality=None,
-            macro_block_size=2, output_params=["-crf", "18", "-preset", "medium", "-movflags", "+faststart"],
-        )  # fmt: skip
+        imopen: Any = iio.imopen  # its stubs know no FFMPEG
+        with imopen(temporary, "w", plugin="FFMPEG") as file:
+            file.write(
+                iter(frames), is_batch=True, fps=options.fps, codec="libx264", quality=None, macro_block_size=2,
+                output_params=["-crf", "18", "-preset", "medium", "-movflags", "+faststart"],
+            )  # fmt: skip
+        try:
+            written, _ = count_frames_and_secs(str(temporary))
+        except RuntimeError:
+            written = 0
+        if written != len(frames):  # imageio does not tell whether FFmpeg failed
+            raise OSError("the encoder could not write it; is there room?")
 
 
 def frame_count(options: ExportOptions) -> int:
@@ -125,7 +128,10 @@ def frames_of(record: Record, options: ExportOptions) -> Iterator[Array]:
     height = record.scene.scaled(width).canvas.height
     if count * width * height * 3 > MEMORY:
         fits = int((MEMORY / 3 / count * width / height) ** 0.5)
-        raise InputError(f"{count} frames of {width} x {height} pixels need too much memory. Try --width {fits}")
+        while fits and count * fits * record.scene.scaled(fits).canvas.height * 3 > MEMORY:
+            fits -= 1
+        cure = f"--width {fits}" if fits else "fewer --seconds"
+        raise InputError(f"{count} frames of {width} x {height} pixels need too much memory. Try {cure}")
     for scene in even_scenes(record, count):
         yield _drawn(scene, width, height)
 

@@ -35,7 +35,7 @@ def even_keys(record: Record, count: int) -> tuple[Moment, ...]:
         return known
     way = _way([moment.scene for moment in known])
     wanted = np.linspace(0, way[-1], count)
-    chosen = {int(np.argmin(np.abs(way - distance))) for distance in wanted} | {0, len(known) - 1}
+    chosen = {int(np.argmin(np.abs(way - distance))) for distance in wanted[1:-1]} | {0, len(known) - 1}
     return tuple(known[k] for k in sorted(chosen))
 
 
@@ -51,8 +51,8 @@ def even_scenes(record: Record, count: int) -> list[Scene]:
     """
     known = _without_leaps([moment.scene for moment in keys(record)])
     way = _way(known)
-    scenes = []
-    for distance in np.linspace(0, way[-1], count)[:-1]:
+    scenes = known[:1]
+    for distance in np.linspace(0, way[-1], count)[1:-1]:
         k = min(int(np.searchsorted(way, distance, side="right")), len(known) - 1)
         length = way[k] - way[k - 1]
         share = float((distance - way[k - 1]) / length) if length > 0 else 1.0
@@ -88,7 +88,9 @@ def between(before: Scene, after: Scene, share: float) -> Scene:
         return after
     shared, in_before, in_after = np.intersect1d(before.ids, after.ids, return_indices=True)
     rows = after.rows.copy()
-    rows[in_after] = (1 - share) * before.rows[in_before] + share * after.rows[in_after]
+    old, new = before.rows[in_before], after.rows[in_after]
+    # Rounding may leave the way by a bit, and with it what a scene may hold.
+    rows[in_after] = np.clip((1 - share) * old + share * new, np.minimum(old, new), np.maximum(old, new))
     come = np.ones(after.count, np.float32)
     is_new = ~np.isin(after.ids, shared)
     come[is_new] = _one_by_one(int(is_new.sum()), share)

@@ -70,7 +70,7 @@ def _palette(picture: Array, count: int) -> Array:
 def _without_harm(layers: list[Layer], picture: Array) -> list[Layer]:
     """The layers without the circles that the picture is nearer to the original without."""
     renderer = CpuRenderer()
-    while True:
+    while layers:
         scene = _joined(layers)
         worth = renderer.worth(scene, picture)
         harmful = np.flatnonzero(worth < 0)
@@ -84,10 +84,13 @@ def _without_harm(layers: list[Layer], picture: Array) -> list[Layer]:
             for layer, end in zip(layers, ends, strict=True)
         ]
         layers = [layer for layer in layers if layer.scene.count]
+    return layers
 
 
 def _in_best_order(layers: list[Layer], scene: Scene) -> list[Layer]:
     """The layers in an order that no move of one of them improves, judged on a small picture."""
+    if not layers:
+        return []
     renderer = CpuRenderer()
     width = max(1, round(scene.canvas.width * min(1.0, _COMPARED / max(scene.canvas.width, scene.canvas.height))))
     wanted = renderer.render(scene.scaled(width))

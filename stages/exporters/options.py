@@ -11,7 +11,7 @@ from ..record import Record
 
 LAYERS_MAX = 24  # the search for their order takes seconds beyond
 FPS_MAX = 50.0  # GIF counts in hundredths of a second, and browsers slow down what is faster
-SECONDS_MAX = 600.0
+SECONDS_MAX = 300.0  # a GIF's frame stands at most 655 s
 WIDTH_MAX = 65536
 TITLE_MAX = 300
 

@@ -14,10 +14,10 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-# Frames that the palette is made from.
-_SAMPLED = 10
-# Pixels of each of them, at most.
-_SAMPLE_PIXELS = 12_000
+# Frames that the palette is made from; in each, other pixels. The last one, which is looked at longest, counts more.
+_SAMPLED, _LAST_COUNTS = 60, 4
+# Pixels of them all, about.
+_SAMPLE_PIXELS = 100_000
 # Bits of each channel by which the nearest colour is looked up.
 _BITS = 6
 
@@ -46,8 +46,15 @@ class Palette:
         from scipy.spatial import cKDTree
 
         chosen = [frames[k] for k in np.linspace(0, len(frames) - 1, min(_SAMPLED, len(frames))).round().astype(int)]
-        step = int(np.ceil(np.sqrt(chosen[0].shape[0] * chosen[0].shape[1] / _SAMPLE_PIXELS)))
-        sample = np.concatenate([frame[::step, ::step].reshape(-1, 3) for frame in [*chosen, frames[-1]]])
+        chosen += [frames[-1]] * (_LAST_COUNTS - 1)
+        height, width = frames[0].shape[:2]
+        step = int(np.ceil(np.sqrt(len(chosen) * height * width / _SAMPLE_PIXELS)))
+        sample = np.concatenate(
+            [
+                frame[k % step % height :: step, 7 * k % step % width :: step].reshape(-1, 3)
+                for k, frame in enumerate(chosen)
+            ]
+        )
         image = Image.fromarray(sample[None]).quantize(255, method=Image.Quantize.MAXCOVERAGE, kmeans=1)
         used = np.unique(np.array(image.getpalette(), np.uint8).reshape(-1, 3), axis=0)[:255]
         colours = np.concatenate([used, _others(used, 256 - len(used))])

@@ -1,0 +1,206 @@
+"""PNG at any size, drawn and compressed band by band."""
+
+import subprocess
+import sys
+import zlib
+
+import artpipe
+import numpy as np
+import pytest
+from artpipe import Canvas, InputError, Scene
+from artpipe.renderers.bands import bands
+from artpipe.renderers.cpu_bins import TILE
+from artpipe.stages.exporters.png import BAND_PIXELS
+from artpipe.stages.picture import as_bytes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+EDGES = ["linear", "logistic"]
+
+
+def painting(width, height, edge="linear", count=40, seed=0):
+    """Circles over all of a canvas and some way beyond it."""
+    rng = np.random.default_rng(seed)
+    radius = rng.uniform(0.02, 0.4, count) * max(width, height)
+    softness = rng.uniform(0.2, 0.05 * max(width, height) + 0.3, count)
+    return Scene.circles(
+        Canvas(width, height, (0.2, 0.4, 0.6), edge),
+        x=rng.uniform(-0.1, 1.1, count) * width,
+        y=rng.uniform(-0.1, 1.1, count) * height,
+        radius=radius,
+        colour=rng.uniform(0, 1, (count, 3)),
+        opacity=rng.uniform(0.1, 1, count),
+        softness=softness if edge == "linear" else softness * radius,  # the same slope at the rim
+    )
+
+
+def chunks(data):
+    """Each chunk of a PNG: (kind, content). Wrong lengths and check sums fail."""
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    at = 8
+    while at < len(data):
+        length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+        content = data[at + 8 : at + 8 + length]
+        assert len(content) == length
+        assert int.from_bytes(data[at + 8 + length : at + 12 + length]) == zlib.crc32(kind + content)
+        yield kind, content
+        at += 12 + length
+
+
+def check_sound(path, width, height):
+    """The file is a PNG by the letter: the chunks, their order and sums, the size of what they hold."""
+    parts = list(chunks(path.read_bytes()))
+    kinds = [kind for kind, _ in parts]
+    assert kinds[0] == b"IHDR" and kinds[-1] == b"IEND" and parts[-1][1] == b""
+    assert set(kinds) == {b"IHDR", b"sRGB", b"IDAT", b"IEND"} and kinds.index(b"sRGB") < kinds.index(b"IDAT")
+    header = parts[0][1]
+    assert (int.from_bytes(header[:4]), int.from_bytes(header[4:8])) == (width, height)
+    assert list(header[8:]) == [8, 2, 0, 0, 0]  # 8 bits, RGB, deflate, filters by line, not interlaced
+    stream = zlib.decompressobj()
+    lines = stream.decompress(b"".join(content for kind, content in parts if kind == b"IDAT"))
+    assert stream.eof and not stream.unused_data  # so the Adler sum was there, and right
+    assert len(lines) == height * (1 + 3 * width)
+    with Image.open(path) as image:
+        image.verify()
+    with Image.open(path) as image:
+        assert image.format == "PNG" and image.mode == "RGB" and image.size == (width, height)
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def assert_same_picture(got, true):
+    """But for a level here and there: a place less the top of its band has other roundings than the place itself."""
+    assert got.shape == true.shape
+    difference = np.abs(got.astype(np.int16) - true)
+    assert difference.max(initial=0) <= 1
+    assert np.count_nonzero(difference) <= 1e-4 * difference.size
+
+
+# --- bands ---
+
+
+@settings(max_examples=60)
+@given(
+    width=st.integers(1, 90), height=st.integers(1, 90), rows_each=st.integers(1, 100),
+    edge=st.sampled_from(EDGES), seed=st.integers(0, 10_000),
+)  # fmt: skip
+def test_bands_one_below_the_other_are_the_whole_picture(width, height, rows_each, edge, seed):
+    scene = painting(width, height, edge, seed=seed)
+    parts = list(bands(scene, rows_each))
+    assert [len(part) for part in parts[:-1]] == [rows_each] * (len(parts) - 1)
+    assert 1 <= len(parts[-1]) <= rows_each
+    whole = artpipe.render(scene)
+    # In places of some hundred pixels float32 has 1e-5 px; a rim of 0.2 px takes that to 1e-4 of its colours.
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=3e-4)
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_circles_that_touch_a_band_with_their_outermost_rim_are_drawn_there(edge):
+    """Soft blobs, far wider than they seem: no seam may show where one band forgets a circle."""
+    canvas = Canvas(40, 96, (0, 0, 0), edge)
+    softness = 30.0 if edge == "linear" else 60.0
+    scene = Scene.circles(canvas, x=[20], y=[47], radius=[3], colour=[(1, 1, 1)], softness=softness)
+    whole = artpipe.render(scene)
+    for rows_each in (1, 8, TILE, 48):
+        np.testing.assert_allclose(np.concatenate(list(bands(scene, rows_each))), whole, atol=1e-6)
+    assert whole[40, 20].min() > 0.1 and whole[0].max() < 0.01
+
+
+def test_a_bare_canvas_has_bands_of_its_colour():
+    parts = list(bands(Scene.empty(Canvas(5, 40, (0.25, 0.5, 1))), 16))
+    assert [part.shape for part in parts] == [(16, 5, 3), (16, 5, 3), (8, 5, 3)]
+    assert (np.concatenate(parts) == np.float32([0.25, 0.5, 1])).all()
+
+
+# --- files ---
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (2, 2), (16, 16), (17, 33), (15, 31), (300, 200)])
+def test_a_png_holds_the_picture_to_the_last_bit(tmp_path, size, edge):
+    scene = painting(*size, edge)
+    artpipe.export(scene, tmp_path / "a.png")
+    check_sound(tmp_path / "a.png", *size)
+    np.testing.assert_array_equal(pixels(tmp_path / "a.png"), as_bytes(artpipe.render(scene)))
+
+
+@settings(max_examples=25)
+@given(
+    size=st.tuples(st.integers(1, 60), st.integers(1, 60)), width=st.integers(1, 150),
+    edge=st.sampled_from(EDGES), seed=st.integers(0, 10_000),
+)  # fmt: skip
+def test_a_png_of_any_width_holds_the_scene_drawn_at_that_width(tmp_path_factory, size, width, edge, seed):
+    scene = painting(*size, edge, seed=seed)
+    path = tmp_path_factory.getbasetemp() / "any_width.png"
+    artpipe.export(scene, path, width=width)
+    check_sound(path, width, max(1, round(size[1] * width / size[0])))
+    np.testing.assert_array_equal(pixels(path), as_bytes(artpipe.render(scene.scaled(width))))
+
+
+@pytest.mark.parametrize(("size", "edge"), [((6000, 700), "logistic"), ((65536, 70), "linear")])
+def test_a_png_of_several_bands_holds_the_picture(tmp_path, size, edge):
+    width, height = size
+    assert height > 2 * max(TILE, BAND_PIXELS // width)  # three bands or more
+    scene = painting(width, height, edge)
+    artpipe.export(scene, tmp_path / "a.png")
+    check_sound(tmp_path / "a.png", width, height)
+    assert_same_picture(pixels(tmp_path / "a.png"), as_bytes(artpipe.render(scene)))
+
+
+def test_a_small_scene_drawn_large_has_sharp_circles_not_enlarged_pixels(tmp_path):
+    scene = Scene.circles(Canvas(10, 10, (1, 1, 1)), x=[5], y=[5], radius=[3], colour=[(0, 0, 0)], softness=0.01)
+    artpipe.export(scene, tmp_path / "a.png", width=1000)
+    image = pixels(tmp_path / "a.png")
+    across, down = np.meshgrid(np.arange(1000) + 0.5, np.arange(1000) + 0.5)
+    distance = np.hypot(across - 500, down - 500)
+    assert (image[distance < 298] == 0).all() and (image[distance > 302] == 255).all()
+
+
+def test_the_same_scene_gives_the_same_file(tmp_path):
+    scene = painting(64, 30)
+    for name in ("a.png", "b.png"):
+        artpipe.export(scene, tmp_path / name, width=2500)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize("size", [(1, 2), (20, 65536)])
+def test_a_height_beyond_what_can_be_drawn_is_refused_in_one_line(tmp_path, size):
+    with pytest.raises(InputError, match="height") as refusal:
+        artpipe.export(Scene.empty(Canvas(*size)), tmp_path / "a.png", width=65536)
+    assert "\n" not in str(refusal.value) and list(tmp_path.iterdir()) == []
+
+
+MEASURED = """
+import resource, sys
+import numpy as np
+import artpipe
+from artpipe import Canvas, Scene
+
+rng = np.random.default_rng(0)
+scene = Scene.circles(
+    Canvas(256, 256), x=rng.uniform(0, 256, 300), y=rng.uniform(0, 256, 300), radius=rng.uniform(2, 20, 300),
+    colour=rng.uniform(0, 1, (300, 3)), opacity=0.7, softness=1.0,
+)
+artpipe.export(scene, "small.png")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+artpipe.export(scene, "large.png", width=8192)
+print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="kilobytes on Linux alone")
+def test_a_picture_8192_pixels_wide_takes_little_memory(tmp_path):
+    """As a whole it has 805 MB of float32, and 201 MB of bytes."""
+    command = [sys.executable, "-c", MEASURED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    before, after = (int(word) for word in done.stdout.split())
+    assert after - before < 350_000
+    with Image.open(tmp_path / "large.png") as image:
+        assert image.size == (8192, 8192)
+    check_sound(tmp_path / "large.png", 8192, 8192)

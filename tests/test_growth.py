@@ -1,0 +1,382 @@
+"""How a painting came about, as scenes: what a record keeps of it, and at which pace it is shown."""
+
+import artpipe
+import numpy as np
+import pytest
+from artpipe import Canvas, InputError, Record, Scene
+from artpipe.renderers.primitives import OPACITY, RADIUS, SOFTNESS, X, Y
+from artpipe.stages.events import Exported, Grew, Progress, Relocated, Snapshot
+from artpipe.stages.exporters.growth import between, even_batches, even_keys, even_scenes, keys
+from artpipe.stages.record import MOMENTS_KEPT, Chronicle, Moment
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+CANVAS = Canvas(12, 10, (0.2, 0.4, 0.6))
+# Of each column: the least and the most that a scene may hold, and what is plainly seen on the canvas above.
+LIMITS = np.array([[-1e6, -1e6, 0, 0, 0, 0, 1e-3, 0], [1e6, 1e6, 1, 1, 1, 1, 1e6, 1e6]], np.float32)
+VISIBLE = np.array([[0, 0, 0, 0, 0, 0.3, 1, 2], [12, 10, 1, 1, 1, 1, 3, 6]], np.float32)
+
+
+def rows_within(limits, count, seed):
+    """Rows anywhere between the limits, and often on them."""
+    rng = np.random.default_rng(seed)
+    low, high = limits
+    rows = low + (high - low) * rng.uniform(0, 1, (count, 8)).astype(np.float32)
+    on_limit = rng.uniform(0, 1, rows.shape)
+    return np.where(on_limit < 0.15, low, np.where(on_limit > 0.85, high, rows)).astype(np.float32)
+
+
+@st.composite
+def scenes(draw, limits=LIMITS, ids=None):
+    ids = draw(st.lists(st.integers(0, 9), unique=True)) if ids is None else ids
+    rows = rows_within(limits, len(ids), draw(st.integers(0, 2**32 - 1)))
+    return Scene(rows, CANVAS, ids=np.array(ids, np.int64))
+
+
+@st.composite
+def two_in_one_order(draw, limits=LIMITS):
+    """Two scenes whose common rows are painted in the same order in both, as in a run."""
+    before = draw(st.lists(st.integers(0, 9), unique=True))
+    stayers = [row for row in before if draw(st.booleans())]
+    newcomers = draw(st.lists(st.integers(20, 25), unique=True))
+    # Where each newcomer is put among the rows so far.
+    for row in newcomers:
+        stayers.insert(draw(st.integers(0, len(stayers))), row)
+    return draw(scenes(limits, before)), draw(scenes(limits, stayers))
+
+
+SHARES = st.floats(0, 1)
+
+
+def row_of(scene, row_id):
+    """The row of an id, or None."""
+    (index,) = np.nonzero(scene.ids == row_id)
+    return scene.rows[index[0]] if len(index) else None
+
+
+def opacity_of(scene, row_id):
+    row = row_of(scene, row_id)
+    return 0.0 if row is None else float(row[OPACITY])
+
+
+def only(ids, wanted):
+    return [row for row in ids.tolist() if row in set(wanted.tolist())]
+
+
+# --- between ---
+
+
+@given(before=scenes(), after=scenes())
+def test_the_ends_of_the_way_are_the_two_scenes_bit_for_bit(before, after):
+    assert between(before, after, 0).same_as(before)
+    assert between(before, after, 1).same_as(after)
+
+
+@given(before=scenes(), after=scenes(), share=SHARES)
+def test_rows_that_stay_move_in_straight_lines(before, after, share):
+    scene = between(before, after, share)
+    for row_id in np.intersect1d(before.ids, after.ids):
+        start, end = (row_of(each, row_id).astype(np.float64) for each in (before, after))
+        np.testing.assert_allclose(row_of(scene, row_id), start + share * (end - start), rtol=1e-6, atol=0.5)
+        small = np.abs(start) + np.abs(end) < 10  # there 0.5 would hide everything
+        straight = start + share * (end - start)
+        np.testing.assert_allclose(row_of(scene, row_id)[small], straight[small], atol=1e-5)
+
+
+@given(before=scenes(), after=scenes(), shares=st.lists(SHARES, min_size=2, max_size=8))
+def test_newcomers_only_ever_appear_and_leavers_only_ever_vanish(before, after, shares):
+    film = [between(before, after, share) for share in (0, *sorted(shares), 1)]
+    for row_id in np.setdiff1d(after.ids, before.ids):
+        opacities = [opacity_of(scene, row_id) for scene in film]
+        assert (np.diff(opacities) >= 0).all() and opacities[0] == 0
+        assert opacities[-1] == opacity_of(after, row_id)
+    for row_id in np.setdiff1d(before.ids, after.ids):
+        opacities = [opacity_of(scene, row_id) for scene in film]
+        assert (np.diff(opacities) <= 0).all() and opacities[-1] == 0
+        assert opacities[0] == opacity_of(before, row_id)
+
+
+@given(before=scenes(VISIBLE), after=scenes(VISIBLE), share=SHARES)
+def test_newcomers_and_leavers_change_in_nothing_but_opacity(before, after, share):
+    scene = between(before, after, share)
+    for home, other in ((after, before), (before, after)):
+        for row_id in np.setdiff1d(home.ids, other.ids):
+            row = row_of(scene, row_id)
+            if row is not None:
+                np.testing.assert_array_equal(np.delete(row, OPACITY), np.delete(row_of(home, row_id), OPACITY))
+
+
+@given(after=scenes(VISIBLE), share=SHARES)
+def test_newcomers_appear_one_after_the_other_in_painting_order(after, share):
+    scene = between(Scene.empty(CANVAS), after, share)
+    come = [opacity_of(scene, row_id) / opacity_of(after, row_id) for row_id in after.ids]
+    assert (np.diff(come) <= 1e-6).all()
+
+
+@given(before=scenes(), after=scenes(), share=SHARES)
+def test_the_painting_order_of_both_ends_is_kept(before, after, share):
+    scene = between(before, after, share)
+    here = set(scene.ids.tolist())
+    if share < 1:
+        assert only(scene.ids, after.ids) == [row for row in after.ids.tolist() if row in here]
+        leavers = np.setdiff1d(before.ids, after.ids)
+        assert only(scene.ids, leavers) == [row for row in only(before.ids, leavers) if row in here]
+
+
+@given(pair=two_in_one_order(), share=st.floats(0, 1, exclude_max=True))
+def test_leavers_stay_between_the_rows_they_stood_between(pair, share):
+    before, after = pair
+    scene = between(before, after, share)
+    here = set(scene.ids.tolist())
+    assert only(scene.ids, before.ids) == [row for row in before.ids.tolist() if row in here]
+
+
+@given(before=scenes(), after=scenes(), share=SHARES)
+def test_no_row_is_there_that_neither_end_has_and_every_stayer_is_there(before, after, share):
+    ids = set(between(before, after, share).ids.tolist())
+    assert ids <= {*before.ids.tolist(), *after.ids.tolist()}
+    assert {*before.ids.tolist()} & {*after.ids.tolist()} <= ids
+
+
+@given(parts=st.tuples(scenes(), scenes(), scenes()), shares=st.tuples(SHARES, SHARES, SHARES))
+@example(  # 1e6 blended with itself must not become more
+    parts=(Scene([LIMITS[1]], CANVAS),) * 3, shares=(0.3, 0.1, 0.9)
+)
+def test_scenes_between_scenes_that_are_between_are_scenes_too(parts, shares):
+    first, second, third = parts
+    early, late = between(first, second, shares[0]), between(second, third, shares[1])
+    scene = between(early, late, shares[2])
+    assert scene.canvas == CANVAS and len(set(scene.ids.tolist())) == scene.count
+    assert set(scene.ids.tolist()) <= {row for part in parts for row in part.ids.tolist()}
+
+
+@given(pair=two_in_one_order(VISIBLE), share=st.floats(0, 0.9999))
+@example(pair=(Scene.empty(CANVAS), Scene(rows_within(VISIBLE, 5, 1), CANVAS)), share=0.0)
+@example(pair=(Scene(rows_within(VISIBLE, 5, 1), CANVAS), Scene.empty(CANVAS)), share=0.9999)
+@example(pair=(Scene(rows_within(VISIBLE, 5, 1), CANVAS), Scene.empty(CANVAS)), share=0.0)
+def test_a_small_step_changes_the_picture_by_little(pair, share):
+    step = 1e-4
+    here, there = (artpipe.render(between(*pair, each)) for each in (share, share + step))
+    # A row comes or goes within a quarter of the way, 4 in opacity; one that stays may cross the canvas, 16 px at a
+    # slope of 1/2 and less, and change its radius, softness, opacity and colour besides. There are 16 rows at most.
+    assert np.abs(there - here).max() <= step * 16 * (4 + 16 / 2 + 4 / 2 + 2 + 2)
+
+
+# --- even scenes ---
+
+
+@pytest.fixture(scope="module")
+def real():
+    """The record of a small painting that was grown and searched for."""
+    across, down = np.meshgrid(np.linspace(0, 1, 36, dtype=np.float32), np.linspace(0, 1, 24, dtype=np.float32))
+    image = np.stack([across, down, 0.5 + 0.4 * np.sin(9 * across * down)], axis=2)
+    image[(across - 0.3) ** 2 + (down - 0.6) ** 2 < 0.03] = (0.9, 0.2, 0.1)
+    return artpipe.fit(image, circles=14, growth=5, steps=40, pool=1.5, relocate_every=6, seed=3).record
+
+
+def disc(colour=(1, 0, 0), radius=4.0, row_id=0, **values):
+    columns = {"x": [6], "y": [5], "radius": [radius], "colour": [colour], **values}
+    scene = Scene.circles(CANVAS, **columns)
+    return Scene(scene.rows, CANVAS, ids=[row_id])
+
+
+def lasting(count, again=1):
+    """A record of a disc that grows to its size, and then stands for `again` more moments."""
+    grown = [Moment(k, disc(radius=0.5 + 4 * k / count)) for k in range(count)]
+    stands = [Moment(count + k, disc(radius=4.5)) for k in range(again)]
+    return Record(disc(radius=4.5), (*grown, *stands))
+
+
+RECORDS = {
+    "empty": Record(Scene.empty(CANVAS)),
+    "one circle": Record(disc()),
+    "one that is not seen": Record(disc(opacity=0.0)),
+    "one off the canvas": Record(disc(x=[900])),
+    "one pixel": Record(Scene.circles(Canvas(1, 1), x=[0.5], y=[0.5], radius=[1], colour=[(0, 0.5, 0.2)])),
+    "without moments": Record(Scene(rows_within(VISIBLE, 30, 4), CANVAS)),
+    # What came first is less like the result than the bare canvas is.
+    "a bad beginning": Record(disc(), (Moment(0, disc((0, 1, 1), row_id=7)), Moment(9, disc((0, 1, 1), row_id=8)))),
+    "came back to nothing": Record(Scene.empty(CANVAS), (Moment(3, disc()), Moment(5, disc((0, 1, 0))))),
+    "the same again and again": Record(disc(), tuple(Moment(k, disc()) for k in range(9))),
+    "stands at the end": lasting(10, 3),
+    "long": lasting(50),
+}
+
+
+@pytest.mark.parametrize("count", [2, 3, 25])
+@pytest.mark.parametrize("name", [*RECORDS, "real"])
+def test_there_are_as_many_even_scenes_as_asked_from_the_bare_canvas_to_the_result(name, count, real):
+    record = real if name == "real" else RECORDS[name]
+    film = even_scenes(record, count)
+    assert len(film) == count
+    assert film[0].count == 0 and film[0].canvas == record.scene.canvas
+    assert film[-1].same_as(record.scene)
+
+
+def distances(film):
+    """Root mean squared difference of each scene to the last."""
+    images = [artpipe.render(scene).astype(np.float64) for scene in film]
+    return np.array([np.sqrt(np.mean((image - images[-1]) ** 2)) for image in images])
+
+
+@pytest.mark.parametrize("with_moments", [True, False])
+@pytest.mark.parametrize("count", [10, 30, 60])
+def test_even_scenes_come_nearer_by_about_equal_steps(real, with_moments, count):
+    record = real if with_moments else Record(real.scene)
+    steps = -np.diff(distances(even_scenes(record, count)))
+    mean = steps.mean()
+    assert mean > 0
+    assert steps.max() < 3 * mean
+    assert steps.min() > -0.5 * mean  # where many circles move at once, a step back is not seen
+
+
+def test_even_scenes_show_what_the_record_knows(real):
+    """Circles that were torn out before the end are shown on the way."""
+    torn_out = {row for moment in real.moments for row in moment.scene.ids.tolist()} - set(real.scene.ids.tolist())
+    assert torn_out
+    shown = {row for scene in even_scenes(real, 60) for row in scene.ids.tolist()}
+    assert shown & torn_out
+
+
+# --- even keys ---
+
+
+def test_the_keys_of_a_record_are_the_bare_canvas_its_moments_and_the_result(real):
+    known = keys(real)
+    assert known[0].step == 0 and known[0].scene.count == 0
+    assert known[1:-1] == real.moments
+    assert known[-1].scene.same_as(real.scene) and known[-1].step == real.history[-1]["step"]
+    assert (np.diff([moment.step for moment in known]) >= 0).all()
+
+
+@pytest.mark.parametrize("count", [2, 3, 8, 40])
+@pytest.mark.parametrize("name", [*RECORDS, "real"])
+def test_even_keys_are_at_most_as_many_as_asked_with_both_ends(name, count, real):
+    record = real if name == "real" else RECORDS[name]
+    chosen = even_keys(record, count)
+    assert 2 <= len(chosen) <= count
+    assert chosen[0].scene.count == 0 and chosen[-1].scene.same_as(record.scene)
+    rest = iter(keys(record))  # found in it one after the other, and so in order of time
+    assert all(any(key.step == one.step and key.scene.same_as(one.scene) for key in rest) for one in chosen)
+
+
+def test_all_keys_are_chosen_where_there_are_no_more_than_asked(real):
+    assert [one.step for one in even_keys(real, 200)] == [one.step for one in keys(real)]
+
+
+def test_even_keys_are_evenly_apart_in_looks():
+    chosen = even_keys(lasting(60), 10)
+    steps = -np.diff(distances([moment.scene for moment in chosen]))
+    assert len(chosen) >= 8 and steps.max() < 2.5 * steps.mean()
+
+
+# --- even batches ---
+
+
+@given(scene=scenes(VISIBLE), count=st.integers(1, 12))
+def test_batches_cut_all_rows_into_at_most_as_many_parts_as_asked(scene, count):
+    ends = even_batches(scene, count)
+    assert len(ends) <= count
+    assert (np.diff([0, *ends]) > 0).all()
+    assert ends[-1:] == ([scene.count] if scene.count else [])
+
+
+@given(scene=scenes(), count=st.integers(1, 12))
+def test_scenes_of_any_values_can_be_cut(scene, count):
+    assert even_batches(scene, count)[-1:] == ([scene.count] if scene.count else [])
+
+
+def test_rows_that_are_not_seen_can_be_cut_too():
+    scene = Scene(np.tile(disc(opacity=0.0).rows, (9, 1)), CANVAS)
+    assert even_batches(scene, 4)[-1] == 9
+
+
+def test_each_batch_brings_the_picture_about_as_much_nearer():
+    scene = Scene(rows_within(VISIBLE, 120, 8), Canvas(40, 30))
+    small = scene.with_rows(scene.rows * np.float32([40 / 12, 3, 1, 1, 1, 1, 1, 1]))  # spread over the canvas
+    ends = even_batches(small, 8)
+    steps = -np.diff(distances([small.select(np.arange(end)) for end in (0, *ends)]))
+    assert len(ends) >= 6 and steps.max() < 3 * steps.mean()
+
+
+# --- what is kept of a run ---
+
+
+def events(count):
+    """Growths, snapshots and what else happens, by turns."""
+    scene = disc()
+    for step in range(count):
+        yield Progress("search", step, 1, 1 / (1 + step))
+        yield Grew(step, 1, scene)
+        yield Snapshot(step, scene)
+        yield Relocated(step, 1, 1)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 60, 130, 1000, 6000])
+def test_a_chronicle_keeps_a_bounded_number_of_moments_from_first_to_last_in_order(count):
+    chronicle = Chronicle()
+    for event in events(count):
+        chronicle.see(event, 0.1)
+    steps = [moment.step for moment in chronicle.moments]
+    assert len(steps) <= 4 * MOMENTS_KEPT
+    assert steps == sorted(steps)
+    if count <= MOMENTS_KEPT:
+        assert steps == sorted([*range(count)] * 2)
+    else:
+        assert steps[0] == 0 and len(steps) >= MOMENTS_KEPT
+        # No part of the run is left out.
+        assert np.diff([*steps, count]).max() <= 2 * count / MOMENTS_KEPT
+
+
+def test_a_chronicle_keeps_growths_however_many_snapshots_come():
+    chronicle = Chronicle()
+    chronicle.see(Grew(0, 1, disc(row_id=77)), 0.0)
+    for event in events(2000):
+        if isinstance(event, Snapshot):
+            chronicle.see(event, 0.0)
+    chronicle.see(Grew(2000, 1, disc(row_id=78)), 0.0)
+    ids = [moment.scene.ids.tolist() for moment in chronicle.moments]
+    assert ids[0] == [77] and ids[-1] == [78]
+
+
+def test_events_of_one_step_stay_in_the_order_they_came():
+    chronicle = Chronicle()
+    for k in range(6):
+        scene = disc(row_id=k)
+        chronicle.see(Grew(5, 1, scene) if k % 2 else Snapshot(5, scene), 0.0)
+    assert [moment.scene.ids.tolist() for moment in chronicle.moments] == [[k] for k in range(6)]
+
+
+def test_the_history_holds_a_row_for_each_progress(tmp_path):
+    chronicle = Chronicle()
+    chronicle.see(Exported(0, tmp_path / "a.png"), 0.0)
+    chronicle.see(Progress("grow", 10, 256, 0.25), 1.5)
+    chronicle.see(Relocated(12, 200, 56), 1.6)
+    chronicle.see(Progress("search", 20, 512, 0.125), 2.25)
+    assert chronicle.history == [
+        {"step": 10, "circles": 256, "seconds": 1.5, "mse": 0.25},
+        {"step": 20, "circles": 512, "seconds": 2.25, "mse": 0.125},
+    ]
+    assert chronicle.moments == ()
+
+
+def test_a_record_refuses_moments_and_targets_of_another_size():
+    other = Scene.empty(Canvas(CANVAS.height, CANVAS.width))
+    with pytest.raises(InputError, match="step 3 is not 12 x 10 pixels"):
+        Record(disc(), (Moment(1, disc()), Moment(3, other)))
+    for shape in ((12, 10, 3), (10, 12), (10, 12, 4), (20, 24, 3)):
+        with pytest.raises(InputError, match=r"target has shape .*needs \(10, 12, 3\)"):
+            Record(disc(), target=np.zeros(shape, np.float32))
+    record = Record(disc(), (Moment(1, disc()),), target=np.zeros((10, 12, 3), np.float32))
+    assert record.moments[0].step == 1
+
+
+def test_what_moments_are_painted_on_may_have_another_colour():
+    """A size is all that they must share: the background of the result stands behind the film."""
+    moment = Moment(1, disc().with_background((1, 0, 0)))
+    assert even_scenes(Record(disc(), (moment,)), 5)[-1].canvas == CANVAS
+
+
+def test_columns_are_where_these_tests_think_they_are():
+    scene = Scene.circles(CANVAS, x=[1], y=[2], radius=[3], colour=[(0, 0, 0)], opacity=0.25, softness=0.75)
+    assert scene.rows[0, [X, Y, RADIUS, OPACITY, SOFTNESS]].tolist() == [1, 2, 3, 0.25, 0.75]

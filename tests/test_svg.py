@@ -1,0 +1,741 @@
+"""SVG files: what stands in them, and what resvg and Chromium draw from them."""
+
+import base64
+import functools
+import gzip
+import io
+import itertools
+import math
+import re
+import shutil
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import artpipe
+import numpy as np
+import pytest
+from artpipe import Canvas, InputError, Record, Scene
+from artpipe.pipeline.cli import main
+from artpipe.renderers.edges import EDGES
+from artpipe.stages.exporters.fidelity import draw_svg, svg_fidelity
+from artpipe.stages.exporters.options import TITLE_MAX, ExportOptions
+from artpipe.stages.exporters.svg import ROUNDING, decimals, number, svg_text
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+PAINTING = Path(__file__).parents[1] / "images" / "starry_night_van_gogh_1889.jpg"
+SVG = "{http://www.w3.org/2000/svg}"
+WIDTH, HEIGHT = 64, 48
+BACKGROUND = (0.2, 0.4, 0.6)
+KINDS = {
+    "soft": {},
+    "wide": {"width": 4 * WIDTH},
+    "flat": {"flat": True},
+    "layers": {"layers": 5},
+    "flat layers": {"flat": True, "layers": 5},
+    "animated": {"animated": True},
+    "flat animated": {"flat": True, "animated": True},
+}
+ROUNDED = 1.01 / 255  # two roundings to 8 bits
+# Decibels of a rasteriser that rounds each of 150 circles to 8 bits, and blurs the outlines of those with a hard rim:
+# 45 to 50 were measured. A stop in a wrong place costs ten and more.
+CLOSE = 44
+
+
+@pytest.fixture(scope="module", params=EDGES)
+def scene(request, make_scene):
+    """150 circles, from hard to very soft."""
+    return make_scene(np.random.default_rng(2048), 150, WIDTH, HEIGHT, request.param, softness=(0.15, 6.0))
+
+
+@pytest.fixture(scope="module")
+def example(scene, tmp_path_factory):
+    """`kind -> path` of the scene in a file of that kind; written once, to be read only."""
+    folder = tmp_path_factory.mktemp("examples")
+
+    @functools.cache
+    def example(kind):
+        return artpipe.export(Record(scene, title="Stars"), folder / f"{kind}.svg", **KINDS[kind])[0]
+
+    return example
+
+
+@pytest.fixture
+def svg(tmp_path):
+    """`(scene or record, **options) -> path` of the file that is written."""
+
+    def svg(source, name="painting.svg", **options):
+        return artpipe.export(source, tmp_path / name, **options)[0]
+
+    return svg
+
+
+def drawn_by_resvg(path):
+    pytest.importorskip("resvg", reason="needs resvg: pip install 'artpipe[svg]'")
+    return draw_svg(path)
+
+
+def one_circle(edge="linear", width=WIDTH, height=HEIGHT, **circle):
+    """A scene of one circle."""
+    given = {"x": 30.3, "y": 22.2, "radius": 10.0, "colour": (1.0, 0.3, 0.1), "opacity": 1.0, "softness": 0.5} | circle
+    return Scene.circles(Canvas(width, height, BACKGROUND, edge), **{name: [value] for name, value in given.items()})
+
+
+def decibels(got, want):
+    return artpipe.psnr(artpipe.mean_squared_error(np.asarray(got, np.float64), np.clip(want, 0, 1)))
+
+
+def mosaic(across, down):
+    """A scene of as many discs beside each other, each as different from the background."""
+    cell = WIDTH / across
+    x, y = np.meshgrid((np.arange(across) + 0.5) * WIDTH / across, (np.arange(down) + 0.5) * HEIGHT / down)
+    colours = np.tile([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], (across * down // 2, 1))
+    return Scene.circles(
+        Canvas(WIDTH, HEIGHT, (0.0, 1.0, 0.0)),
+        x=x.ravel(), y=y.ravel(), radius=np.full(across * down, 0.3 * cell), colour=colours, softness=0.2 * cell,
+    )  # fmt: skip
+
+
+def distances(x, y, width=WIDTH, height=HEIGHT):
+    """(H, W) from the pixels' centres."""
+    return np.hypot(np.arange(width)[None, :] + 0.5 - x, np.arange(height)[:, None] + 0.5 - y)
+
+
+def parsed(path):
+    data = path.read_bytes()
+    return ElementTree.fromstring(gzip.decompress(data) if path.suffix == ".svgz" else data)
+
+
+def style_of(root):
+    return "".join(element.text or "" for element in root.iter(f"{SVG}style"))
+
+
+def groups_of(root):
+    """The circles' attributes, group by group."""
+    return [[circle.attrib for circle in group.iter(f"{SVG}circle")] for group in root.iter(f"{SVG}g")]
+
+
+def circles_of(root):
+    """The circles' attributes, in painting order."""
+    return [circle.attrib for circle in root.iter(f"{SVG}circle")]
+
+
+# ---------------------------------------------------------------- the file
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_xml_of_the_right_size_with_a_name(example, kind):
+    options = KINDS[kind]
+    root = parsed(example(kind))
+    assert root.tag == f"{SVG}svg"
+    assert [float(value) for value in re.split(r"[ ,]+", root.get("viewBox"))] == [0, 0, WIDTH, HEIGHT]
+    width = options.get("width", WIDTH)
+    assert (root.get("width"), root.get("height")) == (str(width), str(width * HEIGHT // WIDTH))
+    assert root[0].tag == f"{SVG}title" and root[0].text == "Stars"
+    assert root[1].tag == f"{SVG}desc" and "150 circles" in root[1].text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ids_are_unique_and_gradients_are_there_and_used(example, kind):
+    root = parsed(example(kind))
+    ids = [element.get("id") for element in root.iter() if "id" in element.attrib]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[A-Za-z][\w-]*", name) for name in ids)
+    values = [value for element in root.iter() for value in element.attrib.values()]
+    references = set(re.findall(r"url\(#(.*?)\)", " ".join(values)))
+    gradients = {element.get("id") for element in root.iter(f"{SVG}radialGradient")}
+    assert references == gradients
+    assert gradients if not KINDS[kind].get("flat") else not gradients
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_runs_and_nothing_is_fetched(example, kind):
+    path = example(kind)
+    root = parsed(path)
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
+        "svg", "title", "desc", "defs", "style", "radialGradient", "stop", "rect", "g", "circle",
+    }  # fmt: skip
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            assert not name.startswith("on") and not name.endswith("href")
+            assert "url(" not in value or value.startswith("url(#")
+    assert "@import" not in style_of(root) and "url(" not in style_of(root)
+    assert "<!DOCTYPE" not in path.read_text() and "<!ENTITY" not in path.read_text()
+
+
+@pytest.mark.parametrize("kind", ["soft", "flat", "layers", "animated"])
+def test_the_same_scene_gives_the_same_bytes(svg, example, scene, kind):
+    again = Scene(scene.rows.copy(), Canvas(WIDTH, HEIGHT, scene.canvas.background, scene.canvas.edge))
+    again = svg(Record(again, title="Stars"), **KINDS[kind])
+    assert again.read_bytes() == example(kind).read_bytes()
+
+
+def test_a_packed_file_holds_the_same_and_tells_neither_time_nor_name(svg, scene):
+    plain, packed = svg(scene).read_bytes(), svg(scene, "a.svgz").read_bytes()
+    assert gzip.decompress(packed) == plain
+    assert len(packed) < len(plain) / 3
+    assert packed[4:8] == bytes(4)  # RFC 1952: the time
+    assert svg(scene, "another.svgz").read_bytes() == packed
+
+
+def test_the_width_changes_nothing_but_the_size(svg, scene):
+    roots = [parsed(svg(scene)), parsed(svg(scene, width=1000))]
+    assert [root.get("width") for root in roots] == [str(WIDTH), "1000"]
+    assert len({b"".join(ElementTree.tostring(element) for element in root) for root in roots}) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"width": 0},
+        {"width": 10**6},
+        {"layers": 0},
+        {"layers": 1000},
+        {"animated": True, "seconds": 0},
+        {"animated": True, "seconds": math.nan},
+        {"animated": True, "hold": -1},
+        {"animated": True, "hold": math.inf},
+        {"animated": True, "loop": -1},
+        {"animated": True, "layers": 3},
+        {"widht": 200},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused_and_leaves_no_file(svg, tmp_path, options):
+    with pytest.raises(InputError):
+        svg(one_circle(), **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------- titles
+
+
+def named(title, **options):
+    """The root of a small file of this title, after what an XML file has to go through."""
+    record = Record(one_circle(width=8, height=6))
+    return ElementTree.fromstring(svg_text(record, ExportOptions(title=title, **options)).encode("utf-8"))
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "</title><script>alert(1)</script>",
+        "\"quotes\" and 'quotes'",
+        "a & b &amp; &lt;",
+        "]]><b>",
+        "<!-- <?xml",
+        "絵画 🎨",
+    ],
+)
+def test_a_title_is_text_as_it_was_given(title):
+    assert named(title)[0].text == title
+    assert [element.tag for element in named(title).iter()] == [element.tag for element in named("x").iter()]
+
+
+@given(st.text(st.characters()), st.sampled_from([{}, {"layers": 2}, {"animated": True}]))
+def test_no_title_breaks_a_file(title, options):
+    root = named(title, **options)
+    shown = root[0].text or ""
+    root[0].text = "x"
+    assert ElementTree.tostring(root) == ElementTree.tostring(named("x", **options))
+    printable = re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff?\s]", "", title)
+    assert re.sub(r"[?\s]", "", shown) == printable
+
+
+@pytest.mark.parametrize(
+    "title", ["nul\0bell\a", "broken \udcff name", "\ud83c", "\x85\x9f\ufffe\uffff", "line\nends\r"]
+)
+def test_what_xml_cannot_hold_is_left_out_of_titles(title):
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", named(title)[0].text or "")
+
+
+def test_a_long_title_is_cut_and_an_empty_one_is_empty():
+    long = "stars and " * 10000
+    shown = named(long)[0].text
+    assert 0 < len(shown) <= TITLE_MAX and long.startswith(shown)
+    assert not named("")[0].text
+
+
+def test_a_title_that_is_given_counts_more_than_the_records(svg):
+    record = Record(one_circle(), title="<i>Name</i>")
+    assert parsed(svg(record))[0].text == "<i>Name</i>"
+    assert parsed(svg(record, title="Other"))[0].text == "Other"
+
+
+# ---------------------------------------------------------------- numbers
+
+
+@given(st.floats(-2e6, 2e6), st.integers(0, 5))
+def test_numbers_come_back_within_half_of_their_last_place(value, places):
+    text = number(value, places)
+    assert re.fullmatch(r"0|-?[1-9]\d*(\.\d*[1-9])?|-?\.\d*[1-9]", text)  # so no -0, no exponent, no 0.5 and no .50
+    assert len(text.partition(".")[2]) <= places
+    assert abs(float(text) - value) <= 0.5 * 10**-places * (1 + 1e-9) + 1e-15 * abs(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "text"),
+    [(0.5, 2, ".5"), (-0.25, 2, "-.25"), (-0.04, 1, "0"), (100.0, 0, "100"), (100.0, 2, "100"), (-10.5, 3, "-10.5"),
+     (-0.0, 3, "0"), (1e6, 2, "1000000"), (1e-9, 5, "0"), (0.999, 2, "1")],
+)  # fmt: skip
+def test_numbers_are_as_short_as_can_be(value, places, text):
+    assert number(value, places) == text
+
+
+@given(st.floats(0, 1e6))
+def test_decimals_are_as_few_as_keep_a_pixel(change):
+    places = decimals(change)
+    assert 0.5 * 10**-places * change <= ROUNDING or places == 5
+    assert places == 0 or 0.5 * 10 ** (1 - places) * change > ROUNDING
+
+
+# ---------------------------------------------------------------- drawn by resvg
+
+
+@pytest.mark.parametrize("width", [None, 4 * WIDTH, 3 * WIDTH // 2])
+def test_resvg_draws_what_was_optimised(svg, scene, width):
+    drawn = drawn_by_resvg(svg(scene, width=width))
+    want = artpipe.render(scene.scaled(width or WIDTH))
+    assert drawn.shape == want.shape
+    assert decibels(drawn, want) >= CLOSE
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize(
+    "circle",
+    [
+        {"softness": 1.0},
+        {"softness": 4.0},
+        {"radius": 3.0, "softness": 9.0},
+        {"radius": 0.0, "softness": 4.0},
+        {"softness": 4.0, "opacity": 0.4},
+        {"softness": 4.0, "opacity": 0.03},
+        {"softness": 4.0, "opacity": 0.004},
+        {"softness": 4.0, "opacity": 0.0001},
+        {"softness": 4.0, "opacity": 0.0},
+        {"x": -3.0, "y": 50.0, "radius": 9.0, "softness": 3.0},
+        {"x": -40.0, "radius": 10.0, "softness": 3.0},
+        {"x": 32.0, "radius": 500.0, "softness": 100.0},
+        {"x": 1032.0, "radius": 1000.0, "softness": 30.0},
+        {"softness": 1e6, "opacity": 0.8},
+    ],
+    ids=str,
+)
+def test_resvg_draws_one_circle_by_the_formula(svg, edge, circle):
+    """Coverage by hand: a straight ramp of the distance, or the logistic function of r² - d²."""
+    one = {"x": 30.3, "y": 22.2, "radius": 10.0, "colour": (1.0, 0.3, 0.1), "opacity": 1.0} | circle
+    distance, softness = distances(one["x"], one["y"]), one["softness"]
+    if edge == "logistic":  # px², and the same slope at the rim
+        softness *= max(one["radius"], softness)
+        softness = min(softness, 1e6)
+        coverage = 1 / (1 + np.exp(-np.clip((one["radius"] ** 2 - distance**2) / softness, -500, 500)))
+    else:
+        coverage = np.clip(0.5 + (one["radius"] - distance) / (2 * softness), 0, 1)
+    cover = (one["opacity"] * coverage)[:, :, None]
+    want = (1 - cover) * BACKGROUND + cover * np.array(one["colour"])
+    drawn = drawn_by_resvg(svg(one_circle(edge, **{**one, "softness": softness})))
+    np.testing.assert_allclose(drawn, want, atol=2 / 255 + 0.04 * one["opacity"])
+
+
+@pytest.mark.parametrize("softness", [0.5, 0.15, 0.001])
+def test_an_opaque_disc_is_plain_inside_and_leaves_the_rest(svg, softness):
+    drawn = drawn_by_resvg(svg(one_circle(x=32.0, y=24.0, radius=15.0, colour=(1, 0, 0), softness=softness)))
+    distance = distances(32.0, 24.0)
+    assert (drawn[distance < 15 - softness - 0.1] == [1, 0, 0]).all()
+    assert np.abs(drawn[distance > 15 + softness + 0.8] - BACKGROUND).max() < ROUNDED
+    assert np.isclose((drawn[:, :, 0] - 0.2).sum() / 0.8, math.pi * 15**2, rtol=0.02)
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("rim", [0.15, 0.01], ids=lambda rim: f"rim of {rim} pixels")
+def test_a_sharp_rim_is_as_sharp_as_ours(svg, edge, rim):
+    scene = one_circle(edge, softness=rim if edge == "linear" else 2 * 10 * rim)
+    assert decibels(drawn_by_resvg(svg(scene)), artpipe.render(scene)) > 48
+    assert decibels(drawn_by_resvg(svg(scene, width=4 * WIDTH)), artpipe.render(scene.scaled(4 * WIDTH))) > 48
+
+
+@pytest.mark.parametrize("options", [{}, {"flat": True}, {"animated": True}], ids=str)
+def test_a_later_row_is_on_top(svg, options):
+    scene = Scene.circles(
+        Canvas(WIDTH, HEIGHT), x=[32, 32], y=[24, 24], radius=[15, 15], colour=[[1, 0, 0], [0, 0, 1]], softness=0.5
+    )
+    drawn = drawn_by_resvg(svg(scene, **options))
+    np.testing.assert_allclose(drawn[24, 32], [0, 0, 1], atol=0.15)
+    drawn = drawn_by_resvg(svg(scene.select(np.array([1, 0])), **options))
+    np.testing.assert_allclose(drawn[24, 32], [1, 0, 0], atol=0.15)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_scene_is_the_background(svg, kind):
+    path = svg(Scene.empty(Canvas(WIDTH, HEIGHT, (0.25, 0.5, 0.9))), **KINDS[kind])
+    assert circles_of(parsed(path)) == []
+    assert np.abs(drawn_by_resvg(path) - np.array([0.25, 0.5, 0.9])).max() < ROUNDED / 2
+
+
+@pytest.mark.parametrize(("width", "height", "wanted"), [(64, 48, 63), (64, 48, 37), (97, 33, 10), (200, 3, 20)])
+def test_the_canvas_fills_the_file_at_any_width(svg, width, height, wanted):
+    drawn = drawn_by_resvg(svg(Scene.empty(Canvas(width, height, BACKGROUND)), width=wanted))
+    assert np.abs(drawn - BACKGROUND).max() < ROUNDED
+
+
+@pytest.mark.parametrize("kind", ["soft", "flat", "layers", "animated"])
+@pytest.mark.parametrize("edge", EDGES)
+def test_the_hardest_rim_can_be_exported_from_a_large_canvas(svg, edge, kind):
+    scene = one_circle(edge, width=400, height=300, x=200.0, y=150.0, radius=100.0, softness=0.001)
+    drawn = drawn_by_resvg(svg(scene, **KINDS[kind]))
+    np.testing.assert_allclose(drawn[drawn.shape[0] // 2, drawn.shape[1] // 2], (1.0, 0.3, 0.1), atol=0.05)
+
+
+def test_circles_that_change_no_pixel_are_left_out(svg):
+    scene = Scene.circles(
+        Canvas(WIDTH, HEIGHT), x=[20, 20, -50], y=[20, 20, 20], radius=[9, 9, 9], opacity=[0, 1, 1], colour=np.eye(3)
+    )
+    assert len(circles_of(parsed(svg(scene)))) == 1
+
+
+# ---------------------------------------------------------------- flat
+
+
+def test_a_flat_file_holds_discs_alone_and_is_smaller(svg, scene):
+    path = svg(scene, flat=True)
+    root = parsed(path)
+    assert all(re.fullmatch("#[0-9a-f]{6}", circle["fill"]) for circle in circles_of(root))
+    assert [circle["cx"] for circle in circles_of(root)][::50] == [number(x, 2) for x in scene.rows[::50, 0]]
+    assert not list(root.iter(f"{SVG}stop")) and "stop" not in style_of(root)
+    assert path.stat().st_size < 0.6 * svg(scene, "soft.svg").stat().st_size
+
+
+@given(
+    edge=st.sampled_from(sorted(EDGES)), radius=st.floats(0, 40), softness=st.floats(0.1, 40), opacity=st.floats(0.3, 1)
+)
+def test_a_flat_disc_is_the_one_nearest_to_the_soft_circle(edge, radius, softness, opacity):
+    softness = softness if edge == "linear" else softness * 10
+    scene = one_circle(edge, x=32.0, y=24.0, radius=radius, softness=softness, opacity=opacity)
+    text = svg_text(Record(scene), ExportOptions(flat=True))
+    (disc,) = circles_of(ElementTree.fromstring(text.encode()))
+    rims = np.linspace(0, 1.2 * float(EDGES[edge].support(np.array(radius), np.array(softness))), 4001)
+    distance = (rims[:-1] + rims[1:]) / 2
+    area = np.pi * np.diff(rims**2)
+    soft = opacity * EDGES[edge].coverage(distance, np.array(radius), np.array(softness))
+
+    def difference(rim, strength):
+        """∫ (soft - disc)², for arrays of discs."""
+        inside = np.interp(rim, rims, np.concatenate([[0], np.cumsum(soft * area)]))
+        return float((soft**2) @ area) - 2 * strength * inside + strength**2 * np.pi * rim**2
+
+    got = difference(float(disc["r"]), float(disc.get("opacity", 1)))
+    others = difference(np.linspace(0, rims[-1], 300)[:, None], np.linspace(0, 1, 101)[None, :])
+    assert got <= others.min() + 0.004 * float((soft**2) @ area) + 0.01
+
+
+def test_flat_discs_are_nearer_to_the_picture_than_the_rims_alone(svg, scene):
+    want, rows = artpipe.render(scene), scene.rows.copy()
+    rows[:, 6] = 0.5 if scene.canvas.edge == "linear" else 0.5 * np.maximum(rows[:, 7], 0.5)
+    assert decibels(drawn_by_resvg(svg(scene, flat=True)), want) > decibels(artpipe.render(scene.with_rows(rows)), want)
+
+
+# ---------------------------------------------------------------- animated
+
+
+def media_of(style):
+    """What stands in the rule for those who want motion, and what stands elsewhere."""
+    start = style.index("@media (prefers-reduced-motion:no-preference){")
+    opened, depth = style.index("{", start), 0
+    for at in range(opened, len(style)):
+        depth += {"{": 1, "}": -1}.get(style[at], 0)
+        if depth == 0:
+            return style[opened + 1 : at], style[:start] + style[at + 1 :]
+    raise AssertionError("the rule does not end")
+
+
+def keyframes_of(style):
+    """(K, 4): for each batch, percentages: of its first and last unseen moment, of when it is there, and of the end."""
+    found = re.findall(r"@keyframes (grow\d+)\{([\d.]+)%,([\d.]+)%\{opacity:0\}([\d.]+)%,to\{opacity:1\}\}", style)
+    return {name: [*map(float, percentages), 100.0] for name, *percentages in found}
+
+
+@pytest.mark.parametrize("kind", ["soft", "flat"])
+def test_an_animated_file_without_animation_is_the_finished_picture(example, kind):
+    growing = "animated" if kind == "soft" else "flat animated"
+    np.testing.assert_array_equal(  # resvg knows no animation
+        drawn_by_resvg(example(growing)), drawn_by_resvg(example(kind))
+    )
+
+
+def test_batches_are_runs_of_the_painting_order(example):
+    still, growing = parsed(example("soft")), parsed(example("animated"))
+    groups = groups_of(growing)
+    assert 8 <= len(groups) <= 64
+    assert list(itertools.chain(*groups)) == circles_of(still)
+
+
+def test_batches_bring_the_picture_nearer_by_even_steps(svg):
+    """By as many discs each they would not: the last of them take away most of the difference that is left."""
+    scene = mosaic(32, 24)
+    ends = np.cumsum([len(group) for group in groups_of(parsed(svg(scene, animated=True)))])
+    assert ends[-1] == scene.count
+    finished = artpipe.render(scene)
+    pictures = [artpipe.render(scene.select(np.arange(end))) for end in (0, *ends)]
+    away = np.array([math.sqrt(artpipe.mean_squared_error(picture, finished)) for picture in pictures])
+    np.testing.assert_allclose(away / away[0], np.linspace(1, 0, len(away)), atol=0.1)
+
+
+def test_all_motion_is_for_those_who_want_it(example):
+    root = parsed(example("animated"))
+    inside, outside = media_of(style_of(root))
+    assert "animation" in inside and "@keyframes" in inside
+    assert "animation" not in outside and "@keyframes" not in outside
+    assert not any(name in element.attrib for element in root.iter(f"{SVG}g") for name in ("opacity", "style"))
+    assert {element.tag for element in root.iter()}.isdisjoint({f"{SVG}animate", f"{SVG}set"})
+
+
+def test_every_batch_appears_once_one_after_the_other(svg):
+    root = parsed(svg(mosaic(16, 12), animated=True, seconds=3, hold=1))
+    style = media_of(style_of(root))[0]
+    keyframes = keyframes_of(style)
+    names = [group.get("class").split()[-1] for group in root.iter(f"{SVG}g")]
+    assert list(keyframes) == names and len(set(names)) == len(names)
+    assert all(f".{name}{{animation-name:{name}}}" in style for name in names)
+    percentages = np.array(list(keyframes.values()))
+    assert (np.diff(percentages, axis=1) >= 0).all()
+    assert (percentages[:, 1] < percentages[:, 2]).all() and (percentages[:, 2] <= 100).all()
+    assert (np.diff(percentages[:, 1]) > 0).all() and percentages[0, 1] == 0
+    starts = np.linspace(0, 75, len(names), endpoint=False)  # of 3 + 1 seconds
+    np.testing.assert_allclose(percentages[:, 1], starts, atol=0.0051)
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds", "often"),
+    [
+        ({}, 7.0, "infinite"),
+        ({"seconds": 2.5, "hold": 0.25, "loop": 3}, 2.75, "3"),
+        ({"seconds": 0.1, "hold": 0, "loop": 1}, 0.1, "1"),
+        ({"seconds": 300, "hold": 300}, 600.0, "infinite"),
+    ],
+)
+def test_it_lasts_and_repeats_as_asked(svg, options, seconds, often):
+    style = media_of(style_of(parsed(svg(mosaic(8, 6), animated=True, **options))))[0]
+    (rule,) = re.findall(r"\.batch\{animation:([\d.]+)s linear (\w+) both\}", style)
+    assert (float(rule[0]), rule[1]) == (seconds, often)
+    keyframes = keyframes_of(style)
+    assert len(keyframes) > 8
+    for percentages in keyframes.values():
+        assert percentages == sorted(percentages)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_few_circles_grow_too(svg, rng, make_scene, count):
+    scene = make_scene(rng, count, WIDTH, HEIGHT)
+    root = parsed(svg(scene, animated=True))
+    assert len(groups_of(root)) <= max(count, 1)
+    assert len(circles_of(root)) == count
+
+
+# ---------------------------------------------------------------- how true a file is
+
+
+def test_fidelity_falls_when_a_file_is_changed(svg, scene):
+    path = svg(scene)
+    whole = svg_fidelity(path, scene)
+    assert whole >= CLOSE
+    text = path.read_text()
+    circles = re.findall(r"<circle [^>]*/>", text)
+    largest = max(circles, key=lambda circle: float(re.search(r' r="([\d.]+)"', circle)[1]))
+    path.write_text(text.replace(largest, ""))
+    without = svg_fidelity(path, scene)
+    assert without < whole - 3
+    path.write_text(re.sub(r"<circle [^>]*/>", "", text))
+    assert svg_fidelity(path, scene) < without
+
+
+def test_fidelity_is_measured_at_the_files_size_and_packed_or_not(svg, scene):
+    plain = svg_fidelity(svg(scene, width=128), scene)
+    assert plain >= CLOSE
+    assert svg_fidelity(svg(scene, "a.svgz", width=128), scene) == plain
+    assert plain != svg_fidelity(svg(scene), scene)
+
+
+def test_check_tells_size_and_decibels(svg, tmp_path, scene):
+    artpipe.save_scene(scene, tmp_path / "scene.json")
+    files = [tmp_path / name for name in ("a.svg", "b.svgz", "c.png")]
+    result = CliRunner().invoke(main, ["export", str(tmp_path / "scene.json"), *map(str, files), "--check", "--flat"])
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    for line, path in zip(lines, files, strict=True):
+        assert line.startswith(str(path))
+        size = re.search(r"(\d+) kB", line.removeprefix(str(path)))
+        assert abs(int(size[1]) - path.stat().st_size / 1000) <= 0.51
+        found = re.search(r"([\d.]+) dB", line)
+        if path.suffix == ".png":
+            assert found is None
+        else:
+            assert abs(float(found[1]) - svg_fidelity(path, scene)) <= 0.051
+
+
+# ---------------------------------------------------------------- drawn by Chromium
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no Chromium on the path")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """`(path, reduced_motion="no-preference") -> page` of the file's size that shows it."""
+    contexts = []
+
+    def opened(path, reduced_motion="no-preference"):
+        root = parsed(path)
+        size = {name: int(root.get(name)) for name in ("width", "height")}
+        contexts.append(browser.new_context(viewport=size, reduced_motion=reduced_motion))
+        page = contexts[-1].new_page()
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def picture_of(page):
+    """(H, W, 3), 0..1."""
+    return np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), np.float64) / 255
+
+
+def at_time(page, seconds):
+    """The picture when so much of the animation has passed.
+
+    By way of another time: Chromium paints only what changes, and may have painted a frame of which the script knows
+    nothing.
+    """
+    page.evaluate(
+        """async seconds => {
+            const all = document.getAnimations()
+            all.forEach(one => one.pause())
+            await Promise.all(all.map(one => one.ready))
+            for (const time of [2000 + 1000 * seconds, 1000 * seconds]) {
+                all.forEach(one => { one.currentTime = time })
+                for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame)
+            }
+        }""",
+        seconds,
+    )
+    return picture_of(page)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_chromium_and_resvg_agree(example, opened, scene, kind):
+    path = example(kind)
+    drawn = picture_of(opened(path, "reduce"))
+    assert decibels(drawn, drawn_by_resvg(path)) > 40
+    if kind in ("soft", "wide", "animated"):
+        assert decibels(drawn, artpipe.render(scene.scaled(drawn.shape[1]))) >= CLOSE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize(
+    "circle",
+    [{"softness": 0.15}, {"softness": 0.5}, {"radius": 0.0, "softness": 4.0}, {"radius": 3.0, "softness": 9.0},
+     {"softness": 4.0, "opacity": 0.02}, {"x": 0.0, "y": 0.0, "softness": 3.0},
+     {"x": 1032.0, "radius": 1000.0, "softness": 30.0}],
+    ids=str,
+)  # fmt: skip
+def test_chromium_draws_one_circle_as_we_do(svg, opened, edge, circle):
+    if edge == "logistic":
+        circle = circle | {"softness": circle["softness"] * max(circle.get("radius", 10.0), 1.0)}
+    scene = one_circle(edge, **circle)
+    assert decibels(picture_of(opened(svg(scene))), artpipe.render(scene)) >= CLOSE
+
+
+@pytest.mark.slow
+def test_chromium_shows_the_file_in_a_page_of_its_own_too(svg, opened, browser, scene):
+    path = svg(scene)
+    page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+    source = "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
+    page.set_content(f'<body style="margin:0"><img style="display:block" src="{source}">')
+    page.wait_for_function("document.images[0].complete && document.images[0].naturalWidth > 0")
+    assert decibels(picture_of(page), picture_of(opened(path))) > 50
+    page.close()
+
+
+@pytest.mark.slow
+def test_chromium_grows_the_picture_and_it_stands_at_the_end(svg, opened):
+    scene = mosaic(8, 6)
+    page = opened(svg(scene, animated=True, seconds=4, hold=2, loop=1))
+    finished, blank = artpipe.render(scene), artpipe.render(Scene.empty(scene.canvas))
+    growth = [decibels(at_time(page, seconds), finished) for seconds in (0, 1, 2, 3, 4.5, 6, 600)]
+    assert growth[:5] == sorted(set(growth[:5]))
+    assert min(growth[4:]) >= CLOSE
+    assert decibels(at_time(page, 0), blank) > 50
+
+
+@pytest.mark.slow
+def test_chromium_starts_again_after_the_hold(svg, opened):
+    scene = mosaic(8, 6)
+    page = opened(svg(scene, animated=True, seconds=4, hold=2, loop=2))
+    np.testing.assert_array_equal(at_time(page, 7), at_time(page, 1))
+    assert decibels(at_time(page, 600), artpipe.render(scene)) >= CLOSE
+
+
+@pytest.mark.slow
+def test_chromium_shows_the_finished_picture_where_less_motion_is_wanted(svg, opened):
+    scene = mosaic(8, 6)
+    page = opened(svg(scene, animated=True), "reduce")
+    assert page.evaluate("document.getAnimations().length") == 0
+    assert decibels(picture_of(page), artpipe.render(scene)) >= CLOSE
+
+
+@pytest.fixture(scope="module")
+def painting():
+    """A run of 2048 circles."""
+    if not PAINTING.is_file():
+        pytest.skip("the sample pictures are not beside the tests")
+    return artpipe.fit(PAINTING)
+
+
+@pytest.mark.slow
+def test_a_painting_fits_in_the_file_sizes_promised(svg, painting):
+    assert painting.scene.count == 2048
+    assert svg(painting).stat().st_size <= 360_000
+    assert svg(painting, "a.svgz").stat().st_size <= 50_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [256, 1024])
+def test_chromium_draws_a_painting_as_we_do(svg, opened, painting, width):
+    drawn = picture_of(opened(svg(painting, width=width)))
+    assert decibels(drawn, artpipe.render(painting.scene.scaled(width))) >= 45
+    if width == painting.scene.canvas.width:
+        loss = decibels(painting.image, painting.record.target) - decibels(drawn, painting.record.target)
+        assert loss <= 0.4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [256, 1024])
+def test_resvg_draws_a_painting_as_we_do(svg, painting, width):
+    assert svg_fidelity(svg(painting, width=width), painting.scene) >= 45
+
+
+@pytest.mark.slow
+def test_a_painting_grows_in_chromium(svg, opened, painting):
+    path = svg(painting, animated=True)
+    finished = artpipe.render(painting.scene)
+    assert decibels(picture_of(opened(path, "reduce")), finished) >= 45
+    page = opened(path)
+    start = at_time(page, 0)
+    assert np.abs(start - painting.scene.canvas.background).max() < 0.02
+    growth = [decibels(start, finished), *(decibels(at_time(page, seconds), finished) for seconds in (1, 2, 3, 4, 6))]
+    assert growth == sorted(set(growth))
+    assert growth[-1] >= 45
