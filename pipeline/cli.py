@@ -214,14 +214,151 @@ def render(scene: Path, output: Path, width: int | None) -> None:
     click.echo(output)
 
 
-@main.group()
+class _Bench(click.Group):
+    """Takes pictures and options without a command's name for those of `paintings`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = ["paintings", *args]
+        return super().parse_args(ctx, args)
+
+
+@main.group(cls=_Bench, no_args_is_help=False)
 def bench() -> None:
-    """Measure what artpipe does on this machine.
+    """Measure growth against the fixed count, and what a step costs here.
 
     \b
+    artpipe bench                                      the sample paintings, small, under 3 minutes
+    artpipe bench a.jpg b.jpg --trials 3 --full
+    artpipe bench sweep a.jpg --param growth=64,128,256
     artpipe bench renderers
-    artpipe bench renderers --no-dense --json
     """  # noqa: D301
+
+
+@bench.command()
+@click.argument("pictures", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("outputs/bench"),
+    help="Folder; goes on with what stands in it.",
+)
+@click.option(
+    "--full", is_flag=True, help="2048 circles, 256x256 pixels, 4096 steps of the baseline: the published size."
+)
+@click.option("--circles", type=click.IntRange(1), help="Circles at the end.  [default: 512, or 2048]")
+@click.option("--size", metavar="N|WxH", help="Canvas in pixels.  [default: 128, or 256x256]")
+@click.option("--baseline-steps", type=click.IntRange(1), help="Steps of the baseline.  [default: 1024, or 4096]")
+@click.option(
+    "--preset",
+    type=click.Choice(["draft", "balanced", "best"]),
+    default="balanced",
+    help="Of growth and the tuned fixed count.",
+)
+@click.option("--trials", type=click.IntRange(1), default=1, help="Random seeds for each painting.")
+@click.option(
+    "--renderer",
+    "renderers",
+    multiple=True,
+    type=click.Choice(["jax", "torch"]),
+    help="Framework; may be given again.  [default: both]",
+)
+@click.option(
+    "--contestant",
+    "contestants",
+    multiple=True,
+    help="Key of a contestant; may be given again.  [default: baseline, fixed, fixed-seconds, growth]",
+)
+@click.option(
+    "--vary",
+    multiple=True,
+    metavar="NAME=VALUE,…",
+    help="One more contestant: growth with these options, such as rates.position=1.",
+)
+@click.option(
+    "--published", type=click.Path(path_type=Path), help="CSV of published losses to hold the baseline against."
+)
+@click.option(
+    "--readme", type=click.Path(path_type=Path), help="Write the results into this README, between its marks."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print bench.json on stdout.")
+def paintings(
+    pictures: tuple[Path, ...],
+    output: Path,
+    full: bool,
+    published: Path | None,
+    readme: Path | None,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Run every contestant on every picture, and report what each reached and when.
+
+    Contestants: baseline, fixed, fixed-seconds, growth, growth-no-relocation, growth-fixed-softness; the
+    report says what they are. A bench that is interrupted keeps what it has; the same line goes on.
+    """
+    from dataclasses import replace
+
+    from .bench.command import bench_paintings, read_published, sample_pictures
+    from .bench.suite import FULL, Bench, BenchOptions
+
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    wanted = replace(FULL if full else BenchOptions(), **given)
+    losses = None if published is None else read_published(published)
+    opened = Bench.open(output, wanted, list(pictures) or sample_pictures())
+    bench_paintings(opened, readme, losses, quiet, as_json)
+
+
+@bench.command()
+@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--param", "params", multiple=True, metavar="NAME=LOW:HIGH|A,B,C",
+    help="Setting to seek, such as rates.position=0.2:1.0 or growth=64,128,256; may be given again.",
+)  # fmt: skip
+@click.option("--trials", type=click.IntRange(1), default=20, help="Trials in all, over all processes in this folder.")
+@click.option("--repeats", type=click.IntRange(1), default=1, help="Seeds that each picture is fitted with in a trial.")
+@click.option(
+    "--budget-seconds", type=click.FloatRange(0, min_open=True),
+    help="Give up settings that fit a picture for longer than this.  [default: none]",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("outputs/sweep"),
+    help="Folder to begin in, or to go on in.",
+)  # fmt: skip
+@click.option("--config", type=click.Path(path_type=Path), help="Begin with the options of this run.json.")
+@_with_options(*_GROWTH_OPTIONS, *_PICTURE_OPTIONS, *_SEARCH_OPTIONS, *_RATE_OPTIONS)
+@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+def sweep(
+    pictures: tuple[Path, ...],
+    params: tuple[str, ...],
+    trials: int,
+    repeats: int,
+    budget_seconds: float | None,
+    output: Path,
+    config: Path | None,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Seek good settings for some pictures, with Optuna (extra sweep); interrupted, it goes on from there.
+
+    \b
+    artpipe bench sweep a.jpg b.jpg --param rates.position=0.2:1.0 --param growth=64,128,256
+    artpipe bench sweep images/*.jpg --param lr.opacity=0.05:0.5:log --preset draft --repeats 3
+    artpipe run painting.jpg --config outputs/sweep/best.json
+    """  # noqa: D301
+    from .bench.sweep import Sweep, SweepOptions
+    from .bench.sweep_command import carry_out_sweep
+    from .command import with_options
+    from .config import RunConfig
+    from .rundir import load_config
+
+    base = with_options(RunConfig() if config is None else load_config(config), options)
+    wanted = SweepOptions(trials, repeats, budget_seconds)
+    carry_out_sweep(Sweep(pictures, params, output, base, wanted), quiet, as_json)
 
 
 @bench.command()

@@ -85,7 +85,12 @@ class CpuKernel:
             tile_sums=np.zeros((0, 4)),
         )  # fmt: skip
         self.entry_count = 0
-        """Tile entries of the last call; times 256, its pixel-circle pairs."""
+        """Tile entries of the last call."""
+
+    @property
+    def pair_count(self) -> int:
+        """Pixel-circle pairs of the last call, by whole tiles."""
+        return self.entry_count * AREA
 
     def render(self, rows: Array, canvas: Canvas) -> Array:
         """The picture, (H, W, 3) float32.

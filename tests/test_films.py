@@ -392,6 +392,7 @@ def full_disk(record, tmp_path_factory):
     return folder / "full", dict(line.split(" ", 1) for line in done.stdout.splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot limit the length of files")
 @pytest.mark.parametrize("ending", [*WRITTEN, pytest.param(".mp4", marks=needs_ffmpeg)])
 def test_a_file_for_which_there_is_no_room_leaves_the_old_one_as_it_was(full_disk, ending):

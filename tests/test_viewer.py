@@ -206,7 +206,7 @@ def test_a_long_history_is_thinned_to_what_a_curve_can_show(tmp_path, record):
     assert len(rows) == 400 and rows[0][0] == 0 and rows[-1][0] == 4999
 
 
-@pytest.mark.parametrize(("count", "most_keys"), [(60, 60), (2048, 32), (9000, 14)])
+@pytest.mark.parametrize(("count", "most_keys"), [(60, 60), (2048, 32), pytest.param(9000, 14, marks=pytest.mark.slow)])
 def test_files_stay_small(tmp_path, rng, make_scene, count, most_keys):
     """Circles here lie anywhere and jump anywhere, which packs worse than any painting."""
     record = grown(make_scene(rng, count, 192, 128, radius=(0.5, 6.0)), rng, count=50)

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from ...renderers import Canvas, FitSettings, RendererOptions, Scene, load_fitting_renderer, load_renderer
-from ...renderers.cpu_bins import TILE
 from ...renderers.cpu_kernel import CpuKernel
 from ...renderers.losses import pixel_shares
 
@@ -109,7 +108,7 @@ def _kernel_step(kernel: CpuKernel, scene: Scene) -> Callable[[], object]:
 
 def _pairs(kernel: CpuKernel) -> int:
     """Pixel-circle pairs of the kernel's last call, counted as the tiles that circles touch."""
-    return kernel.entry_count * TILE * TILE
+    return kernel.pair_count
 
 
 def _machine_rows() -> Iterator[Row]:

@@ -1,0 +1,96 @@
+"""Who competes in a bench: each contestant is a way to fill in `RunConfig`, but for the seed project's method."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+from ...renderers import InputError, Rates
+from ..config import RunConfig
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to a painting.
+
+    Attributes:
+        sentence: what it does, for readers of the report.
+        configure: from the bench's own configuration to this contestant's; None for the seed project's method.
+    """
+
+    sentence: str
+    configure: Callable[[RunConfig], RunConfig] | None
+
+
+def _at_once(config: RunConfig) -> RunConfig:
+    return replace(config, growth=config.most, relocate_fraction=0.0)
+
+
+def _without_learned_softness(config: RunConfig) -> RunConfig:
+    return replace(config, rates=replace(config.rates, softness=0.0))
+
+
+CONTESTANTS: dict[str, Contestant] = {
+    "baseline": Contestant(
+        "The seed project's method: all circles at once at random, logits under Adam at 0.05, nearly hard edges.", None
+    ),
+    "fixed": Contestant(
+        "A tuned fixed count: all circles at once, by our seeding and at our rates, in as many steps as growth.",
+        _at_once,
+    ),
+    "fixed-seconds": Contestant(
+        "The tuned fixed count, given as many steps as fill the seconds that growth took on the same painting.",
+        _at_once,
+    ),
+    "growth": Contestant("Growth: batches where the picture is wrong, a search that relocates, a settling.", replace),
+    "growth-no-relocation": Contestant(
+        "Growth without the search: batches, refinement, settling.",
+        lambda config: replace(config, relocate_fraction=0.0),
+    ),
+    "growth-fixed-softness": Contestant(
+        "Growth with edges that stay as soft as they were seeded.", _without_learned_softness
+    ),
+}
+"""Key to contestant. The first four make up every bench; the others come by option."""
+
+USUAL = ("baseline", "fixed", "fixed-seconds", "growth")
+
+
+def varied(text: str) -> tuple[str, Contestant]:
+    """A contestant that is growth with some options changed: `preset=best` or `rates.position=1,growth=64`.
+
+    Raises:
+        InputError: it is not of that form, or an option is unknown or out of range.
+    """
+    changes: dict[str, object] = {}
+    rates: dict[str, object] = {}
+    for part in text.split(","):
+        name, equals, value = part.strip().partition("=")
+        if not equals:
+            raise InputError(f"--vary {text!r}: {part!r} needs the form NAME=VALUE")
+        group, dot, rate = name.partition(".")
+        if dot and group in ("rates", "lr"):
+            if rate not in {field.name for field in fields(Rates)}:
+                raise InputError(
+                    f"--vary: there is no rate {rate!r}; choose {', '.join(f.name for f in fields(Rates))}"
+                )
+            rates[rate] = _value(value)
+        else:
+            changes[name] = _value(value)
+
+    def configure(config: RunConfig) -> RunConfig:
+        values = {field.name: getattr(config, field.name) for field in fields(RunConfig)}
+        return RunConfig.from_json({**values, **changes, "rates": replace(config.rates, **rates)})  # type: ignore[arg-type]
+
+    configure(RunConfig())  # says now what is wrong
+    key = "growth-" + text.replace(" ", "").replace("/", "")
+    return key, Contestant(f"Growth with {text}.", configure)
+
+
+def _value(text: str) -> object:
+    """A number if it is one, else the word."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

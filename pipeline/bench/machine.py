@@ -1,0 +1,42 @@
+"""What a bench ran on: without it, no timing means anything."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ...renderers.cpu_kernel import usable_cores
+
+PACKAGES = ("artpipe", "jax", "jaxlib", "numba", "numpy", "optax", "torch")
+
+
+def machine() -> dict[str, Any]:
+    """CPU, cores, GPU, Python, packages, and how busy the machine was."""
+    return {
+        "cpu": _cpu(),
+        "cores": usable_cores(),
+        "gpu": None,  # every contestant draws on the CPU kernel
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0,
+    }
+
+
+def _cpu() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,309 @@
+"""The paintings bench: every contestant on every painting, one trial after the other, kept as they are done."""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...renderers import (
+    FITTING_RENDERERS,
+    InputError,
+    RendererOptions,
+    Scene,
+    load_fitting_renderer,
+    mean_squared_error,
+    psnr,
+    seed_loss,
+)
+from ...renderers.cpu_kernel import shared_kernel
+from ...stages.base import Run
+from ...stages.files import write_text
+from ...stages.picture import load_picture, parse_size, save_png
+from ...stages.record import Chronicle
+from ..config import RunConfig, parse_background
+from .baseline import open_baseline
+from .contestants import CONTESTANTS, USUAL, Contestant, varied
+from .likeness import perceptual_distance, structural_similarity
+from .machine import machine
+from .trial import Trial, trial_key
+
+Array = np.ndarray[Any, Any]
+
+# Steps between two rows of the baseline's history.
+_BASELINE_EVERY = 32
+# PSNR of a picture that is met exactly: JSON has no infinity.
+_PSNR_MOST = 120.0
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What a bench measures.
+
+    Attributes:
+        circles: at the end.
+        size: of the canvas, as for a run.
+        preset: of growth, and of all that is compared with it.
+        baseline_steps: of the seed project's method.
+        trials: seeds for each painting.
+        renderers: frameworks.
+        contestants: keys of `CONTESTANTS`, and `vary` ones.
+        vary: texts for `contestants.varied`.
+    """
+
+    circles: int = 512
+    size: str = "128"
+    preset: str = "balanced"
+    baseline_steps: int = 1024
+    trials: int = 1
+    renderers: tuple[str, ...] = FITTING_RENDERERS
+    contestants: tuple[str, ...] = USUAL
+    vary: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.contestants:
+            if name not in CONTESTANTS:
+                raise InputError(f"contestant {name!r} is unknown; choose one of {', '.join(CONTESTANTS)}")
+        if "fixed-seconds" in self.contestants and not {"fixed", "growth"} <= set(self.contestants):
+            raise InputError("fixed-seconds takes its time from fixed and growth: name them too")
+        parse_size(self.size)
+        self.config(FITTING_RENDERERS[0], 0)
+        for text in self.vary:
+            varied(text)
+
+    @property
+    def competing(self) -> dict[str, Contestant]:
+        """All contestants by key, in the order in which they run."""
+        return {
+            **{key: CONTESTANTS[key] for key in CONTESTANTS if key in self.contestants},
+            **dict(map(varied, self.vary)),
+        }
+
+    def config(self, renderer: str, seed: int) -> RunConfig:
+        """The run that growth does."""
+        return RunConfig(
+            most=self.circles,
+            growth=max(1, self.circles // 8),
+            size=self.size,
+            preset=self.preset,
+            renderer=renderer,
+            seed=seed,
+        )
+
+
+FULL = BenchOptions(circles=2048, size="256x256", baseline_steps=4096)
+"""The size of the seed project's published figures."""
+
+
+@dataclass
+class Bench:
+    """A bench in a folder: what it measures, and the trials that are done.
+
+    Attributes:
+        folder: where it lands.
+        options: what is measured.
+        targets: (H, W, 3) by name.
+        trials: those done, by key.
+    """
+
+    folder: Path
+    options: BenchOptions
+    targets: Mapping[str, Array]
+    trials: dict[str, Trial] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: Path, options: BenchOptions, pictures: Sequence[Path]) -> Bench:
+        """Begins a bench, or goes on with the one that stands in the folder.
+
+        Raises:
+            InputError: a picture cannot be read, two have one name, or another bench stands in the folder.
+        """
+        targets = {picture.stem: load_picture(picture, parse_size(options.size)) for picture in pictures}
+        if not pictures or len(targets) < len(pictures):
+            raise InputError("a bench needs one picture or more, each with a name of its own")
+        bench = cls(folder, options, targets)
+        begun = folder / "options.json"
+        if begun.exists():
+            if json.loads(begun.read_text(encoding="utf-8")) != bench.identity:
+                raise InputError(f"in {folder} stands a bench of other options or pictures. Try another -o")
+        else:
+            try:
+                (folder / "trials").mkdir(parents=True, exist_ok=True)
+                (folder / "images").mkdir(exist_ok=True)
+            except OSError as error:
+                raise InputError(f"cannot use {folder} as output folder: {error.strerror or error}. Try -o") from None
+            write_text(begun, json.dumps(bench.identity, indent=1) + "\n")
+        for path in sorted((folder / "trials").glob("*.json")):
+            trial = Trial.from_json(json.loads(path.read_text(encoding="utf-8")))
+            bench.trials[trial.key] = trial
+        return bench
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes it another bench."""
+        options = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self.options).items()
+        }
+        return {**options, "paintings": {name: zlib.crc32(target.tobytes()) for name, target in self.targets.items()}}
+
+    @property
+    def planned(self) -> list[tuple[str, str, str, int]]:
+        """Contestant, renderer, painting and seed of every trial; what is compared runs close together."""
+        return [
+            (contestant, renderer, painting, seed)
+            for seed in range(self.options.trials)
+            for painting in self.targets
+            for renderer in self.options.renderers
+            for contestant in _after_what_it_needs(self.options.competing)
+        ]
+
+    def run(self) -> Iterator[Trial]:
+        """Carries out the trials that are not done yet; each is on disk before it is yielded."""
+        for contestant, renderer, painting, seed in self.planned:
+            key = trial_key(contestant, renderer, painting, seed)
+            if key in self.trials:
+                continue
+            trial = self._carry_out(contestant, renderer, painting, seed)
+            write_text(self.folder / "trials" / f"{key}.json", json.dumps(trial.to_json()) + "\n")
+            self.trials[key] = trial
+            yield trial
+
+    def content(self) -> dict[str, Any]:
+        """All of it, as `bench.json` has it; trials in the order of the plan."""
+        keys = [trial_key(*planned) for planned in self.planned]
+        return {
+            "format": "artpipe-bench",
+            "version": 1,
+            "machine": machine(),
+            "options": self.identity,
+            "trials": [self.trials[key].to_json() for key in keys if key in self.trials],
+        }
+
+    def _carry_out(self, contestant: str, renderer: str, painting: str, seed: int) -> Trial:
+        target = self.targets[painting]
+        configure = self.options.competing[contestant].configure
+        if configure is None:
+            course = _baseline_course(renderer, target, self.options.circles, seed, self.options.baseline_steps)
+        else:
+            config = configure(self.options.config(renderer, seed))
+            if contestant == "fixed-seconds":
+                config = replace(config, steps=self._steps_that_fill(renderer, painting, seed))
+            course = _run_course(target, config)
+        final = shared_kernel().render(course.scene.rows, course.scene.canvas)
+        initial = shared_kernel().render(course.initial.rows, course.initial.canvas)
+        mse = mean_squared_error(final, target)
+        key = trial_key(contestant, renderer, painting, seed)
+        images = {
+            "initial": f"images/{key}-initial.png",
+            "target": f"images/{painting}.png",
+            "final": f"images/{key}.png",
+        }
+        for name, image in (("initial", initial), ("target", target), ("final", final)):
+            save_png(image, self.folder / images[name])
+        return Trial(
+            contestant, renderer, painting, seed,
+            circles=course.scene.count, steps=course.steps, mse=mse,
+            psnr=min(psnr(mse), _PSNR_MOST) if mse > 0 else _PSNR_MOST, seed_loss=seed_loss(mse),
+            ssim=structural_similarity(np.clip(final, 0, 1), target),
+            lpips=perceptual_distance(np.clip(final, 0, 1), target),
+            fit_seconds=course.seconds, compile_seconds=course.compile_seconds, pairs=course.pairs,
+            history=tuple(course.history), images=images, device=course.device, kernel="numba",
+        )  # fmt: skip
+
+    def _steps_that_fill(self, renderer: str, painting: str, seed: int) -> int:
+        """Steps of the fixed count that take as long as growth took on the same painting and seed."""
+        fixed, growth = (self.trials[trial_key(name, renderer, painting, seed)] for name in ("fixed", "growth"))
+        return max(1, round(fixed.steps * growth.fit_seconds / fixed.fit_seconds))
+
+
+def _after_what_it_needs(competing: Mapping[str, Contestant]) -> list[str]:
+    """The keys, fixed-seconds after those that it takes its time from."""
+    return sorted(competing, key=lambda key: key == "fixed-seconds")
+
+
+@dataclass
+class _Course:
+    """How a fit went."""
+
+    initial: Scene
+    scene: Scene
+    steps: int
+    seconds: float
+    compile_seconds: float
+    pairs: float
+    history: list[dict[str, float]]
+    device: str
+
+
+class _Pairs:
+    """Counts pixel-circle pairs: those of the kernel's last call, times the steps since it was asked last."""
+
+    def __init__(self) -> None:
+        self.drawn = 0.0
+        self._step = 0
+
+    def up_to(self, step: int) -> float:
+        self.drawn += (step - self._step) * shared_kernel().pair_count
+        self._step = step
+        return self.drawn
+
+
+def _run_course(target: Array, config: RunConfig) -> _Course:
+    """A run of the plan that a configuration makes."""
+    started = time.perf_counter()
+    renderer = load_fitting_renderer(config.renderer, RendererOptions(device="cpu"))
+    run = Run(
+        target, renderer, config.seed, parse_background(config.background), config.fit_settings(), most=config.most
+    )
+    run.warm_up()
+    compile_seconds = time.perf_counter() - started
+    chronicle, pairs, seconds, initial = Chronicle(), _Pairs(), 0.0, None
+    drawn: list[float] = []
+    for stage in config.plan():
+        events = stage(run)
+        while True:
+            before = time.perf_counter()
+            event = next(events, None)
+            seconds += time.perf_counter() - before
+            if event is None:
+                break
+            initial = initial or run.showable()
+            rows = len(chronicle.history)
+            chronicle.see(event, seconds)
+            if len(chronicle.history) > rows:
+                drawn.append(pairs.up_to(event.step))
+    history = [{**row, "pairs": count} for row, count in zip(chronicle.history, drawn, strict=True)]
+    scene = run.showable()
+    return _Course(
+        initial or scene, scene, run.step, seconds, compile_seconds, pairs.drawn, history, run.fit.device_name
+    )
+
+
+def _baseline_course(renderer: str, target: Array, count: int, seed: int, steps: int) -> _Course:
+    """The seed project's method."""
+    started = time.perf_counter()
+    baseline = open_baseline(renderer, target, count, seed)
+    compile_seconds = time.perf_counter() - started
+    initial, pairs, seconds = baseline.scene(), _Pairs(), 0.0
+    history = []
+    for step in range(1, steps + 1):
+        before = time.perf_counter()
+        loss = baseline.step()
+        seconds += time.perf_counter() - before
+        if step % _BASELINE_EVERY == 0 or step == steps:
+            history.append(
+                {
+                    "step": step,
+                    "circles": count,
+                    "seconds": round(seconds, 4),
+                    "mse": loss / 4,
+                    "pairs": pairs.up_to(step),
+                }
+            )
+    return _Course(initial, baseline.scene(), steps, seconds, compile_seconds, pairs.drawn, history, "cpu")
