@@ -249,7 +249,7 @@ def bench() -> None:
 )
 @click.option("--circles", type=click.IntRange(1), help="Circles at the end.  [default: 512, or 2048]")
 @click.option("--size", metavar="N|WxH", help="Canvas in pixels.  [default: 128, or 256x256]")
-@click.option("--baseline-steps", type=click.IntRange(1), help="Steps of the baseline.  [default: 1024, or 4096]")
+@click.option("--baseline-steps", type=click.IntRange(1), help="Steps of the baseline.  [default: 512, or 4096]")
 @click.option(
     "--preset",
     type=click.Choice(["draft", "balanced", "best"]),

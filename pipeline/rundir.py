@@ -26,6 +26,9 @@ from .config import RunConfig
 
 Array = np.ndarray[Any, Any]
 
+# What snapshots may take in memory: 128 scenes of 200,000 circles.
+SNAPSHOTS_BYTES_MAX = 1_000_000_000
+
 PACKAGES = ("artpipe", "jax", "jaxlib", "numba", "numpy", "optax", "pillow", "torch")
 
 
@@ -161,6 +164,9 @@ def load_snapshots(path: Path, canvas: Canvas) -> tuple[Moment, ...]:
         InputError: it is broken, or not of this canvas.
     """
     try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > SNAPSHOTS_BYTES_MAX:
+                raise ValueError(f"unpacked it is larger than {SNAPSHOTS_BYTES_MAX} bytes")
         with np.load(path, allow_pickle=False) as file:
             steps, counts, rows, ids = (file[name] for name in ("steps", "counts", "rows", "ids"))
             size = file["canvas"].tolist()

@@ -303,7 +303,7 @@ def test_without_its_package_an_mp4_is_refused_in_one_line_that_says_what_to_ins
     command = [sys.executable, "-c", WITHOUT_FFMPEG, "export", "scene.json", "a.mp4"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 1 and done.stdout == ""
-    assert re.fullmatch(r"Error: a\.mp4 needs imageio-ffmpeg, .*pip install 'artpipe\[video\]'\n", done.stderr)
+    assert re.fullmatch(r"Error: an \.mp4 needs imageio-ffmpeg, .*pip install 'artpipe\[video\]'\n", done.stderr)
     assert [path.name for path in tmp_path.iterdir()] == ["scene.json"]
 
 

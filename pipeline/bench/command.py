@@ -82,7 +82,7 @@ def bench_paintings(
     if as_json:
         click.echo(json.dumps(content))
     elif not quiet:
-        Console(width=None if sys.stdout.isatty() else 140).print(
+        Console(width=None if sys.stdout.isatty() else 160).print(
             rich_table(list(bench.trials.values()), sentences, "artpipe bench")
         )
         click.echo(bench.folder / "report.html")

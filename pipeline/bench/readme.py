@@ -79,7 +79,7 @@ def results_section(bench: Mapping[str, Any], contestants: Mapping[str, str]) ->
     for told, sentence in enumerate(short):
         line = _paragraph(f"- {markdown_text(sentence)}", "  ", plain=False) + "\n"
         if told and (text + line).count("\n") >= SECTION_LINES:
-            return f"{text}- {len(short) - told} more comparisons of this kind stand in `report.html`.\n"
+            return f"{text}- The rest of these comparisons ({len(short) - told}) stand in `report.html`.\n"
         text += line
     return text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -185,6 +186,15 @@ def _dense_rows() -> Iterator[Row]:
         seconds = _seconds(lambda: renderer.loss_and_gradient(scene, _target(SIDE)), 2)  # noqa: B023
         note = f"{seconds / kernel_seconds:.0f} x the kernel step"
         yield Row("dense", f"step, {name}, eager" if name == "torch" else f"step, {name}", seconds * 1e3, "ms", note)
+    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        return  # torch.compile makes C++ of a step, and needs a compiler
+    renderer = load_renderer("torch", RendererOptions(device="cpu", path="pure", compile=True))
+    before = time.perf_counter()
+    renderer.loss_and_gradient(scene, _target(SIDE))
+    first = time.perf_counter() - before
+    seconds = _seconds(lambda: renderer.loss_and_gradient(scene, _target(SIDE)), 2)
+    note = f"{seconds / kernel_seconds:.0f} x the kernel step; the first took {first:.0f} s, compiling included"
+    yield Row("dense", "step, torch, compiled", seconds * 1e3, "ms", note)
 
 
 _COMPILE = """

@@ -175,7 +175,7 @@ def _verdicts(trials: Sequence[Trial]) -> str:
     if head_to_heads(trials):
         short = shortfall_sentences(trials)
         if len(short) > SHORTFALLS_ON_TOP:
-            rest = f"{len(short) - SHORTFALLS_ON_TOP} more comparisons of this kind: all rows stand at the end."
+            rest = f"The rest of these comparisons ({len(short) - SHORTFALLS_ON_TOP}) stand at the end, with all rows."
             short = [*short[:SHORTFALLS_ON_TOP], rest]
         boxes.append(_verdict("against", "Where growth does not win", short or ["There is no such comparison here."]))
     top = f'<div class="tiles">{"".join(tiles)}</div>' if tiles else ""

@@ -60,7 +60,7 @@ class BenchOptions:
     circles: int = 512
     size: str = "128"
     preset: str = "balanced"
-    baseline_steps: int = 1024
+    baseline_steps: int = 512
     trials: int = 1
     renderers: tuple[str, ...] = FITTING_RENDERERS
     contestants: tuple[str, ...] = USUAL
@@ -110,12 +110,14 @@ class Bench:
         options: what is measured.
         targets: (H, W, 3) by name.
         trials: those done, by key.
+        machine: what it runs on, as it was when the bench was opened.
     """
 
     folder: Path
     options: BenchOptions
     targets: Mapping[str, Array]
     trials: dict[str, Trial] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=machine)
 
     @classmethod
     def open(cls, folder: Path, options: BenchOptions, pictures: Sequence[Path]) -> Bench:
@@ -180,7 +182,7 @@ class Bench:
         return {
             "format": "artpipe-bench",
             "version": 1,
-            "machine": machine(),
+            "machine": self.machine,
             "options": self.identity,
             "trials": [self.trials[key].to_json() for key in keys if key in self.trials],
         }

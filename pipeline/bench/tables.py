@@ -155,7 +155,9 @@ def rich_table(trials: Sequence[Trial], contestants: Mapping[str, str], title: s
 
     rows = table_rows(trials, contestants)
     columns = known_columns(rows)
-    table = Table("contestant", "renderer", title=title)
+    table = Table(title=title)
+    for heading in ("contestant", "renderer"):
+        table.add_column(heading, no_wrap=True)
     for column in columns:
         table.add_column(column.heading, justify="right", no_wrap=True)
     for k, row in enumerate(rows):

@@ -71,16 +71,25 @@ def export_apng(record: Record, path: Path, options: ExportOptions) -> None:
         )
 
 
-def export_mp4(record: Record, path: Path, options: ExportOptions) -> None:
-    """Writes an H.264 film, sides cut to even numbers; the result stands for `options.hold`.
+def need_encoder() -> None:
+    """Refuses to go on without FFmpeg.
 
     Raises:
         BackendUnavailable: the extra `video` is not installed.
     """
     if find_spec("imageio_ffmpeg") is None:
         raise BackendUnavailable(
-            f"{path.name} needs imageio-ffmpeg, which is not installed; try: pip install 'artpipe[video]'"
+            "an .mp4 needs imageio-ffmpeg, which is not installed; try: pip install 'artpipe[video]'"
         )
+
+
+def export_mp4(record: Record, path: Path, options: ExportOptions) -> None:
+    """Writes an H.264 film, sides cut to even numbers; the result stands for `options.hold`.
+
+    Raises:
+        BackendUnavailable: the extra `video` is not installed.
+    """
+    need_encoder()
     import imageio.v3 as iio
     from imageio_ffmpeg import count_frames_and_secs
 

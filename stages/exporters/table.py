@@ -8,7 +8,7 @@ from pathlib import Path
 from ...renderers import InputError
 from ..record import Record
 from ..scene_file import save_scene
-from .film import export_apng, export_gif, export_mp4, export_webp
+from .film import export_apng, export_gif, export_mp4, export_webp, need_encoder
 from .options import ExportOptions
 from .png import export_png
 from .svg import export_svg
@@ -40,6 +40,7 @@ def check_paths(paths: Sequence[Path]) -> None:
 
     Raises:
         InputError: an ending is unknown, a folder is missing, or a path is a folder.
+        BackendUnavailable: an ending needs an extra that is not installed.
     """
     for path in paths:
         if path.suffix.lower() not in EXPORTERS:
@@ -48,6 +49,8 @@ def check_paths(paths: Sequence[Path]) -> None:
             raise InputError(f"cannot export {path}: there is no folder {path.parent}")
         if path.is_dir():
             raise InputError(f"cannot export {path}: it is a folder")
+        if path.suffix.lower() == ".mp4":
+            need_encoder()
 
 
 def export_files(record: Record, paths: Sequence[Path], options: ExportOptions | None = None) -> Iterator[Path]:
@@ -55,7 +58,7 @@ def export_files(record: Record, paths: Sequence[Path], options: ExportOptions |
 
     Raises:
         InputError: as `check_paths`, or a file cannot be written.
-        BackendUnavailable: an ending needs an extra that is not installed.
+        BackendUnavailable: as `check_paths`.
     """
     check_paths(paths)
     for path in paths:
