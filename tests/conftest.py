@@ -1,10 +1,14 @@
 """Builders and judges that several test files share."""
 
 import os
+import sys
+from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `command_line`, wherever the tests run from
 
 # Read when JAX and PyTorch are imported, which the first test that needs them does. PyTorch's threads gain nothing on
 # pictures this small, and spin on the cores that the kernel's threads want.

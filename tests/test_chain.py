@@ -4,11 +4,11 @@ import re
 import subprocess
 import sys
 
+import command_line
 import numpy as np
 import pytest
 from artpipe import load_fitting_renderer, load_scene
 from artpipe.pipeline.chain import STAGE_COMMANDS
-from artpipe.pipeline.cli import main
 from artpipe.renderers import reference
 from artpipe.renderers.primitives import SOFTNESS
 from artpipe.renderers.registry import FITTING_RENDERERS
@@ -21,7 +21,6 @@ from artpipe.stages.refine import Refine, Settle
 from artpipe.stages.relocate import Relocate, Search
 from artpipe.stages.seed import Seed
 from artpipe.stages.seeders import SEEDERS
-from click.testing import CliRunner
 from PIL import Image
 
 WIDTH, HEIGHT = 24, 20
@@ -38,28 +37,21 @@ STAGES = {
 SHORT = "grow --max 4 --growth 2 --steps 2"
 
 
+def parts(words):
+    """The words of a line; each may hold several."""
+    return [part for word in words for part in str(word).split(" ")]
+
+
 def run_cli(*words):
-    """What a command line came to; each word may hold several. A traceback fails the test."""
-    result = CliRunner().invoke(main, [part for word in words for part in str(word).split(" ")])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+    return command_line.run_cli(*parts(words))
 
 
 def carried_out(*words):
-    """As `run_cli`, for what has to succeed."""
-    result = run_cli(*words)
-    assert result.exit_code == 0, result.output
-    return result
+    return command_line.succeeded(*parts(words))
 
 
 def refusal(*words):
-    """The one line on stderr by which a command line is refused."""
-    result = run_cli(*words)
-    lines = result.stderr.splitlines()
-    assert result.exit_code == 1 and result.stdout == ""
-    assert len(lines) == 1 and lines[0].startswith("Error: ")
-    return lines[0]
+    return command_line.refusal(*parts(words))
 
 
 @pytest.fixture(scope="module")

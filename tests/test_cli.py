@@ -18,7 +18,7 @@ from artpipe.renderers import reference
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.picture import load_picture, save_png
 from artpipe.stages.seeders import SEEDERS
-from click.testing import CliRunner
+from command_line import refusal, run_cli, succeeded
 from PIL import Image
 
 README = Path(__file__).parents[1] / "README.md"
@@ -27,30 +27,6 @@ FILES = KEPT | {"painting.svg", "timelapse.gif", "viewer.html"}
 WIDTH, HEIGHT = 36, 24
 MOST, STEPS = 14, 40
 OPTIONS = ["--max", MOST, "--growth", 5, "--steps", STEPS, "--pool", 1.5, "--relocate-every", 6, "--seed", 3]
-
-
-def run_cli(*words):
-    """What a command line came to. A traceback fails the test."""
-    result = CliRunner().invoke(main, [str(word) for word in words])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def painted(*words):
-    """As `run_cli`, for what has to succeed."""
-    result = run_cli(*words)
-    assert result.exit_code == 0, result.output
-    return result
-
-
-def refusal(*words):
-    """The one line on stderr by which a command line is refused."""
-    result = run_cli(*words)
-    lines = result.stderr.splitlines()
-    assert result.exit_code == 1 and result.stdout == ""
-    assert len(lines) == 1 and lines[0].startswith("Error: ")
-    return lines[0]
 
 
 def strict_json(text):
@@ -81,7 +57,7 @@ def picture(tmp_path_factory):
 def finished(request, picture, tmp_path_factory):
     """The folder of a finished run of either renderer, not to be written to."""
     folder = tmp_path_factory.mktemp("finished") / request.param
-    painted("run", picture, "-o", folder, "--renderer", request.param, *OPTIONS, "-q")
+    succeeded("run", picture, "-o", folder, "--renderer", request.param, *OPTIONS, "-q")
     return folder
 
 
@@ -103,7 +79,7 @@ COMMANDS = dict(commands())
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_every_command_has_help(words, flag):
-    result = painted(*words, flag)
+    result = succeeded(*words, flag)
     assert result.stdout.startswith("Usage: ") and result.stderr == ""
     first_line = COMMANDS[words].help.split("\n")[0]
     assert first_line in " ".join(result.stdout.split()) and first_line[0].isupper() and first_line.endswith(".")
@@ -170,9 +146,9 @@ def test_every_option_of_a_run_can_be_set_by_command_line():
 
 
 def test_the_group_shows_lines_to_copy_and_its_version():
-    text = painted("--help").stdout
+    text = succeeded("--help").stdout
     assert len(re.findall(r"^  artpipe \w+ .*$", text, re.MULTILINE)) >= 2
-    assert re.fullmatch(r"artpipe, version \d+\.\d+\.\d+\S*\n", painted("--version").stdout)
+    assert re.fullmatch(r"artpipe, version \d+\.\d+\.\d+\S*\n", succeeded("--version").stdout)
 
 
 # --- what a run leaves ---
@@ -223,7 +199,7 @@ def test_the_loss_is_that_of_the_picture_but_for_eight_bit_rounding(finished, pi
 
 
 def test_the_scene_drawn_again_is_the_painting(finished, tmp_path):
-    result = painted("render", finished / "scene.json", "-o", tmp_path / "again.png")
+    result = succeeded("render", finished / "scene.json", "-o", tmp_path / "again.png")
     assert result.stdout == f"{tmp_path / 'again.png'}\n"
     again, painting = (np.asarray(Image.open(path)) for path in (tmp_path / "again.png", finished / "painting.png"))
     np.testing.assert_array_equal(again, painting)
@@ -267,18 +243,18 @@ def test_run_json_tells_what_is_needed_to_repeat_it(finished, picture):
 
 
 def test_the_same_command_gives_the_same_scene(finished, picture, tmp_path):
-    painted("run", picture, "-o", tmp_path / "again", "--renderer", finished.name, *OPTIONS, "-q")
+    succeeded("run", picture, "-o", tmp_path / "again", "--renderer", finished.name, *OPTIONS, "-q")
     assert load_scene(tmp_path / "again" / "scene.json").same_as(load_scene(finished / "scene.json"))
 
 
 def test_a_configuration_repeats_a_run_bit_for_bit(finished, picture, tmp_path):
-    painted("run", picture, "-o", tmp_path / "again", "--config", finished / "run.json", "-q")
+    succeeded("run", picture, "-o", tmp_path / "again", "--config", finished / "run.json", "-q")
     for name in ("scene.json", "painting.png", "comparison.png", "run.json"):
         assert (tmp_path / "again" / name).read_bytes() == (finished / name).read_bytes()
 
 
 def test_options_override_a_configuration(finished, picture, tmp_path):
-    painted(
+    succeeded(
         "run", picture, "-o", tmp_path, "--config", finished / "run.json", "-q",
         "--max", 6, "--steps", 9, "--rate-colour", 0.02, "--background", "#336699",
     )  # fmt: skip
@@ -311,7 +287,7 @@ def test_the_command_line_and_python_paint_the_same(picture, finished):
     ],
 )  # fmt: skip
 def test_every_option_reaches_the_run(picture, tmp_path, name, value, field, expected):
-    painted("run", picture, "-o", tmp_path, "--max", 4, "--steps", 12, name, value, "-q")
+    succeeded("run", picture, "-o", tmp_path, "--max", 4, "--steps", 12, name, value, "-q")
     options = strict_json((tmp_path / "run.json").read_text())["options"]
     assert options == {**RunConfig(most=4, steps=12).to_json(), field: expected}
     assert load_scene(tmp_path / "scene.json").count == 4
@@ -319,12 +295,12 @@ def test_every_option_reaches_the_run(picture, tmp_path, name, value, field, exp
 
 def test_a_canvas_is_as_large_as_asked(picture, tmp_path):
     for size, expected in (("12", (12, 8)), ("20x12", (20, 12)), ("72", (72, 48))):
-        painted("run", picture, "-o", tmp_path / size, "--max", 2, "--steps", 2, "--size", size, "-q")
+        succeeded("run", picture, "-o", tmp_path / size, "--max", 2, "--steps", 2, "--size", size, "-q")
         assert Image.open(tmp_path / size / "painting.png").size == expected
 
 
 def test_a_run_without_steps_still_leaves_everything(picture, tmp_path):
-    painted("run", picture, "-o", tmp_path, "--max", 3, "--steps", 0, "-q")
+    succeeded("run", picture, "-o", tmp_path, "--max", 3, "--steps", 0, "-q")
     assert {path.name for path in tmp_path.iterdir()} == FILES
     assert load_scene(tmp_path / "scene.json").count == 3
 
@@ -332,7 +308,7 @@ def test_a_run_without_steps_still_leaves_everything(picture, tmp_path):
 @pytest.mark.parametrize("colour", [0.0, 1.0])
 def test_a_picture_of_one_colour_leaves_metrics_that_are_json(tmp_path, colour):
     save_png(np.full((8, 9, 3), colour), tmp_path / "plain.png")
-    result = painted("run", tmp_path / "plain.png", "-o", tmp_path / "run", "--max", 3, "--steps", 6, "-q", "--json")
+    result = succeeded("run", tmp_path / "plain.png", "-o", tmp_path / "run", "--max", 3, "--steps", 6, "-q", "--json")
     assert strict_json((tmp_path / "run" / "metrics.json").read_text())["mse"] < 1e-6
     assert strict_json(result.stdout)["circles"] == 3
 
@@ -343,10 +319,10 @@ def test_a_picture_of_one_colour_leaves_metrics_that_are_json(tmp_path, colour):
 def test_a_second_run_gets_a_numbered_sibling_and_leaves_the_first_alone(picture, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ("run", picture, "--max", 3, "--steps", 4)
-    assert painted(*words).stdout.splitlines()[-1] == str(Path("outputs/tiny"))
+    assert succeeded(*words).stdout.splitlines()[-1] == str(Path("outputs/tiny"))
     before = contents(tmp_path / "outputs" / "tiny")
-    assert painted(*words, "--seed", 1).stdout.splitlines()[-1] == str(Path("outputs/tiny-2"))
-    painted(*words)
+    assert succeeded(*words, "--seed", 1).stdout.splitlines()[-1] == str(Path("outputs/tiny-2"))
+    succeeded(*words)
     assert contents(tmp_path / "outputs" / "tiny") == before
     assert {path.name for path in (tmp_path / "outputs").iterdir()} == {"tiny", "tiny-2", "tiny-3"}
 
@@ -356,26 +332,26 @@ def test_an_empty_folder_is_used_and_a_full_one_is_not(picture, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "note.txt").write_text("mine")
     for name, lands in (("empty", "empty"), ("full", "full-2")):
-        painted("run", picture, "-o", tmp_path / name, "--max", 2, "--steps", 2)
+        succeeded("run", picture, "-o", tmp_path / name, "--max", 2, "--steps", 2)
         assert {path.name for path in (tmp_path / lands).iterdir()} == FILES
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["note.txt"]
 
 
 def test_results_go_to_stdout_and_progress_to_stderr(picture, tmp_path):
-    result = painted("run", picture, "-o", tmp_path / "a", "--max", 3, "--steps", 30)
+    result = succeeded("run", picture, "-o", tmp_path / "a", "--max", 3, "--steps", 30)
     assert "3 circles" in result.stdout and "30 steps" in result.stdout and " dB" in result.stdout
     assert result.stdout.splitlines()[-1] == str(tmp_path / "a")
     assert re.search(r"step 30 of 30, 3 circles, [\d.]+ dB", result.stderr)
 
 
 def test_quiet_prints_nothing(picture, tmp_path):
-    result = painted("run", picture, "-o", tmp_path / "a", "--max", 3, "--steps", 30, "-q")
+    result = succeeded("run", picture, "-o", tmp_path / "a", "--max", 3, "--steps", 30, "-q")
     assert result.output == "" and result.stderr == ""
 
 
 @pytest.mark.parametrize("quiet", [[], ["-q"]])
 def test_json_prints_the_metrics_alone_on_stdout(picture, tmp_path, quiet):
-    result = painted("run", picture, "-o", tmp_path / "a", "--max", 3, "--steps", 30, "--json", *quiet)
+    result = succeeded("run", picture, "-o", tmp_path / "a", "--max", 3, "--steps", 30, "--json", *quiet)
     assert strict_json(result.stdout) == strict_json((tmp_path / "a" / "metrics.json").read_text())
     assert (result.stderr == "") == bool(quiet)
 
@@ -450,7 +426,7 @@ def test_usage_errors_exit_with_two_and_say_how_to_get_help(words):
 
 @pytest.mark.parametrize("width", [1, 18, 100])
 def test_render_draws_as_wide_as_asked(finished, tmp_path, width):
-    painted("render", finished / "scene.json", "-o", tmp_path / "a.png", "--width", width)
+    succeeded("render", finished / "scene.json", "-o", tmp_path / "a.png", "--width", width)
     image = np.asarray(Image.open(tmp_path / "a.png"))
     assert image.shape == (max(1, round(HEIGHT * width / WIDTH)), width, 3)
     expected = reference.render(load_scene(finished / "scene.json").scaled(width))
@@ -459,7 +435,7 @@ def test_render_draws_as_wide_as_asked(finished, tmp_path, width):
 
 def test_render_draws_a_bare_canvas(tmp_path):
     save_scene(Scene.empty(Canvas(4, 3, (1, 0, 0.2))), tmp_path / "scene.json")
-    painted("render", tmp_path / "scene.json", "-o", tmp_path / "a.PNG")
+    succeeded("render", tmp_path / "scene.json", "-o", tmp_path / "a.PNG")
     assert np.asarray(Image.open(tmp_path / "a.PNG")).tolist() == [[[255, 0, 51]] * 4] * 3
 
 

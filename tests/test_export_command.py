@@ -12,12 +12,11 @@ import artpipe
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Record, Scene, load_scene, save_scene
-from artpipe.pipeline.cli import main
 from artpipe.pipeline.rundir import load_record, save_snapshots
 from artpipe.stages.exporters.table import EXPORTERS
 from artpipe.stages.picture import save_png
 from artpipe.stages.record import Moment
-from click.testing import CliRunner
+from command_line import refusal, run_cli, succeeded
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -32,30 +31,6 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\):RuntimeWarning")
 needs_ffmpeg = pytest.mark.skipif(find_spec("imageio_ffmpeg") is None, reason="imageio-ffmpeg is not installed")
 needs_resvg = pytest.mark.skipif(find_spec("resvg") is None, reason="resvg is not installed")
 ENDINGS = [pytest.param(ending, marks=needs_ffmpeg) if ending == ".mp4" else ending for ending in EXPORTERS]
-
-
-def run_cli(*words):
-    """What a command line came to. A traceback fails the test."""
-    result = CliRunner().invoke(main, [str(word) for word in words])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def done(*words):
-    """As `run_cli`, for what has to succeed."""
-    result = run_cli(*words)
-    assert result.exit_code == 0, result.output
-    return result
-
-
-def refusal(*words):
-    """The one line on stderr by which a command line is refused."""
-    result = run_cli(*words)
-    lines = result.stderr.splitlines()
-    assert result.exit_code == 1 and result.stdout == ""
-    assert len(lines) == 1 and lines[0].startswith("Error: ")
-    return lines[0]
 
 
 def contents(folder):
@@ -77,7 +52,7 @@ def picture(tmp_path_factory):
 def finished(picture, tmp_path_factory):
     """The folder of a finished run, not to be written to."""
     folder = tmp_path_factory.mktemp("finished") / "run"
-    done("run", picture, "-o", folder, *OPTIONS, "-q")
+    succeeded("run", picture, "-o", folder, *OPTIONS, "-q")
     return folder
 
 
@@ -168,34 +143,34 @@ def test_the_table_above_holds_every_ending():
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_every_kind_of_file_is_written_from_every_kind_of_source(sources, out, source, ending):
     path = out / f"a{ending}"
-    result = done("export", sources[source], path, "--seconds", 1)
+    result = succeeded("export", sources[source], path, "--seconds", 1)
     assert result.stdout == f"{path}\n"
     assert SHOWS[ending](path, load_scene(sources["json"]))
     assert list(out.iterdir()) == [path]
 
 
 def test_endings_are_known_in_capitals_too(sources, out):
-    done("export", sources["json"], out / "a.PNG", out / "b.Svg", out / "c.JSON")
+    succeeded("export", sources["json"], out / "a.PNG", out / "b.Svg", out / "c.JSON")
     scene = load_scene(sources["json"])
     assert is_png(out / "a.PNG", scene) and is_svg(out / "b.Svg", scene) and load_scene(out / "c.JSON").same_as(scene)
 
 
 def test_paths_are_printed_in_their_order_and_quiet_prints_nothing(sources, out):
     files = [out / "c.png", out / "a.svg", out / "b.json"]
-    assert done("export", sources["folder"], *files).stdout.splitlines() == [str(path) for path in files]
-    result = done("export", sources["folder"], *files, "-q")
+    assert succeeded("export", sources["folder"], *files).stdout.splitlines() == [str(path) for path in files]
+    result = succeeded("export", sources["folder"], *files, "-q")
     assert result.stdout == "" and result.stderr == ""
 
 
 def test_an_old_file_is_replaced(sources, out):
     (out / "a.png").write_text("old")
-    done("export", sources["json"], out / "a.png")
+    succeeded("export", sources["json"], out / "a.png")
     assert is_png(out / "a.png", load_scene(sources["json"]))
 
 
 def test_a_run_folder_gives_the_film_and_the_svg_that_the_run_wrote(finished, out):
     """So all that exporters draw from is in the folder: the growth, the title."""
-    done("export", finished, out / "again.gif", out / "again.svg")
+    succeeded("export", finished, out / "again.gif", out / "again.svg")
     assert (out / "again.gif").read_bytes() == (finished / "timelapse.gif").read_bytes()
     assert (out / "again.svg").read_text() == (finished / "painting.svg").read_text()
 
@@ -218,7 +193,7 @@ def test_a_record_from_a_run_folder_holds_what_the_run_kept(finished, picture):
 @pytest.mark.parametrize("missing", sorted(KEPT - {"scene.json"}))
 def test_a_run_folder_that_lacks_a_file_can_still_be_exported(copied, out, missing):
     (copied / missing).unlink()
-    done("export", copied, out / "a.webp", out / "a.svg", out / "a.html", "--seconds", 1)
+    succeeded("export", copied, out / "a.webp", out / "a.svg", out / "a.html", "--seconds", 1)
     assert SHOWS[".webp"](out / "a.webp", load_scene(copied / "scene.json"))
 
 
@@ -226,7 +201,7 @@ def test_a_folder_with_a_scene_alone_is_enough(finished, out, tmp_path):
     (tmp_path / "bare").mkdir()
     shutil.copy(finished / "scene.json", tmp_path / "bare")
     assert load_record(tmp_path / "bare").title == "bare"
-    done("export", tmp_path / "bare", *(out / f"a{ending}" for ending in (".webp", ".html", ".svg", ".png")))
+    succeeded("export", tmp_path / "bare", *(out / f"a{ending}" for ending in (".webp", ".html", ".svg", ".png")))
 
 
 # --- options ---
@@ -235,7 +210,7 @@ def test_a_folder_with_a_scene_alone_is_enough(finished, out, tmp_path):
 @pytest.mark.parametrize("width", [1, 100])
 def test_files_are_as_wide_as_asked(sources, out, width):
     files = {ending: out / f"a{ending}" for ending in (".png", ".gif", ".webp", ".apng", ".json", ".npz", ".svg")}
-    done("export", sources["folder"], *files.values(), "--width", width, "--seconds", 0.5)
+    succeeded("export", sources["folder"], *files.values(), "--width", width, "--seconds", 0.5)
     size = (width, max(1, round(HEIGHT * width / WIDTH)))
     for ending in (".png", ".gif", ".webp", ".apng"):
         with Image.open(files[ending]) as image:
@@ -247,7 +222,7 @@ def test_files_are_as_wide_as_asked(sources, out, width):
 
 
 def test_timing_reaches_the_film(sources, out):
-    done("export", sources["folder"], out / "a.webp", "--fps", 5, "--seconds", 2, "--hold", 1.5, "--loop", 3)
+    succeeded("export", sources["folder"], out / "a.webp", "--fps", 5, "--seconds", 2, "--hold", 1.5, "--loop", 3)
     with Image.open(out / "a.webp") as image:
         assert image.n_frames == 10 and image.info["loop"] == 3
         stands = []
@@ -259,20 +234,20 @@ def test_timing_reaches_the_film(sources, out):
 
 
 def test_the_title_is_the_pictures_or_the_one_asked_for(finished, sources, out):
-    done("export", finished, out / "a.svg", out / "a.html")
+    succeeded("export", finished, out / "a.svg", out / "a.html")
     assert "<title>Tiny</title>" in svg_text(out / "a.svg")
     assert "<title>Tiny" in (out / "a.html").read_text(encoding="utf-8")
-    done("export", finished, out / "b.svg", "--title", 'Night & "<day>"')
+    succeeded("export", finished, out / "b.svg", "--title", 'Night & "<day>"')
     titles = [each.text for each in ElementTree.fromstring(svg_text(out / "b.svg")).iter() if "title" in each.tag]
     assert titles == ['Night & "<day>"']
-    done("export", sources["npz"], out / "c.svg")
+    succeeded("export", sources["npz"], out / "c.svg")
     assert "<title>Mine</title>" in svg_text(out / "c.svg")
 
 
 @pytest.mark.parametrize("kind", [["--flat"], ["--layers", 3], ["--animated"]])
 def test_kinds_of_svg_differ_from_the_plain_one(sources, out, kind):
-    done("export", sources["folder"], out / "plain.svg")
-    done("export", sources["folder"], out / "other.svg", *kind)
+    succeeded("export", sources["folder"], out / "plain.svg")
+    succeeded("export", sources["folder"], out / "other.svg", *kind)
     assert ElementTree.fromstring(svg_text(out / "other.svg")) is not None
     assert svg_text(out / "plain.svg") != svg_text(out / "other.svg")
 
@@ -281,14 +256,14 @@ def test_kinds_of_svg_differ_from_the_plain_one(sources, out, kind):
 def test_check_tells_sizes_and_how_true_an_svg_is(sources, out):
     files = [out / "a.svg", out / "b.svgz", out / "c.png"]
     for quiet in ([], ["-q"]):
-        lines = done("export", sources["folder"], *files, "--check", *quiet).stdout.splitlines()
+        lines = succeeded("export", sources["folder"], *files, "--check", *quiet).stdout.splitlines()
         assert len(lines) == 3
         for line, path in zip(lines, files, strict=True):
             assert line.startswith(str(path))
             assert int(re.search(r"  (\d+) kB", line)[1]) == round(path.stat().st_size / 1000)
         fidelity = [float(re.search(r", ([\d.]+) dB of the scene", line)[1]) for line in lines[:2]]
         assert min(fidelity) > 38 and " dB" not in lines[2]
-    flat = done("export", sources["folder"], out / "d.svg", "--flat", "--check").stdout
+    flat = succeeded("export", sources["folder"], out / "d.svg", "--flat", "--check").stdout
     assert float(re.search(r", ([\d.]+) dB", flat)[1]) < min(fidelity)  # discs without rims are a simpler picture
 
 
@@ -494,14 +469,14 @@ def test_a_file_of_a_run_that_is_another_is_refused_in_one_line(copied, out, nam
 
 def test_render_and_export_write_the_same_png(finished, out):
     for width in ([], ["--width", 77]):
-        rendered = done("render", finished / "scene.json", "-o", out / "a.png", *width)
+        rendered = succeeded("render", finished / "scene.json", "-o", out / "a.png", *width)
         assert rendered.stdout == f"{out / 'a.png'}\n"
-        done("export", finished / "scene.json", out / "b.png", *width)
+        succeeded("export", finished / "scene.json", out / "b.png", *width)
         assert (out / "a.png").read_bytes() == (out / "b.png").read_bytes()
 
 
 def test_render_reads_packed_scenes_and_keeps_the_old_file_where_it_cannot(sources, out):
-    done("render", sources["npz"], "-o", out / "a.png")
+    succeeded("render", sources["npz"], "-o", out / "a.png")
     old = contents(out)
     assert "none.npz" in refusal("render", out / "none.npz", "-o", out / "a.png")
     assert "a.gif" in refusal("render", sources["npz"], "-o", out / "a.gif")
@@ -521,7 +496,7 @@ def test_a_run_leaves_vector_film_and_viewer(finished):
 
 def test_a_run_writes_the_exports_asked_for_besides(picture, tmp_path, out):
     words = ("run", picture, "-o", tmp_path / "run", "--max", 5, "--steps", 8)
-    done(*words, "--export", out / "x.webp", "--export", out / "y.svg")
+    succeeded(*words, "--export", out / "x.webp", "--export", out / "y.svg")
     scene = load_scene(tmp_path / "run" / "scene.json")
     assert {path.name for path in out.iterdir()} == {"x.webp", "y.svg"}
     assert SHOWS[".webp"](out / "x.webp", scene) and SHOWS[".svg"](out / "y.svg", scene)
@@ -530,9 +505,9 @@ def test_a_run_writes_the_exports_asked_for_besides(picture, tmp_path, out):
 
 def test_a_run_without_exports_leaves_what_it_keeps_and_what_is_asked_for(picture, tmp_path, out):
     words = ("run", picture, "--max", 4, "--steps", 6, "--no-export", "-q")
-    done(*words, "-o", tmp_path / "a")
+    succeeded(*words, "-o", tmp_path / "a")
     assert {path.name for path in (tmp_path / "a").iterdir()} == KEPT
-    done(*words, "-o", tmp_path / "b", "--export", out / "x.png")
+    succeeded(*words, "-o", tmp_path / "b", "--export", out / "x.png")
     assert {path.name for path in (tmp_path / "b").iterdir()} == KEPT
     assert SHOWS[".png"](out / "x.png", load_scene(tmp_path / "b" / "scene.json"))
 
@@ -551,7 +526,7 @@ def test_a_run_refuses_a_bad_export_before_any_work(picture, tmp_path, bad):
 
 
 def test_exports_in_a_chain_take_options_and_show_what_stands_by_then(picture, out):
-    done(
+    succeeded(
         "load", picture, "grow", "--max", 6, "--growth", 3, "--steps", 6,
         "export", out / "a.gif", "--fps", 5, "--seconds", 1, "--width", 18, out / "early.json",
         "refine", "--steps", 10, "export", out / "b.svg", "--flat", out / "late.json",

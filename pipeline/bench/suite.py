@@ -12,22 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ...renderers import (
-    FITTING_RENDERERS,
-    InputError,
-    RendererOptions,
-    Scene,
-    load_fitting_renderer,
-    mean_squared_error,
-    psnr,
-    seed_loss,
-)
+from ...renderers import FITTING_RENDERERS, Diverged, InputError, Scene, mean_squared_error, psnr, seed_loss
 from ...renderers.cpu_kernel import shared_kernel
-from ...stages.base import Run
+from ...stages.events import Event, Progress
 from ...stages.files import write_text
 from ...stages.picture import load_picture, parse_size, save_png
-from ...stages.record import Chronicle
-from ..config import RunConfig, parse_background
+from ..config import RunConfig
+from ..runner import carry_out, open_run
 from .baseline import open_baseline
 from .contestants import CONTESTANTS, USUAL, Contestant, varied
 from .likeness import perceptual_distance, structural_similarity
@@ -248,43 +239,42 @@ class _Pairs:
 
     def __init__(self) -> None:
         self.drawn = 0.0
+        self.at_progress: list[float] = []
         self._step = 0
 
     def up_to(self, step: int) -> float:
+        """The pairs that were drawn until this step."""
         self.drawn += (step - self._step) * shared_kernel().pair_count
         self._step = step
         return self.drawn
+
+    def see(self, event: Event, seconds: float) -> None:
+        """Counts when progress is told, as an observer of a run."""
+        del seconds
+        if isinstance(event, Progress):
+            self.at_progress.append(self.up_to(event.step))
+
+    def close(self) -> None:
+        """Nothing to do."""
 
 
 def _run_course(target: Array, config: RunConfig) -> _Course:
     """A run of the plan that a configuration makes."""
     started = time.perf_counter()
-    renderer = load_fitting_renderer(config.renderer, RendererOptions(device="cpu"))
-    run = Run(
-        target, renderer, config.seed, parse_background(config.background), config.fit_settings(), most=config.most
-    )
-    run.warm_up()
+    run = open_run(target, replace(config, device="cpu"))
     compile_seconds = time.perf_counter() - started
-    chronicle, pairs, seconds, initial = Chronicle(), _Pairs(), 0.0, None
-    drawn: list[float] = []
-    for stage in config.plan():
-        events = stage(run)
-        while True:
-            before = time.perf_counter()
-            event = next(events, None)
-            seconds += time.perf_counter() - before
-            if event is None:
-                break
-            initial = initial or run.showable()
-            rows = len(chronicle.history)
-            chronicle.see(event, seconds)
-            if len(chronicle.history) > rows:
-                drawn.append(pairs.up_to(event.step))
-    history = [{**row, "pairs": count} for row, count in zip(chronicle.history, drawn, strict=True)]
-    scene = run.showable()
+    pairs = _Pairs()
+    outcome = carry_out(run, config.plan(), config, [pairs], started)
+    if outcome.reason == "interrupted":
+        raise KeyboardInterrupt
+    if outcome.reason != "finished":
+        raise Diverged(outcome.reason)
+    metrics = outcome.metrics
+    rows = zip(outcome.record.history, pairs.at_progress, strict=True)
     return _Course(
-        initial or scene, scene, run.step, seconds, compile_seconds, pairs.drawn, history, run.fit.device_name
-    )
+        outcome.initial, outcome.record.scene, metrics["steps"], metrics["fit_seconds"], compile_seconds, pairs.drawn,
+        [{**row, "pairs": drawn} for row, drawn in rows], metrics["device"],
+    )  # fmt: skip
 
 
 def _baseline_course(renderer: str, target: Array, count: int, seed: int, steps: int) -> _Course:
