@@ -277,6 +277,11 @@ def bench() -> None:
     help="One more contestant: growth with these options, such as rates.position=1.",
 )
 @click.option(
+    "--optimizer", "optimisers", multiple=True,
+    type=click.Choice(["adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "lion", "adabelief"]),
+    help="One more contestant: the tuned fixed count under it; lion and adabelief in JAX alone.  [default: none]",
+)  # fmt: skip
+@click.option(
     "--published", type=click.Path(path_type=Path), help="CSV of published losses to hold the baseline against."
 )
 @click.option(
@@ -362,7 +367,7 @@ def sweep(
 
 
 @bench.command()
-@click.option("--dense/--no-dense", default=True, help="Time the dense path too (about a minute).")
+@click.option("--dense/--no-dense", default=True, help="Time the dense path too, eager and compiled (minutes).")
 @click.option("--repeats", type=click.IntRange(1), default=100, help="Timings to take each median of.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON on stdout.")
 def renderers(dense: bool, repeats: int, as_json: bool) -> None:

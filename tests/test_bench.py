@@ -8,10 +8,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from artpipe import InputError, mean_squared_error, render
+from artpipe import InputError, load_fitting_renderer, mean_squared_error, render
 from artpipe.pipeline.bench.baseline import first_logits, open_baseline
 from artpipe.pipeline.bench.contestants import CONTESTANTS, varied
 from artpipe.pipeline.bench.likeness import perceptual_distance, structural_similarity
+from artpipe.pipeline.bench.optimisers import OPTIMISERS, open_fixed, scales
 from artpipe.pipeline.bench.suite import Bench, BenchOptions
 from artpipe.pipeline.bench.trial import Trial
 from artpipe.pipeline.cli import main
@@ -182,6 +183,43 @@ def test_bad_options_of_a_bench_are_refused(options):
         BenchOptions(**options)
 
 
+@pytest.mark.parametrize(
+    ("renderer", "name"),
+    [("jax", name) for name in OPTIMISERS] + [("torch", name) for name, known in OPTIMISERS.items() if known[2]],
+)
+def test_every_optimiser_lowers_the_loss_of_the_fixed_count(renderer, name, target):
+    config = RunConfig(most=12, growth=12, renderer=renderer, preset="draft")
+    fit = open_fixed(name, target, config)
+    first = mean_squared_error(render(fit.scene()), target)
+    losses = [fit.step(1.0) for _ in range(60)]
+    assert losses[0] == pytest.approx(first, rel=1e-3)
+    assert mean_squared_error(render(fit.scene()), target) < 0.8 * first
+
+
+def test_optaxs_adam_goes_the_way_of_our_own_fit(target):
+    """All rows have one age here, so that moments by rows are plain moments."""
+    config = RunConfig(most=12, growth=12, renderer="jax")
+    fit = open_fixed("adam", target, config)
+    own = load_fitting_renderer("jax").fit(target, fit.scene().canvas, config.fit_settings())
+    own.put(fit.scene())
+    for _ in range(10):
+        fit.step(1.0)
+    own.step(10)
+    np.testing.assert_allclose(fit.scene().rows, own.scene().rows, rtol=2e-2, atol=2e-2)
+
+
+def test_the_rates_of_another_optimiser_fall_at_the_end_as_ours_do():
+    factors = scales(RunConfig(preset="balanced", steps=100))
+    assert len(factors) == 100 and factors[:90] == [1.0] * 90
+    assert factors[90:] == sorted(factors[90:], reverse=True) and 0 < factors[-1] < 0.05
+
+
+def test_an_optimiser_that_a_framework_lacks_is_refused():
+    with pytest.raises(InputError, match="--renderer jax"):
+        BenchOptions(optimisers=("lion",))
+    assert "fixed-lion" in BenchOptions(optimisers=("lion",), renderers=("jax",)).competing
+
+
 # Trials.
 
 
@@ -299,11 +337,23 @@ def test_bench_takes_variations_published_losses_and_a_readme(pictures, tmp_path
     table, readme = tmp_path / "published.csv", tmp_path / "README.md"
     table.write_text("image,jax_seed_loss\none,0.01\n")
     readme.write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
-    words = (*TINY, "--contestant", "baseline", "--contestant", "growth", "--vary", "seeder=grid", "--json", "-q")
+    words = (
+        *TINY,
+        "--contestant",
+        "baseline",
+        "--contestant",
+        "growth",
+        "--vary",
+        "seeder=grid",
+        "--optimizer",
+        "lion",
+        "--json",
+        "-q",
+    )
     result = run_bench(pictures[0], *words, "--published", table, "--readme", readme, "-o", tmp_path / "bench")
     assert result.exit_code == 0 and result.stderr == ""
     trials = json.loads(result.stdout)["trials"]
-    assert [trial["contestant"] for trial in trials] == ["baseline", "growth", "growth-seeder=grid"]
+    assert [trial["contestant"] for trial in trials] == ["baseline", "growth", "fixed-lion", "growth-seeder=grid"]
     assert "published" in (tmp_path / "bench" / "report.html").read_text().lower()
     text = readme.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text and "growth" in text

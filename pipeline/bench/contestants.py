@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 
 from ...renderers import InputError, Rates
 from ..config import RunConfig
+from .optimisers import OPTIMISERS
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,12 @@ class Contestant:
     Attributes:
         sentence: what it does, for readers of the report.
         configure: from the bench's own configuration to this contestant's; None for the seed project's method.
+        optimiser: a key of `optimisers.OPTIMISERS`; none for our own Adam by rows.
     """
 
     sentence: str
     configure: Callable[[RunConfig], RunConfig] | None
+    optimiser: str | None = None
 
 
 def _at_once(config: RunConfig) -> RunConfig:
@@ -55,6 +58,19 @@ CONTESTANTS: dict[str, Contestant] = {
 """Key to contestant. The first four make up every bench; the others come by option."""
 
 USUAL = ("baseline", "fixed", "fixed-seconds", "growth")
+
+
+def under(optimiser: str, renderers: Iterable[str]) -> tuple[str, Contestant]:
+    """The tuned fixed count under another optimiser.
+
+    Raises:
+        InputError: there is no such optimiser, or not in each of the frameworks.
+    """
+    if optimiser not in OPTIMISERS:
+        raise InputError(f"optimiser {optimiser!r} is unknown; choose one of {', '.join(OPTIMISERS)}")
+    if "torch" in renderers and OPTIMISERS[optimiser][2] is None:
+        raise InputError(f"torch.optim has no {optimiser}. Try: --renderer jax")
+    return f"fixed-{optimiser}", Contestant(f"The tuned fixed count under {optimiser}.", _at_once, optimiser)
 
 
 def varied(text: str) -> tuple[str, Contestant]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,16 @@ from ...stages.picture import load_picture, parse_size, save_png
 from ..config import RunConfig
 from ..runner import carry_out, open_run
 from .baseline import open_baseline
-from .contestants import CONTESTANTS, USUAL, Contestant, varied
+from .contestants import CONTESTANTS, USUAL, Contestant, under, varied
 from .likeness import perceptual_distance, structural_similarity
 from .machine import machine
+from .optimisers import open_fixed, scales
 from .trial import Trial, trial_key
 
 Array = np.ndarray[Any, Any]
 
-# Steps between two rows of the baseline's history.
-_BASELINE_EVERY = 32
+# Steps between two rows of a history that the bench keeps itself.
+_TOLD_EVERY = 32
 # PSNR of a picture that is met exactly: JSON has no infinity.
 _PSNR_MOST = 120.0
 
@@ -46,6 +47,7 @@ class BenchOptions:
         renderers: frameworks.
         contestants: keys of `CONTESTANTS`, and `vary` ones.
         vary: texts for `contestants.varied`.
+        optimisers: keys of `OPTIMISERS` that the fixed count runs under too.
     """
 
     circles: int = 512
@@ -56,6 +58,7 @@ class BenchOptions:
     renderers: tuple[str, ...] = FITTING_RENDERERS
     contestants: tuple[str, ...] = USUAL
     vary: tuple[str, ...] = ()
+    optimisers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.contestants:
@@ -65,14 +68,15 @@ class BenchOptions:
             raise InputError("fixed-seconds takes its time from fixed and growth: name them too")
         parse_size(self.size)
         self.config(FITTING_RENDERERS[0], 0)
-        for text in self.vary:
-            varied(text)
+        if not self.competing:
+            raise InputError(f"nobody competes; choose contestants of {', '.join(CONTESTANTS)}")
 
     @property
     def competing(self) -> dict[str, Contestant]:
         """All contestants by key, in the order in which they run."""
         return {
             **{key: CONTESTANTS[key] for key in CONTESTANTS if key in self.contestants},
+            **dict(under(name, self.renderers) for name in self.optimisers),
             **dict(map(varied, self.vary)),
         }
 
@@ -180,14 +184,18 @@ class Bench:
 
     def _carry_out(self, contestant: str, renderer: str, painting: str, seed: int) -> Trial:
         target = self.targets[painting]
-        configure = self.options.competing[contestant].configure
+        competing = self.options.competing[contestant]
+        configure = competing.configure
         if configure is None:
             course = _baseline_course(renderer, target, self.options.circles, seed, self.options.baseline_steps)
         else:
             config = configure(self.options.config(renderer, seed))
             if contestant == "fixed-seconds":
                 config = replace(config, steps=self._steps_that_fill(renderer, painting, seed))
-            course = _run_course(target, config)
+            if competing.optimiser is None:
+                course = _run_course(target, config)
+            else:
+                course = _optimiser_course(competing.optimiser, target, config)
         final = shared_kernel().render(course.scene.rows, course.scene.canvas)
         initial = shared_kernel().render(course.initial.rows, course.initial.canvas)
         mse = mean_squared_error(final, target)
@@ -277,25 +285,32 @@ def _run_course(target: Array, config: RunConfig) -> _Course:
     )  # fmt: skip
 
 
+def _optimiser_course(name: str, target: Array, config: RunConfig) -> _Course:
+    """The tuned fixed count under an optimiser of optax or torch.optim."""
+    started = time.perf_counter()
+    fit = open_fixed(name, target, replace(config, device="cpu"))
+    return _stepwise(fit.scene, fit.step, scales(config), time.perf_counter() - started)
+
+
 def _baseline_course(renderer: str, target: Array, count: int, seed: int, steps: int) -> _Course:
     """The seed project's method."""
     started = time.perf_counter()
     baseline = open_baseline(renderer, target, count, seed)
-    compile_seconds = time.perf_counter() - started
-    initial, pairs, seconds = baseline.scene(), _Pairs(), 0.0
+    # It counts on values in [-1, 1].
+    return _stepwise(baseline.scene, lambda _: baseline.step() / 4, [1.0] * steps, time.perf_counter() - started)
+
+
+def _stepwise(
+    scene: Callable[[], Scene], step: Callable[[float], float], scales: Sequence[float], compile_seconds: float
+) -> _Course:
+    """A fit that knows nothing but steps, each at a factor on its rates; `step` gives the loss before it."""
+    initial, pairs, seconds = scene(), _Pairs(), 0.0
     history = []
-    for step in range(1, steps + 1):
+    for number, scale in enumerate(scales, 1):
         before = time.perf_counter()
-        loss = baseline.step()
+        mse = step(scale)
         seconds += time.perf_counter() - before
-        if step % _BASELINE_EVERY == 0 or step == steps:
-            history.append(
-                {
-                    "step": step,
-                    "circles": count,
-                    "seconds": round(seconds, 4),
-                    "mse": loss / 4,
-                    "pairs": pairs.up_to(step),
-                }
-            )
-    return _Course(initial, baseline.scene(), steps, seconds, compile_seconds, pairs.drawn, history, "cpu")
+        if number % _TOLD_EVERY == 0 or number == len(scales):
+            told = {"step": number, "circles": initial.count, "seconds": round(seconds, 4), "mse": mse}
+            history.append({**told, "pairs": pairs.up_to(number)})
+    return _Course(initial, scene(), len(scales), seconds, compile_seconds, pairs.drawn, history, "cpu")
