@@ -262,7 +262,7 @@ def bench() -> None:
     "renderers",
     multiple=True,
     type=click.Choice(["jax", "torch"]),
-    help="Framework; may be given again.  [default: both]",
+    help="Framework; may be given again.  [default: those installed]",
 )
 @click.option(
     "--contestant",

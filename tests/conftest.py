@@ -1,6 +1,7 @@
 """Builders and judges that several test files share."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `command_line`, wherever the tests run from
+
+# A shell that starts a program in the background lets it ignore Ctrl-C; some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Read when JAX and PyTorch are imported, which the first test that needs them does. PyTorch's threads gain nothing on
 # pictures this small, and spin on the cores that the kernel's threads want.

@@ -6,9 +6,11 @@ import os
 import platform
 import re
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ...renderers import FITTING_RENDERERS
 from ...renderers.cpu_kernel import usable_cores
 
 PACKAGES = ("artpipe", "jax", "jaxlib", "numba", "numpy", "optax", "torch")
@@ -25,6 +27,11 @@ def machine() -> dict[str, Any]:
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0,
     }
+
+
+def installed_renderers() -> tuple[str, ...]:
+    """The frameworks that are here: PyTorch is an extra."""
+    return tuple(name for name in FITTING_RENDERERS if find_spec(name) is not None)
 
 
 def _cpu() -> str:

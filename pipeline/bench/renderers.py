@@ -21,6 +21,7 @@ import numpy as np
 from ...renderers import Canvas, FitSettings, RendererOptions, Scene, load_fitting_renderer, load_renderer
 from ...renderers.cpu_kernel import CpuKernel
 from ...renderers.losses import pixel_shares
+from .machine import installed_renderers
 
 Array = np.ndarray[Any, Any]
 
@@ -141,7 +142,7 @@ def _fit_rows(repeats: int) -> Iterator[Row]:
     scene = grown_scene(COUNT, SIDE)
     kernel = CpuKernel()
     kernel_step = _kernel_step(kernel, scene)
-    for name in ("jax", "torch"):
+    for name in installed_renderers():
         fit = load_fitting_renderer(name).fit(_target(SIDE), scene.canvas, FitSettings(capacity=COUNT))
         fit.put(scene)
         start = time.perf_counter()
@@ -181,12 +182,12 @@ def _dense_rows() -> Iterator[Row]:
     """One step each: the same arithmetic without tiles, every pixel against every circle."""
     scene = grown_scene(COUNT, SIDE)
     kernel_seconds = _seconds(_kernel_step(CpuKernel(), scene), 20)
-    for name in ("jax", "torch"):
+    for name in installed_renderers():
         renderer = load_renderer(name, RendererOptions(device="cpu", path="pure"))
         seconds = _seconds(lambda: renderer.loss_and_gradient(scene, _target(SIDE)), 2)  # noqa: B023
         note = f"{seconds / kernel_seconds:.0f} x the kernel step"
         yield Row("dense", f"step, {name}, eager" if name == "torch" else f"step, {name}", seconds * 1e3, "ms", note)
-    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+    if "torch" not in installed_renderers() or not any(map(shutil.which, ("c++", "g++", "clang++"))):
         return  # torch.compile makes C++ of a step, and needs a compiler
     renderer = load_renderer("torch", RendererOptions(device="cpu", path="pure", compile=True))
     before = time.perf_counter()

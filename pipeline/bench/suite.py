@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from ...renderers import FITTING_RENDERERS, Diverged, InputError, Scene, mean_squared_error, psnr, seed_loss
+from ...renderers import (
+    FITTING_RENDERERS,
+    Diverged,
+    InputError,
+    Scene,
+    load_fitting_renderer,
+    mean_squared_error,
+    psnr,
+    seed_loss,
+)  # fmt: skip
 from ...renderers.cpu_kernel import shared_kernel
 from ...stages.events import Event, Progress
 from ...stages.files import write_text
@@ -22,7 +31,7 @@ from ..runner import carry_out, open_run
 from .baseline import open_baseline
 from .contestants import CONTESTANTS, USUAL, Contestant, under, varied
 from .likeness import perceptual_distance, structural_similarity
-from .machine import machine
+from .machine import installed_renderers, machine
 from .optimisers import open_fixed, scales
 from .trial import Trial, trial_key
 
@@ -44,7 +53,7 @@ class BenchOptions:
         preset: of growth, and of all that is compared with it.
         baseline_steps: of the seed project's method.
         trials: seeds for each painting.
-        renderers: frameworks.
+        renderers: frameworks; those that are installed if not given.
         contestants: keys of `CONTESTANTS`, and `vary` ones.
         vary: texts for `contestants.varied`.
         optimisers: keys of `OPTIMISERS` that the fixed count runs under too.
@@ -55,7 +64,7 @@ class BenchOptions:
     preset: str = "balanced"
     baseline_steps: int = 512
     trials: int = 1
-    renderers: tuple[str, ...] = FITTING_RENDERERS
+    renderers: tuple[str, ...] = field(default_factory=installed_renderers)
     contestants: tuple[str, ...] = USUAL
     vary: tuple[str, ...] = ()
     optimisers: tuple[str, ...] = ()
@@ -120,7 +129,10 @@ class Bench:
 
         Raises:
             InputError: a picture cannot be read, two have one name, or another bench stands in the folder.
+            BackendUnavailable: a framework is missing.
         """
+        for name in options.renderers:
+            load_fitting_renderer(name)  # says now what is missing
         targets = {picture.stem: load_picture(picture, parse_size(options.size)) for picture in pictures}
         if not pictures or len(targets) < len(pictures):
             raise InputError("a bench needs one picture or more, each with a name of its own")
