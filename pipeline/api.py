@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..renderers import InputError, RendererOptions, Scene, load_renderer
-from ..renderers.cpu_kernel import shared_kernel
+from ..renderers.cpu_renderer import CpuRenderer
 from ..stages.events import Event
 from ..stages.exporters.options import ExportOptions
 from ..stages.exporters.table import export_files
@@ -77,7 +77,7 @@ def fit(
     if isinstance(picture, (str, Path)):
         run.title = Path(picture).stem
     outcome = carry_out(run, config.plan(), config, [Forward(on_event)] if on_event else [], started)
-    image = shared_kernel().render(outcome.record.scene.rows, outcome.record.scene.canvas)
+    image = CpuRenderer().render(outcome.record.scene)
     return Result(outcome.record.scene, image, outcome.metrics, outcome.record)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..renderers import Canvas, InputError, Scene
-from ..renderers.cpu_kernel import shared_kernel
+from ..renderers.cpu_renderer import CpuRenderer
 from ..renderers.primitives import SHAPE
 from ..stages.files import whole_file, write_text
 from ..stages.picture import load_picture, picture_size, save_png
@@ -62,7 +62,7 @@ def save_run(
         picture: the path that the user gave.
         config: the options of the run.
     """
-    image, first = (shared_kernel().render(scene.rows, scene.canvas) for scene in (record.scene, initial))
+    image, first = (CpuRenderer().render(scene) for scene in (record.scene, initial))
     save_scene(record.scene, folder / "scene.json")
     save_png(image, folder / "painting.png")
     target = record.target

@@ -23,6 +23,7 @@ from ...renderers import (
     seed_loss,
 )  # fmt: skip
 from ...renderers.cpu_kernel import shared_kernel
+from ...renderers.cpu_renderer import CpuRenderer
 from ...stages.events import Event, Progress
 from ...stages.files import write_text
 from ...stages.picture import load_picture, parse_size, save_png
@@ -208,8 +209,8 @@ class Bench:
                 course = _run_course(target, config)
             else:
                 course = _optimiser_course(competing.optimiser, target, config)
-        final = shared_kernel().render(course.scene.rows, course.scene.canvas)
-        initial = shared_kernel().render(course.initial.rows, course.initial.canvas)
+        final = CpuRenderer().render(course.scene)
+        initial = CpuRenderer().render(course.initial)
         mse = mean_squared_error(final, target)
         key = trial_key(contestant, renderer, painting, seed)
         images = {

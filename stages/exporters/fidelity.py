@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...renderers import BackendUnavailable, Scene, mean_squared_error, psnr
-from ...renderers.cpu_kernel import shared_kernel
+from ...renderers.cpu_renderer import CpuRenderer
 
 Array = np.ndarray[Any, Any]
 
@@ -40,7 +40,7 @@ def svg_fidelity(path: Path, scene: Scene) -> float:
     need_rasteriser()
     drawn = draw_svg(path)
     scaled = scene.scaled(drawn.shape[1], drawn.shape[0])
-    own = np.clip(shared_kernel().render(scaled.rows, scaled.canvas), 0, 1)
+    own = np.clip(CpuRenderer().render(scaled), 0, 1)
     return psnr(max(mean_squared_error(drawn, own), 1e-12))
 
 

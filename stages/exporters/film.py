@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...renderers import BackendUnavailable, InputError, Scene
-from ...renderers.cpu_kernel import shared_kernel
+from ...renderers.cpu_renderer import CpuRenderer
 from ..files import whole_path
 from ..picture import as_bytes
 from ..record import Record
@@ -147,7 +147,7 @@ def frames_of(record: Record, options: ExportOptions) -> Iterator[Array]:
 
 def _drawn(scene: Scene, width: int, height: int) -> Array:
     scaled = scene.scaled(width, height)
-    return as_bytes(shared_kernel().render(scaled.rows, scaled.canvas))
+    return as_bytes(CpuRenderer().render(scaled))
 
 
 def _even_sides(frame: Array) -> Array:

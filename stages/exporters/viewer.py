@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from ...renderers import Scene, mean_squared_error, psnr
-from ...renderers.cpu_kernel import shared_kernel
+from ...renderers.cpu_renderer import CpuRenderer
 from ...renderers.primitives import BLUE, GREEN, OPACITY, RADIUS, RED, SOFTNESS, X, Y
 from ..files import write_text
 from ..record import Moment, Record
@@ -201,7 +201,7 @@ def _likeness(record: Record) -> float | None:
     """PSNR of the scene against the target, in decibels; None without a target, or where it is met exactly."""
     if record.target is None:
         return None
-    picture = shared_kernel().render(record.scene.rows, record.scene.canvas)
+    picture = CpuRenderer().render(record.scene)
     error = mean_squared_error(picture, record.target)
     return round(psnr(error), 2) if error > 0 else None
 
