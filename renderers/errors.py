@@ -17,3 +17,10 @@ class BackendUnavailable(ArtpipeError):
 
 class Diverged(ArtpipeError):
     """A fit left the finite numbers; its parameters are those of before the failing step."""
+
+
+def one_line(text: object, most: int = 250) -> str:
+    """What an error says, in one line of at most so many printable letters: it may quote what a file holds."""
+    words = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 4 * most]).split()
+    line = " ".join(words)
+    return line if len(line) <= most else line[: most - 1] + "…"

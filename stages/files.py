@@ -1,8 +1,9 @@
-"""Files that are either the old ones or the new ones, never half of either."""
+"""Files read up to a size, and written so that they are either the old ones or the new ones, never half of either."""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,10 @@ from pathlib import Path
 from typing import IO
 
 from ..renderers import InputError
+
+# What tells the temporary files of ours from others.
+_MARK = ".part"
+_LEFTOVER = re.compile(r"\..*\.part(\.\w+)?")
 
 
 @contextmanager
@@ -33,7 +38,7 @@ def whole_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = None
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=f"{_MARK}{path.suffix}")
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -44,11 +49,49 @@ def whole_path(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)  # a temporary file is private; this one is a normal file
         temporary.replace(path)
         temporary = None
+        _sync_folder(path.parent)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}. Try another folder with -o") from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name outlast a loss of power, where folders can be synced."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass  # some network file systems cannot
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporary files of a process that was killed while it wrote into this folder."""
+    for path in folder.glob(".*"):
+        if _LEFTOVER.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def read_at_most(path: str | Path, most: int) -> bytes:
+    """A file's bytes, no more than it may have; of pipes and devices too, which tell no size.
+
+    Raises:
+        InputError: the file is missing, cannot be read, or has more than `most` bytes.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(most + 1) if size == 0 else file.read() if size <= most else None
+    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    if data is None or len(data) > most:
+        raise InputError(f"{path} is larger than {most} bytes")
+    return data
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -5,8 +5,9 @@
      "kinds": ["circle"], "next_id": 9121, "ids": [...], "rows": [[...], ...]}
 
 Lengths are pixels of the canvas, whose pixel (i, j) has its centre at (i + 0.5, j + 0.5); colours are sRGB
-and opacity, all 0..1. Numbers are the shortest decimals that give the same float32. `scene.schema.json`, a JSON
-Schema beside this module, says all of it in full. An .npz file holds the same names as arrays (`scene_arrays.py`).
+and opacity, all 0..1. With `"transparent": true` beside them, what the rows leave bare is transparent. Numbers are
+the shortest decimals that give the same float32. `scene.schema.json`, a JSON Schema beside this module, says all of
+it in full. An .npz file holds the same names as arrays (`scene_arrays.py`).
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ import numpy as np
 
 from ..renderers import Canvas, InputError, Scene
 from ..renderers.edges import EDGES
+from ..renderers.errors import one_line
 from ..renderers.primitives import CIRCLE, PRIMITIVES
 from ..renderers.scene import SIDE_MAX, check_rows
-from .files import whole_file
-from .scene_arrays import ROWS_MAX, ZIP_MARK, pack, unpack
+from .arrays import ZIP_MARK, pack, unpack
+from .files import read_at_most, whole_file
+from .scene_arrays import ARRAYS, ROWS_MAX
 
 Array = np.ndarray[Any, Any]
 
@@ -32,8 +35,10 @@ FORMAT, VERSION, ORDER = "artpipe-scene", 1, "back to front"
 COLUMNS = [column.name for column in CIRCLE.columns]
 
 # The largest file that is read. A row takes about 100 bytes of JSON, at most 151, and more if it is laid out over
-# several lines; JSON takes up to 25 times its size in memory, so that what is larger is best not begun.
+# several lines; JSON takes up to 13 times its size in memory, so that what is larger is best not begun.
 BYTES_MAX = 256 * ROWS_MAX
+# Lists and objects of a JSON file; empty ones take twice the memory of numbers.
+LISTS_MAX = ROWS_MAX + 1000
 # ids are int64.
 ID_MAX = 2**63 - 1
 
@@ -61,6 +66,7 @@ def save_scene(scene: Scene, path: str | Path) -> None:
         "height": canvas.height,
         "background": [_shortest(value) for value in canvas.background],
         "edge": canvas.edge,
+        **({"transparent": True} if canvas.transparent else {}),
         "order": ORDER,
         "columns": COLUMNS,
         "kinds": [CIRCLE.name],
@@ -69,7 +75,7 @@ def save_scene(scene: Scene, path: str | Path) -> None:
     }
     with whole_file(path) as file:
         if Path(path).suffix.lower() == ".npz":
-            pack({**content, "rows": scene.rows}, file)
+            pack({**content, "rows": scene.rows}, ARRAYS, file)
         else:
             rows = ",\n".join(json.dumps([_shortest(value) for value in row]) for row in scene.rows)
             file.write((json.dumps(content)[:-1] + ', "rows": [\n' + rows + "\n]}\n").encode())
@@ -82,16 +88,13 @@ def load_scene(path: str | Path) -> Scene:
         InputError: the file is missing, not such a scene, of a newer version, larger than `BYTES_MAX` bytes or
             `ROWS_MAX` rows, or holds a row that cannot be drawn.
     """
-    try:
-        if Path(path).stat().st_size > BYTES_MAX:
-            raise InputError(f"{path} is larger than {BYTES_MAX} bytes; needs a scene of at most {ROWS_MAX} rows")
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    data = read_at_most(path, BYTES_MAX)
     packed = data.startswith(ZIP_MARK)
+    if not packed and data.count(b"[") + data.count(b"{") > LISTS_MAX:
+        raise InputError(f"{path} holds more than {LISTS_MAX} lists; needs a scene of at most {ROWS_MAX} rows")
     try:
         # Of arrays, only these two are sure to be the same in every version.
-        content = unpack(data, ("format", "version")) if packed else json.loads(data.decode())
+        content = unpack(data, ARRAYS, ("format", "version")) if packed else json.loads(data.decode())
     except (ValueError, RecursionError) as error:
         problem = f"broken: {error}" if packed else "not JSON, nor an .npz"
         raise InputError(f"{path} is {problem}; needs a scene file that artpipe wrote") from None
@@ -99,17 +102,19 @@ def load_scene(path: str | Path) -> Scene:
         raise InputError(f'{path} is not a scene: it lacks "format": "{FORMAT}"')
     version = content.get("version")
     if isinstance(version, bool) or version != VERSION:
-        raise InputError(
-            f"{path} has version {reprlib.repr(version)}; this artpipe reads {VERSION}. Try a newer artpipe"
-        )
+        held = one_line(reprlib.repr(version), 50)
+        raise InputError(f"{path} has version {held}; this artpipe reads {VERSION}. Try a newer artpipe")
     try:
         if packed:
-            content = unpack(data)
+            content = unpack(data, ARRAYS)
+            content |= {name: content[name].tolist() for name in ("background", "ids") if name in content}
+            if content.get("transparent") in (0, 1):
+                content["transparent"] = bool(content["transparent"])
         return _scene_of(content)
     except KeyError as error:
         raise InputError(f"{path} is broken: it lacks {error}") from None
     except (InputError, ValueError, OverflowError) as error:
-        raise InputError(f"{path} is broken: {error}") from None
+        raise InputError(f"{path} is broken: {one_line(error)}") from None
 
 
 def _scene_of(content: Mapping[str, Any]) -> Scene:
@@ -124,7 +129,8 @@ def _scene_of(content: Mapping[str, Any]) -> Scene:
         raise ValueError(f"its edge is {reprlib.repr(content['edge'])}; needs one of {', '.join(EDGES)}")
     width, height = (_whole(name, content[name], 1, SIDE_MAX) for name in ("width", "height"))
     background: Any = tuple(_numbers("background", content["background"]))
-    canvas = Canvas(width, height, background, content["edge"])
+    transparent = _flag("transparent", content.get("transparent", False))
+    canvas = Canvas(width, height, background, content["edge"], transparent)
     ids = [_whole("an id", value, 0, ID_MAX) for value in _list("ids", content["ids"])]
     next_id = _whole("next_id", content["next_id"], 0, ID_MAX)
     rows = content["rows"]
@@ -165,6 +171,12 @@ def _whole(name: str, value: Any, low: int, high: int) -> int:
         value = int(value)
     if type(value) is not int or not low <= value <= high:
         raise ValueError(f"{name} is {reprlib.repr(value)}; needs a whole number from {low} to {high}")
+    return value
+
+
+def _flag(name: str, value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError(f"{name} is {reprlib.repr(value)}; needs true or false")
     return value
 
 

@@ -39,7 +39,8 @@ SIDE = st.integers(1, SIDE_MAX)
 
 @st.composite
 def scenes(draw):
-    canvas = Canvas(draw(SIDE), draw(SIDE), draw(st.tuples(SHARE, SHARE, SHARE)), draw(st.sampled_from(list(EDGES))))
+    background, edge = draw(st.tuples(SHARE, SHARE, SHARE)), draw(st.sampled_from(list(EDGES)))
+    canvas = Canvas(draw(SIDE), draw(SIDE), background, edge, draw(st.booleans()))
     rows = draw(st.lists(ROW, max_size=6))
     ids = draw(st.lists(st.integers(0, 2**62), min_size=len(rows), max_size=len(rows), unique=True))
     next_id = max(ids, default=-1) + 1 + draw(st.integers(0, 2**60))
@@ -141,8 +142,36 @@ def test_the_file_is_plain_json_with_the_documented_keys(tmp_path):
     assert content == good()
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_transparency_is_told_only_where_there_is_some(tmp_path, ending):
+    rows = np.array(good()["rows"], np.float32)
+    for transparent in (False, True):
+        scene = Scene(rows, Canvas(8, 6, transparent=transparent))
+        path = tmp_path / f"scene{ending}"
+        save_scene(scene, path)
+        assert load_scene(path).same_as(scene)
+        if ending == ".npz":
+            held = np.load(path)
+            assert ("transparent" in held) == transparent and held.get("transparent", 0) == transparent
+        else:
+            assert json.loads(path.read_text()).get("transparent") is (True if transparent else None)
+
+
+@pytest.mark.parametrize("value", [None, 1, 0, "true", [True], {}])
+def test_a_transparency_that_is_neither_true_nor_false_is_refused(tmp_path, value):
+    assert "transparent" in refusal(written(tmp_path, {**good(), "transparent": value}))
+    assert not load_scene(written(tmp_path, {**good(), "transparent": False})).canvas.transparent
+
+
+@pytest.mark.parametrize("value", [2, -1])
+def test_an_array_of_transparency_holds_1_or_0(tmp_path, value):
+    save_scene(Scene.empty(Canvas(8, 6)), tmp_path / "scene.npz")
+    np.savez(tmp_path / "other.npz", transparent=np.int64(value), **np.load(tmp_path / "scene.npz"))
+    assert "transparent" in refusal(tmp_path / "other.npz")
+
+
 def test_the_documentation_of_the_format_names_every_key():
-    for key in good():
+    for key in [*good(), "transparent"]:
         assert f'"{key}"' in scene_file.__doc__
     assert COLUMNS == [column.name for column in CIRCLE.columns]
 
@@ -502,7 +531,7 @@ def test_the_schema_is_valid(schema):
 
 
 def test_the_schema_describes_every_key_and_every_column(schema):
-    assert set(schema["properties"]) == set(good()) == {*schema["required"], "order"}
+    assert set(schema["properties"]) == {*good(), "transparent"} == {*schema["required"], "order", "transparent"}
     assert all("description" in value for value in [schema, *schema["properties"].values()])
     columns = schema["$defs"]["circle"]["prefixItems"]
     assert [column["title"] for column in columns] == COLUMNS and all("description" in column for column in columns)
@@ -536,7 +565,7 @@ def only_the_program_sees(content):
     return len(content["ids"]) != len(content["rows"]) or content["next_id"] <= max(content["ids"], default=-1)
 
 
-@pytest.mark.parametrize("key", [*good(), "note"])
+@pytest.mark.parametrize("key", [*good(), "transparent", "note"])
 def test_the_schema_and_the_program_agree_on_every_odd_value_of_a_key(tmp_path, fits, key):
     for value in ODD_VALUES:
         content = {**good(), key: value}

@@ -1,0 +1,240 @@
+"""Tens of thousands of hostile files: each gives a valid result or one line that refuses it, quickly, in little memory.
+
+They are read by another process, so that a crash is seen, and its memory is its own.
+"""
+
+import json
+import os
+import pickle
+import random
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from artpipe import Canvas, InputError, Scene, load_scene, save_scene
+from artpipe.pipeline.config import RunConfig
+from artpipe.pipeline.rundir import load_config, load_record, save_run
+from artpipe.stages.record import Moment, Record
+from artpipe.stages.scene_arrays import ROWS_MAX
+from artpipe.stages.snapshots import MOMENTS_MAX, load_snapshots, save_snapshots
+
+pytestmark = pytest.mark.slow
+
+SECONDS_MAX, BYTES_MAX, LETTERS_MAX = 10, 2_000_000_000, 400
+
+
+def good_run(folder, count=24):
+    """A run folder, with its scene as .npz too."""
+    folder.mkdir()
+    rng = np.random.default_rng(5)
+    canvas = Canvas(40, 30, (0.25, 0.5, 0.75))
+    scenes = [Scene(rng.uniform(0.1, 1, (rows, 8)) * [40, 30, 1, 1, 1, 1, 3, 9], canvas) for rows in (8, 16, count)]
+    moments = tuple(Moment(10 * k, scene) for k, scene in enumerate(scenes))
+    history = [{"step": k, "circles": 8 + k, "seconds": k / 50, "mse": 1 / (k + 1)} for k in range(20)]
+    record = Record(scenes[-1], moments, tuple(history), np.full((30, 40, 3), 0.5, np.float32))
+    metrics = {"circles": count, "device": "cpu", "psnr": 20.5, "history": history}
+    save_run(folder, record, scenes[0], metrics, "a/painting.jpg", RunConfig(steps=20))
+    save_scene(record.scene, folder / "scene.npz")
+    return folder
+
+
+# Kind: the file that is spoiled, in a run folder; what is read.
+KINDS = {
+    "scene.json": lambda path: [load_scene(path)],
+    "scene.npz": lambda path: [load_scene(path)],
+    "run.json": lambda path: [load_config(path), load_record(path.parent)],
+    "metrics.json": lambda path: [load_record(path.parent)],
+    "snapshots.npz": lambda path: [load_record(path.parent)],
+}
+
+
+def is_whole(result):
+    """Whether what was read is what the rest of the program counts on."""
+    if isinstance(result, RunConfig):
+        return RunConfig.from_json(json.loads(json.dumps(result.to_json()))) == result
+    if isinstance(result, Record):
+        numbers = [value for row in result.history for value in row.values()]
+        scenes = [result.scene, *(moment.scene for moment in result.moments)]
+        return all(map(is_whole, scenes)) and all(0 <= value < 1e17 for value in numbers) and type(result.title) is str
+    again = Scene(result.rows, result.canvas, ids=result.ids, next_id=result.next_id)  # which refuses what is wrong
+    return again.same_as(result) and result.rows.shape == (result.count, 8)
+
+
+def read(name, path):
+    """What came of a file: "whole", "refused", or what went wrong (a warning too); and seconds of this process.
+
+    By the clock on the wall it would hang on what else the machine does.
+    """
+    start = time.process_time()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            results = KINDS[name](path)
+    except InputError as error:
+        message, seconds = str(error), time.process_time() - start
+        outcome = "refused" if "\n" not in message and len(message) < LETTERS_MAX else f"said {message[:1000]!r}"
+    except BaseException as error:
+        outcome, seconds = f"raised {type(error).__name__}: {str(error)[:300]}", 0.0
+    else:
+        seconds = time.process_time() - start
+        outcome = "whole" if all(map(is_whole, results)) else "is not whole"
+    return outcome, seconds
+
+
+def tell(outcomes, slowest):
+    """Prints, for the process that asked, what came of all files."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"outcomes": outcomes, "slowest": slowest, "bytes": peak}))
+
+
+def read_many(name, seed, count, folder):
+    """Reads so many spoiled files in the place of a good one; the file that a crash left is still there."""
+    from mutations import broken_json, broken_npz
+
+    path, trap = Path(folder) / name, Path(folder) / "trap"
+    good, rng = path.read_bytes(), random.Random(int(seed))
+    others = [other.read_bytes() for other in sorted(path.parent.iterdir())]
+    outcomes, slowest = {}, (0.0, 0)
+    for index in range(int(count)):
+        data = broken_json(rng, good, others) if name.endswith("json") else broken_npz(rng, good, others, trap)
+        path.write_bytes(data)
+        outcome, seconds = read(name, path)
+        slowest = max(slowest, (seconds, index))
+        if outcome not in ("whole", "refused"):
+            (path.parent / f"bad-{index}").write_bytes(data)
+            outcome = f"{index}: {outcome}"
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+    tell(outcomes, slowest)
+
+
+def read_one(name, folder):
+    """Reads one file of a run folder, as it is."""
+    outcome, seconds = read(name, Path(folder) / name)
+    tell({outcome: 1}, (seconds, 0))
+
+
+def told_by(*words):
+    """What another process tells that runs one of the functions above."""
+    pytest.importorskip("resource")
+    done = subprocess.run([sys.executable, __file__, *map(str, words)], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = json.loads(done.stdout)
+    assert set(told["outcomes"]) <= {"whole", "refused"}, told
+    assert told["slowest"][0] < SECONDS_MAX and told["bytes"] < BYTES_MAX, told
+    return told["outcomes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("scene.json", 12_000),
+        ("scene.npz", 8500),
+        ("run.json", 1500),
+        ("metrics.json", 1500),
+        ("snapshots.npz", 2000),
+    ],
+)
+def test_spoiled_files_load_whole_or_are_refused_in_one_line(tmp_path, name, count):
+    outcomes = told_by("read_many", name, 1, count, good_run(tmp_path / "run"))
+    assert outcomes["refused"] > count / 4 and outcomes["whole"] > count / 200  # it is neither all noise nor all good
+    assert not (tmp_path / "run" / "trap").exists()
+
+
+def test_the_trap_in_the_spoiled_files_is_a_good_one(tmp_path):
+    from mutations import Trap
+
+    pickle.loads(pickle.dumps(Trap(tmp_path / "trap")))
+    assert (tmp_path / "trap").exists()
+
+
+# --- large files ---
+
+
+def large_scene(path, rows, canvas=(65536, 65536), extra=""):
+    """A scene of so many rows, as a text that takes little time to write."""
+    width, height = canvas
+    row = "[100,100,0.5,0.5,0.5,0.5,2,900]"
+    head = json.dumps(
+        {
+            "format": "artpipe-scene", "version": 1, "width": width, "height": height, "background": [0, 0, 0],
+            "edge": "linear", "order": "back to front", "kinds": ["circle"], "next_id": rows, "ids": list(range(rows)),
+            "columns": ["x", "y", "red", "green", "blue", "opacity", "softness", "radius"],
+        }
+    )  # fmt: skip
+    path.write_text(f'{head[:-1]}{extra}, "rows": [{",".join([row] * rows)}]}}')
+
+
+def filled(path, start, middle, end, size):
+    path.write_text(start + middle * ((size - len(start) - len(end)) // len(middle)) + end)
+
+
+def large_snapshots(path, moments, rows, **others):
+    """Scenes of the canvas of `good_run`, of one row again and again: a hundredth of a gigabyte on the disk."""
+    row = np.array([3, 4, 0.5, 0.5, 0.5, 0.5, 2, 9], np.float32)
+    parts = {
+        "steps": np.arange(moments), "counts": np.full(moments, rows), "ids": np.tile(np.arange(rows), moments),
+        "rows": np.tile(row, (moments * rows, 1)), "canvas": np.array([40, 30]), "background": np.zeros(3, np.float32),
+    }  # fmt: skip
+    np.savez_compressed(path, **{**parts, **others})
+
+
+SCENE_BYTES = 256 * ROWS_MAX
+PLAIN_RUN = '{"format": "artpipe-run", "version": 1, "options": {}, "picture": "'
+LARGE = {
+    "as many rows as there may be": ("scene.json", "whole", lambda path: large_scene(path, ROWS_MAX)),
+    "a row too many": ("scene.json", "refused", lambda path: large_scene(path, ROWS_MAX + 1)),
+    "empty lists": ("scene.json", "refused", lambda path: filled(path, '{"rows":[', "[],", "0]}", SCENE_BYTES)),
+    "small objects": ("scene.json", "refused", lambda path: filled(path, '{"rows":[', '{"a":0},', "0]}", SCENE_BYTES)),
+    "numbers": ("scene.json", "refused", lambda path: filled(path, '{"ids":[', "1.5,", "0]}", SCENE_BYTES)),
+    "lists in lists": ("scene.json", "refused", lambda path: filled(path, "", "[", "", SCENE_BYTES)),
+    "a long word": ("scene.json", "refused", lambda path: filled(path, '{"format":"', "é", '"}', SCENE_BYTES // 2)),
+    "a long number": ("scene.json", "refused", lambda path: filled(path, '{"version":', "7", "}", SCENE_BYTES)),
+    "too many bytes": ("scene.json", "refused", lambda path: filled(path, '{"a":"', "x", '"}', SCENE_BYTES + 1)),
+    "a long history": ("metrics.json", "refused", lambda path: filled(path, '{"history":[', "{},", "{}]}", 50_000_000)),
+    "a long title": ("run.json", "whole", lambda path: filled(path, PLAIN_RUN, "<", '"}', 1_000_000)),
+    "as many snapshots as there may be": ("snapshots.npz", "whole", lambda path: large_snapshots(path, 24, 250_000)),
+    "a snapshot too many": ("snapshots.npz", "refused", lambda path: large_snapshots(path, 25, 250_000)),
+    "countless snapshots": (
+        "snapshots.npz", "refused",
+        lambda path: large_snapshots(path, 1, 1, steps=np.zeros(10**7, int), counts=np.zeros(10**7, int)),
+    ),
+    "snapshots that wrap around": (
+        "snapshots.npz", "refused",
+        lambda path: large_snapshots(path, 3, 1, counts=np.array([2**63 - 1, 2**63 - 1, 5])),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_large_files_are_read_or_refused_in_little_time_and_memory(tmp_path, case):
+    name, outcome, write = LARGE[case]
+    write(good_run(tmp_path / "run") / name)
+    assert told_by("read_one", name, tmp_path / "run") == {outcome: 1}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="needs /dev/zero")
+@pytest.mark.parametrize("name", KINDS)
+def test_a_device_without_an_end_is_not_read_for_ever(tmp_path, name):
+    path = good_run(tmp_path / "run") / name
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    told_by("read_one", name, path.parent)
+
+
+def test_snapshots_that_are_too_many_are_thinned_when_they_are_written(tmp_path):
+    scene = Scene(np.full((9, 8), 0.5), Canvas(40, 30))
+    folder = good_run(tmp_path / "run")
+    save_snapshots([Moment(k, scene) for k in range(MOMENTS_MAX + 1)], folder / "snapshots.npz")
+    kept = load_snapshots(folder / "snapshots.npz", scene.canvas)
+    assert [moment.step for moment in kept] == list(range(1, MOMENTS_MAX + 1, 2))
+
+
+if __name__ == "__main__":
+    {"read_many": read_many, "read_one": read_one}[sys.argv[1]](*sys.argv[2:])
