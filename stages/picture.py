@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 
 from ..renderers import InputError
+from .decode import decode, decoded_size, pillow
 from .files import whole_file
+from .resample import resampled
 
 Array = np.ndarray[Any, Any]
 
 DEFAULT_SIZE = 256
 # The largest side that a target may be given, pixels.
 SIZE_MAX = 8192
+# Half a level of 255: alpha within so much of none or of all is none or all.
+FAINT = 0.5 / 255
 
 
 def parse_size(text: str) -> tuple[int, int] | int:
@@ -34,67 +38,72 @@ def parse_size(text: str) -> tuple[int, int] | int:
 def load_picture(
     path: str | Path, size: tuple[int, int] | int | None = None, background: tuple[float, float, float] | None = None
 ) -> Array:
-    """A target, (H, W, 3) float32, sRGB in 0..1.
+    """A picture as a target, in sRGB.
 
-    Orientation from EXIF is respected; transparent parts are laid over the background (white if not given).
+    Its orientation (Exif) and colour profile are respected. Of a file that holds several pictures it is the first.
 
     Args:
-        path: any image that Pillow reads.
+        path: a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, PNM or JPEG 2000 file, whatever its name ends with.
         size: longest side in pixels (aspect kept), or (width, height) exactly. If not given, 256 at most.
-        background: sRGB in 0..1, under transparent parts.
+        background: sRGB in 0..1, laid under transparent parts.
+
+    Returns:
+        (H, W, 3) float32 in 0..1; if no background is given and some pixel of it is transparent, (H, W, 4): the colours
+        themselves, not multiplied with alpha, and alpha. Fully transparent pixels are 0.
 
     Raises:
-        InputError: the file is missing or not an image.
+        InputError: the file is missing, broken or no picture, or takes more memory than it may.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
 
-    try:
-        with Image.open(path) as opened:
-            picture = ImageOps.exif_transpose(opened)
-            if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-                picture = picture.convert("RGBA")
-                under = tuple(round(255 * value) for value in background or (1.0, 1.0, 1.0))
-                picture = Image.alpha_composite(Image.new("RGBA", picture.size, (*under, 255)), picture)
-            if picture.mode.startswith(("I", "F")):
-                picture = _eight_bits(picture)
-            picture = picture.convert("RGB")
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}") from None
-    except UnidentifiedImageError:
-        raise InputError(f"{path} is not an image that can be read; needs JPEG, PNG, WebP, TIFF and the like") from None
-    except (OSError, ValueError, SyntaxError, RuntimeError, EOFError, Image.DecompressionBombError) as error:
-        raise InputError(f"cannot read {path}: {error}") from None
-    return np.asarray(picture.resize(_resized(picture.size, size), Image.Resampling.LANCZOS), np.float32) / 255
+    def wanted(original: tuple[int, int]) -> tuple[int, int]:
+        return target_size(original, size)
+
+    decoded = decode(path, wanted)
+    with pillow():
+        image = resampled(decoded, wanted(decoded.size))
+    if image.shape[2] == 4:
+        return _over(image, background) if background is not None else _straight(image)
+    return np.clip(image, 0, 1, out=image)
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:
-    """Width and height of an image file, pixels.
+    """Width and height of an image file, pixels, upright.
 
     Raises:
         InputError: the file is missing or not an image.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as opened:
-            return opened.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"cannot read {path}: {error}") from None
+    return decoded_size(path)
 
 
-def _eight_bits(picture: Any) -> Any:
-    """A grey picture of 8 bits from one of 16 or 32 bits or of floats, which Pillow would clip at 255."""
-    from PIL import Image
-
-    values = np.nan_to_num(np.asarray(picture, np.float64))
-    if picture.mode == "F":
-        white = 1.0 if values.max() <= 1.0 else 255.0
-    else:
-        white = 65535.0 if values.max() > 255 else 255.0 if picture.mode == "I" else 65535.0
-    return Image.fromarray(as_bytes(values / white), mode="L")
+def _within_alpha(image: Array) -> tuple[Array, Array]:
+    """Colours times alpha, and alpha, (H, W, 1), without what the filter overshot, and without faint traces."""
+    alpha = image[:, :, 3:]
+    alpha[alpha < FAINT] = 0
+    alpha[alpha > 1 - FAINT] = 1
+    colours = image[:, :, :3]
+    return np.clip(colours, 0, alpha, out=colours), alpha
 
 
-def _resized(original: tuple[int, int], size: tuple[int, int] | int | None) -> tuple[int, int]:
+def _over(image: Array, background: tuple[float, float, float]) -> Array:
+    """(H, W, 3) from colours times alpha, and alpha."""
+    colours, alpha = _within_alpha(image)
+    return np.clip(colours + (1 - alpha) * np.asarray(background, np.float32), 0, 1)
+
+
+def _straight(image: Array) -> Array:
+    """(H, W, 3 or 4) from colours times alpha, and alpha."""
+    colours, alpha = _within_alpha(image)
+    np.divide(colours, alpha, out=colours, where=alpha > 0)
+    return image if alpha.min() < 1 else np.ascontiguousarray(colours)
+
+
+def target_size(original: tuple[int, int], size: tuple[int, int] | int | None) -> tuple[int, int]:
+    """Width and height of a target.
+
+    Args:
+        original: width and height of the picture.
+        size: as of `load_picture`.
+    """
     if isinstance(size, tuple):
         return size
     longest = min(max(original), DEFAULT_SIZE) if size is None else size
@@ -103,12 +112,12 @@ def _resized(original: tuple[int, int], size: tuple[int, int] | int | None) -> t
 
 
 def as_bytes(image: Array) -> Array:
-    """(H, W, 3) uint8 from sRGB in 0..1."""
+    """(H, W, 3 or 4) uint8 from values in 0..1."""
     return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
 def save_png(image: Array, path: str | Path) -> None:
-    """Writes (H, W, 3) values in 0..1 as a PNG."""
+    """Writes (H, W, 3) sRGB in 0..1, or with alpha (H, W, 4), as a PNG."""
     from PIL import Image
 
     with whole_file(path) as file:

@@ -1,0 +1,221 @@
+"""The values that pictures store, as sRGB: every mode of Pillow's, colour profiles, many bits, transparency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+# Pixels that are converted at a time: at most some 16 bytes each.
+PIECE_PIXELS = 4_000_000
+
+ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+
+# What a colour profile calls the values that it is for.
+PROFILED = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
+
+# Tags of TIFF, and what they say.
+BITS_TAG, PHOTOMETRIC_TAG, SAMPLE_FORMAT_TAG = 258, 262, 339
+WHITE_IS_ZERO, SIGNED = 0, 2
+
+# Values over white by this much, as of resampled floats, do not yet tell that white is a larger number.
+OVERSHOOT = 1.5
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How pieces of one picture become sRGB.
+
+    Attributes:
+        grey: whether the planes are of grey alone.
+        transparent: whether some pixel is.
+        planes: from a piece of the picture, Pillow images to be resampled each by itself. Opaque: one, `L` or `RGB`
+            of 8 bits, or `F` in 0..1 if the picture has more bits. Transparent: `F` in 0..1, grey or red, green and
+            blue, times alpha, then alpha.
+    """
+
+    grey: bool
+    transparent: bool
+    planes: Callable[[Any], list[Any]]
+
+
+# Modes of which the mean of some pixels is their colour; of alpha, Pillow takes account.
+MEAN_MODES = ("L", "LA", "RGB", "RGBA", "CMYK")
+
+
+def with_means(piece: Any, transparent: bool) -> Any:
+    """A piece of a transparent picture or of another, in a mode of `MEAN_MODES` if it has 8 bits or fewer."""
+    from PIL import Image
+
+    if not transparent:
+        piece.info.pop("transparency", None)
+    if piece.mode in DEEP_MODES or (piece.mode in MEAN_MODES and "transparency" not in piece.info):
+        return piece
+    if piece.mode == "P":
+        return piece.convert("RGBA" if transparent else "RGB")
+    if "transparency" in piece.info:
+        alpha = Image.fromarray(_alpha(piece))
+        piece.info.pop("transparency")
+        piece = piece.convert("L" if piece.mode == "1" else piece.mode)
+        piece.putalpha(alpha)
+        return piece
+    return piece.convert({"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}.get(piece.mode, "RGB"))
+
+
+def colours_of(picture: Any) -> Colours:
+    """How pieces (crops) of a loaded Pillow image become sRGB."""
+    tone = _tone(picture) if picture.mode in DEEP_MODES else None
+    grey = tone is not None or _base_mode(picture) == "L"
+    shade = tone or _shade(picture)
+    has_alpha = picture.mode in ALPHA_MODES or picture.has_transparency_data
+    transparent = has_alpha and _is_transparent(picture)
+
+    def opaque_planes(piece: Any) -> list[Any]:
+        return [shade(piece)]
+
+    def transparent_planes(piece: Any) -> list[Any]:
+        from PIL import Image
+
+        alpha = _alpha(piece).astype(np.float32) / 255
+        values: Array = np.asarray(shade(piece), np.float32)
+        values = values if tone else values / 255
+        planes = [values] if values.ndim == 2 else [values[:, :, channel] for channel in range(3)]
+        return [Image.fromarray(plane * alpha) for plane in planes] + [Image.fromarray(alpha)]
+
+    return Colours(grey, transparent, transparent_planes if transparent else opaque_planes)
+
+
+def _pieces(picture: Any) -> Iterator[Any]:
+    rows = max(1, PIECE_PIXELS // picture.width)
+    for top in range(0, picture.height, rows):
+        yield picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+
+
+def _is_transparent(picture: Any) -> bool:
+    """Whether some pixel of a picture with transparency of any kind is not opaque."""
+    if picture.mode != "P":
+        return any(_alpha(piece).min() < 255 for piece in _pieces(picture))
+    palette = picture.crop((0, 0, 256, 1))
+    palette.putdata(range(256))
+    return bool((np.asarray(picture.histogram())[_alpha(palette)[0] < 255] > 0).any())
+
+
+def _alpha(piece: Any) -> Array:
+    """(H, W) uint8 of a piece of a picture with transparency of any kind."""
+    if piece.mode == "P":
+        piece = piece.convert("RGBA")
+    if piece.mode in ALPHA_MODES:
+        return np.asarray(piece.getchannel(len(piece.getbands()) - 1))
+    # One grey or one colour means transparent.
+    keyed = np.asarray(piece.convert("L") if piece.mode == "1" else piece) == np.asarray(piece.info["transparency"])
+    return np.where(keyed if keyed.ndim == 2 else keyed.all(axis=2), 0, 255).astype(np.uint8)
+
+
+def _base_mode(picture: Any) -> str:
+    """The mode, of 8 bits and without alpha, that profiles are for."""
+    return "L" if picture.mode in ("1", "L", "LA", "La") else "CMYK" if picture.mode == "CMYK" else "RGB"
+
+
+def _shade(picture: Any) -> Callable[[Any], Any]:
+    """From a piece of a picture of 8 bits or fewer, an `L` or `RGB` image in sRGB, whatever its alpha."""
+    base = _base_mode(picture)
+    curve = _curve(picture) if base == "L" else None
+    levels = None if curve is None else (255 * curve).round().astype(int).tolist()
+    transform = _transform(picture, base) if base != "L" else None
+
+    def shade(piece: Any) -> Any:
+        piece.info.pop("transparency", None)  # Pillow would look for a place for it in the new mode
+        if piece.mode in ("La", "RGBa", "PA"):
+            piece = piece.convert({"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}[piece.mode])
+        piece = piece.convert(base)
+        if levels is not None:
+            return piece.point(levels)
+        if transform is not None:
+            return transform.apply(piece)
+        return piece.convert("RGB") if base == "CMYK" else piece
+
+    return shade
+
+
+def _transform(picture: Any, mode: str) -> Any:
+    """From the picture's colour profile to sRGB; None if it has none for this mode, or sRGB, or a broken one."""
+    from PIL import Image, ImageCms
+
+    data = picture.info.get("icc_profile")
+    if not isinstance(data, bytes) or not data:
+        return None
+    try:
+        profile = ImageCms.ImageCmsProfile(BytesIO(data))
+        if profile.profile.xcolor_space.strip() != PROFILED[mode]:
+            return None
+        # Of grey, littlecms would otherwise make so coarse a table that shadows change.
+        flags = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
+        transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB", flags=flags)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+    if mode != "RGB":
+        return transform
+    # sRGB has many profiles; one that leaves all colours where they are would only add its rounding.
+    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
+    lattice = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
+    moved = np.asarray(transform.apply(Image.fromarray(lattice)), np.int16) - lattice
+    return transform if np.abs(moved).max() > 1 else None
+
+
+def _curve(picture: Any) -> Array | None:
+    """What 256 greys of the picture are in sRGB by its profile, (256,) in 0..1; None if it has none that matters."""
+    from PIL import Image
+
+    if (transform := _transform(picture, "L")) is None:
+        return None
+    greys = np.arange(256, dtype=np.uint8)
+    levels = np.asarray(transform.apply(Image.fromarray(greys[None])), np.float64)[0].mean(axis=1)
+    return levels / 255 if np.abs(levels - greys).max() > 1 else None
+
+
+def _tone(picture: Any) -> Callable[[Any], Any]:
+    """From a piece of a grey picture of more than 8 bits, an `F` image in 0..1, sRGB."""
+    white, curve = _white(picture), _curve(picture)
+    inverted = picture.format == "TIFF" and picture.tag_v2.get(PHOTOMETRIC_TAG) == WHITE_IS_ZERO
+
+    def tone(piece: Any) -> Any:
+        from PIL import Image
+
+        values = np.clip(_values(picture, piece) / np.float32(white), 0, 1)
+        values = 1 - values if inverted else values
+        # Profiles give 8 bits back through Pillow; between its levels their curves are as good as straight.
+        values = values if curve is None else np.interp(values, np.linspace(0, 1, 256), curve)
+        return Image.fromarray(values.astype(np.float32))
+
+    return tone
+
+
+def _values(picture: Any, piece: Any) -> Array:
+    """(H, W) float32, finite or infinite."""
+    values = np.asarray(piece)
+    if piece.mode == "I" and picture.format == "TIFF" and picture.tag_v2.get(BITS_TAG) == (32,):
+        signed = picture.tag_v2.get(SAMPLE_FORMAT_TAG, (1,)) == (SIGNED,)
+        values = values if signed else values.view(np.uint32)
+    values = values.astype(np.float32)
+    return np.nan_to_num(values, posinf=np.inf, neginf=-np.inf) if piece.mode == "F" else values
+
+
+def _white(picture: Any) -> float:
+    """The number that stands for white."""
+    if picture.mode.startswith("I;16"):
+        bits = picture.tag_v2.get(BITS_TAG, (16,))[0] if picture.format == "TIFF" else 16
+        return 4095.0 if bits == 12 else 65535.0
+    if picture.format == "PPM":  # Pillow has scaled it
+        return 65535.0 if picture.mode == "I" else 1.0
+    largest = 0.0
+    for piece in _pieces(picture):
+        values = _values(picture, piece)
+        largest = max(largest, float(values.max(initial=0.0, where=np.isfinite(values))))
+    ranges = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0, 4294967295.0)
+    return next((white for white in ranges if largest <= OVERSHOOT * white), largest)

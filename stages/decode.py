@@ -1,0 +1,302 @@
+"""Picture files, decoded: what is opened at all, within how much memory, and one line for each that cannot be."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..renderers import InputError
+from .scan import SCANNED, Scan, can_scan
+
+Size = tuple[int, int]  # width and height, pixels
+
+# Pillow's names. Not all that it knows: some start other programs (EPS), take any bytes for theirs (TGA), or hold
+# pictures whose size is seen only when they are decoded (ICO).
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM", "JPEG2000")
+NAMES = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, PNM or JPEG 2000"
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"BM", b"GIF8")
+SCALE_DOWN = "scale it down with another program first"
+
+# What reading a picture may take in memory, bytes: a process that fits it besides stays below 2 GB.
+MEMORY_MAX = 1_400_000_000
+# No picture of more is opened, whatever it would take.
+PIXELS_MAX = 1_500_000_000
+
+# Bytes a pixel that Pillow holds, by mode (4 if not named), and that decoders take besides: measured on 20 megapixels.
+STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
+BESIDES = {"WEBP": 14, "AVIF": 8, "JPEG2000": 16}
+
+# How many times its final size a picture that is shrunk while it is decoded is left with, the best first: the more,
+# the less does the shrinking blur.
+MARGINS = (4, 2, 1)
+
+# Of TIFF, and the first of Exif.
+ORIENTATION_TAG, BITS_TAG, SAMPLES_TAG, STRIP_TAG, TILE_WIDTH_TAG, TILE_HEIGHT_TAG = 274, 258, 277, 278, 322, 323
+
+# So many bytes one byte of a deflate stream can stand for: 258 in two bits.
+DEFLATE_MOST = 1032
+
+# What Pillow multiplies greys of 2 and 4 bits with, by its name for how they are packed.
+KEY_SCALES = {"L;2": 85, "L;4": 17}
+
+# Pillow's limit is one for the whole process, and so are filters of warnings.
+_pillow = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture as its file stores it, perhaps already at a fraction of its size.
+
+    Attributes:
+        image: Pillow's, loaded, in any mode; profile and transparency are in its `info`.
+        orientation: 1 to 8, as in Exif: how it still has to be turned.
+        size: of the whole picture, upright.
+        extent: width and height of the part of `image` that the picture takes, in its pixels: of the last column or
+            row, it may be a fraction.
+    """
+
+    image: Any
+    orientation: int
+    size: Size
+    extent: tuple[float, float]
+
+
+@contextmanager
+def pillow() -> Iterator[None]:
+    """Pillow with our limit in place of its own, and silent: what it warns of is right here, or an error."""
+    from PIL import Image
+
+    with _pillow, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        handler, limit = logging.NullHandler(), Image.MAX_IMAGE_PIXELS
+        logging.getLogger("PIL").addHandler(handler)
+        Image.MAX_IMAGE_PIXELS = PIXELS_MAX // 2  # it raises at twice as many
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+            logging.getLogger("PIL").removeHandler(handler)
+
+
+def decode(path: str | Path, wanted: Callable[[Size], Size]) -> Decoded:
+    """The picture that a file holds, its first if it holds several.
+
+    Args:
+        path: a file of any of `FORMATS`; what it holds decides, not its ending.
+        wanted: from the size of the upright picture, the size that it will be brought to.
+
+    Raises:
+        InputError: there is no picture in the file, or it is broken, or takes too much memory.
+    """
+    with pillow(), _opened(path) as opened:
+        stored, extent = opened.size, None
+        orientation = _orientation(opened)
+        target = wanted(_upright(stored, orientation))
+        if opened.format in ("JPEG", "MPO") and _memory(opened, stored, target) > MEMORY_MAX:
+            extent = _draft(opened, _upright(target, orientation))
+        if opened.format == "PNG" and _unpacked(opened) > DEFLATE_MOST * os.path.getsize(path):
+            raise ValueError(f"it is too short for {stored[0]} x {stored[1]} pixels")
+        memory = _memory(opened, stored, target)
+        if memory > MEMORY_MAX:
+            return _scanned(opened, path, stored, wanted, memory)
+        _scale_key(opened)
+        # Where standard error was closed, its number may be that of the picture's own file.
+        with _silent_libtiff() if opened.format == "TIFF" and opened.fp.fileno() > 2 else nullcontext():
+            opened.load()
+        orientation = _orientation(opened, loaded=True)
+        size = stored if extent else opened.size  # Pillow turns a TIFF when it loads it
+        return Decoded(opened, orientation, _upright(size, orientation), extent or opened.size)
+
+
+def decoded_size(path: str | Path) -> Size:
+    """Width and height of the picture that a file holds, upright; it is not decoded.
+
+    Raises:
+        InputError: there is no picture in the file.
+    """
+    with pillow(), _opened(path) as opened:
+        return _upright(opened.size, _orientation(opened))
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Any]:
+    """Pillow's picture, opened but not decoded; errors of the body become one line, too."""
+    from PIL import Image, UnidentifiedImageError
+
+    name = _printable(str(path))
+    prefix = _first_bytes(path, name)
+    try:
+        with Image.open(path, formats=FORMATS) as opened:
+            yield opened
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        if prefix.startswith(SIGNATURES):
+            raise InputError(f"cannot read {name}: it is broken, or of a kind that is not read. Save it anew") from None
+        raise InputError(f"{name} is not an image that can be read; needs {NAMES}") from None
+    except Image.DecompressionBombError:
+        most = PIXELS_MAX / 1e9
+        raise InputError(f"{name} has more than {most:.1f} billion pixels; {SCALE_DOWN}") from None
+    except MemoryError:
+        raise InputError(f"{name} takes more memory than there is; {SCALE_DOWN}") from None
+    # Of a broken file, decoders raise whatever they stumble over, struct.error and KeyError among it.
+    except Exception as error:
+        reason = _printable(str(error))[:120].rstrip(". ") or type(error).__name__
+        raise InputError(f"cannot read {name}: {reason}. Is the file whole?") from None
+
+
+@contextmanager
+def _silent_libtiff() -> Iterator[None]:
+    """Sends what is written to standard error to nowhere: libtiff tells of broken data there, past Python."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _first_bytes(path: str | Path, name: str) -> bytes:
+    """Of a regular file: a pipe might make us wait for ever, and a device never end."""
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise InputError(f"{name} is a folder; needs a picture file")
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{name} is a pipe or a device; save the picture to a file first")
+        if status.st_size == 0:
+            raise InputError(f"{name} is empty; needs a picture")
+        with open(path, "rb") as file:
+            return file.read(8)
+    except FileNotFoundError:
+        raise InputError(f"there is no file {name}") from None
+    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+        raise InputError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _printable(text: str) -> str:
+    """The text in one line that any terminal takes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+
+
+def _orientation(opened: Any, loaded: bool = False) -> int:
+    """The orientation in a picture's metadata, 1 to 8; 1 if there is none, or if Pillow sees to it."""
+    if opened.format == "TIFF":
+        return 1
+    if opened.format == "PNG" and not loaded and "exif" not in opened.info:
+        return 1  # it may stand behind the pixels, and Pillow would decode them to look for it
+    try:
+        value = opened.getexif().get(ORIENTATION_TAG)
+    except Exception:  # of broken metadata, as of broken pixels, anything; a picture without them is still one
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(size: Size, orientation: int) -> Size:
+    """The size of a picture once it is turned; its own inverse."""
+    return (size[1], size[0]) if orientation >= 5 else size
+
+
+def _memory(opened: Any, stored: Size, target: Size) -> float:
+    """Bytes that it takes to decode a picture as it is opened, and to resample it.
+
+    Args:
+        opened: the picture, by now perhaps in draft size.
+        stored: its size in the file.
+        target: its size at last, upright.
+    """
+    pixels = opened.size[0] * opened.size[1]
+    decoding = pixels * (STORED.get(opened.mode, 4) + BESIDES.get(opened.format, 0))
+    if opened.format in ("JPEG", "MPO") and opened.info.get("progressive"):
+        # All coefficients are held, two bytes each.
+        whole = max(layer[1] for layer in opened.layer) * max(layer[2] for layer in opened.layer)
+        decoding += stored[0] * stored[1] * 2 * sum(layer[1] * layer[2] for layer in opened.layer) / max(whole, 1)
+    if opened.format == "TIFF":
+        decoding += _strip_memory(opened)
+        if opened.tag_v2.get(ORIENTATION_TAG, 1) != 1:
+            decoding *= 2
+    deep = opened.has_transparency_data or opened.mode.startswith(("I", "F"))
+    height = _upright(opened.size, _orientation(opened))[1]
+    strips = target[0] * height * (16 if deep else 4)
+    result = target[0] * target[1] * (16 if deep else 12)
+    return max(decoding + strips, strips + result)
+
+
+def _unpacked(opened: Any) -> float:
+    """Bytes at least that the pixels of a PNG are before they are compressed."""
+    packed = isinstance(raw := opened.tile[0][3], str) and (raw == "1" or ";" in raw) and opened.mode in ("1", "L", "P")
+    depth = 1 / 8 if packed else {"LA": 2, "I;16": 2, "RGB": 3, "RGBA": 4}.get(opened.mode, 1)
+    return float(opened.size[0] * opened.size[1] * depth)
+
+
+def _strip_memory(opened: Any) -> int:
+    """What libtiff takes to decompress one strip or tile; a strip may be the whole picture."""
+    if not opened.tile or opened.tile[0][0] != "libtiff":
+        return 0
+    tags, (width, height) = opened.tag_v2, opened.size
+    tiled = TILE_WIDTH_TAG in tags and TILE_HEIGHT_TAG in tags
+    pixels = tags[TILE_WIDTH_TAG] * tags[TILE_HEIGHT_TAG] if tiled else width * min(height, tags.get(STRIP_TAG, height))
+    return int(pixels * tags.get(SAMPLES_TAG, 1) * max(1, max(tags.get(BITS_TAG, (8,))) // 8))
+
+
+def _draft(opened: Any, target: Size) -> tuple[float, float] | None:
+    """Has a JPEG decoded at a half, a quarter or an eighth of its size; the part that the picture then takes, if so."""
+    width, height = opened.size
+    scale = min(width / target[0], height / target[1])
+    for margin in MARGINS:
+        for factor in (8, 4, 2):
+            if factor * margin <= scale:
+                opened.draft(None, (width // factor, height // factor))
+                return width / factor, height / factor
+    return None
+
+
+def _scanned(opened: Any, path: str | Path, stored: Size, wanted: Callable[[Size], Size], memory: float) -> Decoded:
+    """A picture that is too large to be decoded as a whole, by way of libvips, which decodes row after row."""
+    name = _printable(str(path))
+    takes = f"{name}, {stored[0]} x {stored[1]} pixels, takes {memory / 1e9:.1f} GB to read"
+    at_once = opened.info.get("interlace") or opened.info.get("progressive")
+    if opened.format not in SCANNED or at_once:
+        raise InputError(f"{takes}, more than {MEMORY_MAX / 1e9:.1f}; {SCALE_DOWN}, or try a smaller size")
+    if not can_scan():
+        raise InputError(f"{takes}; try pip install 'artpipe[scans]', a smaller size, or {SCALE_DOWN}")
+    scan = Scan.open(path, opened.format)
+    target = _upright(wanted(_upright(scan.size, scan.orientation)), scan.orientation)
+    scale = min(scan.size[0] / target[0], scan.size[1] / target[1])
+    factors = [max(1, int(scale / margin)) for margin in MARGINS]
+    # Twice 4 bytes a pixel while the rows become a picture, and what resampling takes, as in `_memory`.
+    strip = max(target) * (16 if scan.transparent else 4)
+    fitting = [f for f in factors if max(scan.size) / f * (max(scan.size) / f * 8 + strip) < MEMORY_MAX]
+    if not fitting:
+        raise InputError(f"{takes}; try a smaller size, or {SCALE_DOWN}")
+    image = scan.shrunk(fitting[0])
+    extent = scan.size[0] / fitting[0], scan.size[1] / fitting[0]
+    return Decoded(image, scan.orientation, _upright(scan.size, scan.orientation), extent)
+
+
+def _scale_key(opened: Any) -> None:
+    """Brings the one grey or colour of a PNG that means transparent to the bits that Pillow gives its pixels."""
+    key = opened.info.get("transparency")
+    raw = opened.tile[0][3] if opened.format == "PNG" and opened.tile else None
+    if raw in KEY_SCALES and isinstance(key, int):
+        opened.info["transparency"] = key * KEY_SCALES[raw]
+    elif raw == "RGB;16B" and isinstance(key, tuple):
+        opened.info["transparency"] = tuple(value >> 8 for value in key)

@@ -1,0 +1,99 @@
+"""Pictures turned upright and brought to their size, piece by piece: no large one is ever held in sRGB or in floats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .colours import MEAN_MODES, PIECE_PIXELS, Colours, colours_of, with_means
+from .decode import Decoded, Size
+
+Array = np.ndarray[Any, Any]
+
+# Larger pictures are first shrunk to so many times their final size by means of squares, which is much faster.
+WHOLE_PIXELS_MAX = 178_000_000
+WHOLE_SIDE_MAX = 65_535
+MARGIN = 4
+
+
+def resampled(decoded: Decoded, size: Size) -> Array:
+    """A decoded picture in sRGB, upright, at the width and height that are wanted; the picture is used up.
+
+    Up to `WHOLE_PIXELS_MAX` it equals Pillow's `resize` of the whole picture bit for bit, since that, too, does the
+    rows first and then the columns. Colours of transparent pictures are multiplied with alpha before, so that what
+    stands in pixels that nobody sees shows nowhere.
+
+    Returns:
+        (H, W, 3) float32 in 0..1 if no pixel is transparent, else (H, W, 4): red, green and blue times alpha, and
+        alpha, which the filter may take somewhat past 0..1.
+    """
+    from PIL import Image
+
+    colours = colours_of(decoded.image)
+    strips, (top, bottom) = _strips(decoded, colours, size)
+    decoded.image.close()
+    count = 4 if colours.transparent else 3
+    result = np.empty((size[1], size[0], count), np.float32)
+    channel = 0
+    while strips:
+        strip = strips.pop(0)
+        channels = 3 if strip.mode == "RGB" or (colours.grey and channel == 0) else 1
+        # Columns do not know of each other, so that they may be resampled some at a time.
+        width = max(1, PIECE_PIXELS // max(strip.height, size[1]))
+        for first in range(0, size[0], width):
+            last = min(first + width, size[0])
+            piece = strip.crop((first, 0, last, strip.height))
+            piece = piece.resize((last - first, size[1]), Image.Resampling.LANCZOS, box=(0, top, last - first, bottom))
+            values: Array = np.asarray(piece, np.float32)
+            values = values if piece.mode == "F" else values / 255
+            result[:, first:last, channel : channel + channels] = np.atleast_3d(values)
+        channel += channels
+    return result
+
+
+def _strips(decoded: Decoded, colours: Colours, size: Size) -> tuple[list[Any], tuple[float, float]]:
+    """The planes of a picture, upright, with its rows resampled; where in them it begins and ends, in rows."""
+    from PIL import Image
+
+    image = decoded.image
+    turn, swapped, from_right, from_below = TURNS[decoded.orientation]
+    across, down = reversed(image.size) if swapped else image.size
+    part_across, part_down = reversed(decoded.extent) if swapped else decoded.extent
+    left, top = across - part_across if from_right else 0, down - part_down if from_below else 0
+    huge = across * down > WHOLE_PIXELS_MAX or max(across, down) > WHOLE_SIDE_MAX
+    # As many columns, and as many rows, that become one first.
+    columns = max(1, int(across / size[0] / MARGIN)) if huge else 1
+    factor = max(1, int(down / size[1] / MARGIN)) if huge else 1
+    rows = max(1, PIECE_PIXELS // across // factor) * factor
+    strips: list[Any] = []
+    for first in range(0, down, rows):
+        last = min(first + rows, down)
+        low, high = (down - last, down - first) if from_below else (first, last)
+        piece = image.crop((low, 0, high, across) if swapped else (0, low, across, high))
+        piece = piece if turn is None else piece.transpose(turn)
+        piece = with_means(piece, colours.transparent) if huge else piece
+        before = huge and piece.mode in MEAN_MODES
+        piece = piece.reduce((columns, factor)) if before else piece
+        for index, plane in enumerate(colours.planes(piece)):
+            if first == 0:
+                strips.append(Image.new(plane.mode, (size[0], -(-down // factor))))
+            plane = plane.reduce((columns, factor)) if huge and not before else plane
+            box = (left / columns, 0, (left + part_across) / columns, plane.height)
+            narrow = plane.resize((size[0], plane.height), Image.Resampling.LANCZOS, box=box)
+            strips[index].paste(narrow, (0, first // factor))
+    return strips, (top / factor, (top + part_down) / factor)
+
+
+# Orientation of Exif: what Pillow calls the turn that makes a picture upright (the number of Image.Transpose), whether
+# its rows become columns, and whether what is then left was right or below, or was so in a column that became a row.
+TURNS: dict[int, tuple[Any, bool, bool, bool]] = {
+    1: (None, False, False, False),
+    2: (0, False, True, False),
+    3: (3, False, True, True),
+    4: (1, False, False, True),
+    5: (5, True, False, False),
+    6: (4, True, True, False),
+    7: (6, True, True, True),
+    8: (2, True, False, True),
+}

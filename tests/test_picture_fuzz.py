@@ -1,0 +1,211 @@
+"""Thousands of broken pictures: each loads as a picture or is refused in one line, soon, quietly, in little memory.
+
+Run as a script, it is the process that reads them: a decoder that crashes takes no test with it.
+"""
+
+import io
+import json
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SECONDS_MOST = 10.0
+MEGABYTES_MOST = 2000  # of memory, at most, ever
+PROCESSES, MUTATIONS = 4, 5_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(PROCESSES))
+def test_broken_pictures_load_or_are_refused_in_one_line(tmp_path, seed):
+    command = [sys.executable, __file__, str(seed), str(MUTATIONS)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    assert done.stderr == ""
+    told = json.loads(done.stdout)
+    assert told["loaded"] + told["refused"] == MUTATIONS
+    assert min(told["loaded"], told["refused"]) > MUTATIONS / 10, "mutations are too weak or too strong to tell much"
+    assert told["slowest"] < SECONDS_MOST and told["megabytes"] < MEGABYTES_MOST, told
+
+
+def seeds(rng):
+    """Small pictures of every format and mode, as files."""
+    from picture_files import GREY, GREY_ALPHA, RGB, RGB_ALPHA, chunk, cmyk_profile, grey_profile, png_of, rgb_profile
+    from PIL import Image
+
+    across, down = np.meshgrid(np.linspace(0, 1, 40), np.linspace(0, 1, 28))
+    values = np.stack([across, down, across * down, 1 - across], axis=2) * 255
+    colours = Image.fromarray((values[:, :, :3] + rng.uniform(0, 9, (28, 40, 3))).clip(0, 255).astype(np.uint8))
+    clear = Image.fromarray(values.astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a title"
+
+    def saved(picture, format, **options):
+        file = io.BytesIO()
+        picture.save(file, format=format, **options)
+        return file.getvalue()
+
+    for mode in ("1", "L", "P", "RGB", "LA", "RGBA", "I;16"):
+        picture = clear.convert(mode) if mode != "I;16" else Image.fromarray((values[:, :, 0] * 257).astype(np.uint16))
+        yield saved(picture, "PNG", exif=exif)
+        yield saved(picture, "TIFF")
+        yield saved(picture, "TIFF", compression="tiff_lzw", exif=exif)
+    for mode in ("CMYK", "YCbCr", "LAB"):
+        picture = Image.new("LAB", (40, 28), (120, 30, 200)) if mode == "LAB" else colours.convert(mode)
+        yield saved(picture, "TIFF", compression="tiff_adobe_deflate", icc_profile=cmyk_profile())
+    yield saved(Image.fromarray(values[:, :, 0].astype(np.float32)), "TIFF")
+    yield saved(Image.fromarray(values[:, :, 0].astype(np.int32)), "TIFF")
+    yield saved(colours, "TIFF", compression="jpeg")
+    yield saved(colours.convert("1"), "TIFF", compression="group4")
+    yield saved(colours, "TIFF", big_tiff=True)
+    for mode in ("L", "RGB", "CMYK"):
+        profile = {"L": grey_profile(1.8), "RGB": rgb_profile(1.4), "CMYK": cmyk_profile()}[mode]
+        yield saved(colours.convert(mode), "JPEG", quality=90, exif=exif, icc_profile=profile)
+        yield saved(colours.convert(mode), "JPEG", progressive=True)
+        yield saved(colours.convert(mode), "JPEG2000")
+    yield saved(colours, "MPO", save_all=True, append_images=[colours])
+    for picture in (colours, clear):
+        yield saved(picture, "WEBP", quality=80, exif=exif, icc_profile=rgb_profile(1.4))
+        yield saved(picture, "WEBP", lossless=True)
+        yield saved(picture, "AVIF", quality=50, exif=exif)
+        yield saved(picture.quantize(16), "GIF", save_all=True, append_images=[clear.quantize(8)], transparency=3)
+        yield saved(picture, "BMP")
+        yield saved(picture.convert("RGB").quantize(40), "PNG", transparency=bytes(range(0, 256, 8)))
+        yield saved(picture, "PNG", save_all=True, append_images=[picture.rotate(90)])
+    for mode in ("1", "L", "P", "RGB"):
+        yield saved(colours.convert(mode), "BMP")
+        if mode != "P":
+            yield saved(colours.convert(mode), "PPM")
+    yield saved(Image.fromarray(values[:, :, 0].astype(np.float32)), "PPM")
+    yield b"P3\n# plain\n3 2\n255\n" + b"9 200 31 " * 6
+    yield b"P5\n40 28\n65535\n" + (values[:, :, 0] * 257).astype(">u2").tobytes()
+    key = chunk(b"tRNS", struct.pack(">H", 300))
+    yield png_of((values[:, :, 0] * 257).astype(np.uint16), 16, GREY, key)
+    for kind, channels in ((RGB, 3), (GREY_ALPHA, 2), (RGB_ALPHA, 4)):
+        yield png_of((values[:, :, :channels] * 257).astype(np.uint16), 16, kind, chunk(b"gAMA", bytes(4)))
+
+
+NUMBERS = (0, 1, 2, 3, 8, 127, 255, 256, 32767, 65535, 65536, 10**6, 2**31 - 1, 2**31, 2**32 - 1)
+
+
+def mutated(content, other, rng):
+    """A file with something wrong, or two things."""
+    content = bytearray(content)
+    for _ in range(rng.integers(1, 3)):
+        place = int(len(content) * (rng.random() if rng.random() < 0.5 else rng.random() ** 4))  # headers more often
+        kind = rng.integers(9)
+        if kind == 0:
+            content[place : place + 1] = bytes([content[place] ^ (1 << rng.integers(8))]) if content else b""
+        elif kind == 1:
+            content[place : place + rng.integers(1, 40)] = rng.bytes(rng.integers(1, 40))
+        elif kind == 2:
+            run = int(rng.integers(1, 30))
+            content[place : place + run] = bytes([rng.choice([0, 255, rng.integers(256)])]) * run
+        elif kind == 3:
+            del content[place:]
+        elif kind == 4:
+            content[place:] = other[int(len(other) * rng.random()) :]
+        elif kind == 5:
+            del content[place : place + int(rng.integers(1, 100))]
+        elif kind == 6:
+            width = int(rng.choice([2, 4]))
+            number = int(rng.choice(NUMBERS)) % 256**width
+            content[place : place + width] = number.to_bytes(width, str(rng.choice(["big", "little"])))
+        elif content[:4] == b"\x89PNG":
+            content = bytearray(mutated_png(bytes(content), rng))
+        elif content[:2] == b"\xff\xd8":
+            content = bytearray(mutated_jpeg(content, rng))
+        else:
+            content[place : place + 1] = rng.bytes(1)
+    return bytes(content)
+
+
+def mutated_png(content, rng):
+    """With one chunk changed, and its checksum right; pixels change before they are compressed."""
+    chunks, start = [], 8
+    while start + 12 <= len(content):
+        (length,) = struct.unpack(">I", content[start : start + 4])
+        chunks.append([content[start + 4 : start + 8], bytearray(content[start + 8 : start + 8 + length])])
+        start += 12 + length
+    if not chunks:
+        return content
+    kind, data = chunk = chunks[int(rng.integers(len(chunks)))]
+    if kind == b"IHDR" and rng.random() < 0.5 and len(data) == 13:
+        side = struct.pack(">I", int(rng.choice([0, 1, 39, 41, 1000, 30000, 60000, 2**31 - 1])))
+        place = int(rng.choice([0, 4]))
+        data[place : place + 4] = side
+    elif kind == b"IDAT":
+        try:
+            pixels = bytearray(zlib.decompressobj().decompress(bytes(data), 100_000))
+        except zlib.error:  # it was broken before
+            pixels = data
+        if pixels:
+            pixels[int(rng.integers(len(pixels)))] = int(rng.integers(256))
+        data = zlib.compress(bytes(pixels[: int(rng.integers(1, len(pixels) + 2))]))
+    elif data:
+        data[int(rng.integers(len(data)))] = int(rng.integers(256))
+    chunk[1] = data
+    parts = [
+        struct.pack(">I", len(data)) + kind + bytes(data) + struct.pack(">I", zlib.crc32(kind + bytes(data)))
+        for kind, data in chunks
+    ]
+    return content[:8] + b"".join(parts)
+
+
+def mutated_jpeg(content, rng):
+    """With another size, or other counts, in the header of its frame."""
+    start = max(content.find(b"\xff\xc0"), content.find(b"\xff\xc2"))
+    if start >= 0:
+        place = start + int(rng.choice([4, 5, 7, 9, 10, 11]))
+        content[place : place + 2] = int(rng.choice([0, 1, 7, 255, 3000, 30000, 65500, 65535])).to_bytes(2, "big")
+    return content
+
+
+def read_all(seed, count):
+    """Reads mutated pictures until one is treated otherwise than it must be; tells how it went."""
+    import resource
+
+    from artpipe import InputError
+    from artpipe.stages.picture import load_picture
+
+    rng = np.random.default_rng(seed)
+    files = list(seeds(rng))
+    told = {"loaded": 0, "refused": 0, "slowest": 0.0}
+    path = Path("broken")
+    for number in range(count):
+        index, other = rng.integers(len(files), size=2)
+        path.write_bytes(mutated(files[index], files[other], rng))
+        size = (None, 16, (9, 7))[number % 3]
+        background = None if number % 2 else (1.0, 0.5, 0.0)
+        started = time.perf_counter()
+        try:
+            image = load_picture(path, size, background)
+        except InputError as error:
+            assert str(error).isprintable() and 10 < len(str(error)) < 300, repr(str(error))
+            told["refused"] += 1
+        else:
+            assert image.dtype == np.float32 and image.ndim == 3 and image.shape[2] in ((3, 4) if number % 2 else (3,))
+            assert size != (9, 7) or image.shape[:2] == (7, 9)
+            assert max(image.shape[:2]) == 16 if size == 16 else max(image.shape[:2]) <= 256
+            assert np.isfinite(image).all() and image.min() >= 0 and image.max() <= 1
+            assert image.shape[2] == 3 or image[:, :, 3].min() < 1
+            told["loaded"] += 1
+        told["slowest"] = max(told["slowest"], time.perf_counter() - started)
+        assert told["slowest"] < SECONDS_MOST, f"number {number} took {told['slowest']:.1f} s"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    told["megabytes"] = round(peak / (1024 if sys.platform == "linux" else 1024**2))
+    return told
+
+
+def main():
+    """`test_picture_fuzz.py SEED COUNT`, in a folder where it may write a file."""
+    print(json.dumps(read_all(int(sys.argv[1]), int(sys.argv[2]))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,414 @@
+"""What pictures store, and what it looks like: bits, transparency, colour profiles; and scans of any size."""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from functools import cache
+
+import numpy as np
+import pytest
+from artpipe import InputError
+from artpipe.stages import decode, resample
+from artpipe.stages.picture import load_picture, picture_size, save_png
+from artpipe.stages.scan import can_scan
+from hypothesis import given
+from hypothesis import strategies as st
+from picture_files import (
+    BLUE,
+    GREEN,
+    GREY,
+    GREY_ALPHA,
+    RED,
+    RGB,
+    RGB_ALPHA,
+    chunk,
+    cmyk_profile,
+    grey_profile,
+    png,
+    png_of,
+    rgb_profile,
+)
+from PIL import Image, ImageCms
+
+WIDTH, HEIGHT = 12, 8
+
+
+def ramp(most, count=WIDTH * HEIGHT):
+    """(H, W) whole numbers from 0 to the most."""
+    return np.linspace(0, most, count).round().reshape(HEIGHT, WIDTH)
+
+
+def from_light(light):
+    """sRGB of a share of light (IEC 61966-2-1)."""
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.asarray(light) ** (1 / 2.4) - 0.055)
+
+
+def load_bytes(folder, content, **options):
+    (folder / "a").write_bytes(content)
+    return load_picture(folder / "a", **options)
+
+
+# --- bits ---
+
+
+def tiff(values, bits, photometric, sample_format=1):
+    """A TIFF of (H, W) values in one strip, not compressed."""
+    data = values.tobytes()
+    tags = [(256, values.shape[1]), (257, values.shape[0]), (258, bits), (259, 1), (262, photometric), (273, 8)]
+    tags += [(277, 1), (278, values.shape[0]), (279, len(data)), (339, sample_format)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits", "most", "sample_format"),
+    [("<u2", 16, 65535, 1), ("<u4", 32, 65535, 1), ("<u4", 32, 2**32 - 1, 1), ("<i4", 32, 65535, 2),
+     ("<i4", 32, 255, 2), ("<f4", 32, 1, 3), ("<f4", 32, 255, 3), ("<f4", 32, 65535, 3), ("<f4", 32, 1e9, 3)],
+)  # fmt: skip
+def test_grey_of_many_bits_keeps_its_shades(tmp_path, dtype, bits, most, sample_format):
+    shades = np.linspace(0, 1, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH)
+    stored = (shades * most if dtype == "<f4" else np.round(shades * most)).astype(dtype)
+    loaded = load_bytes(tmp_path, tiff(stored, bits, 1, sample_format))
+    assert loaded.shape == (HEIGHT, WIDTH, 3)
+    for channel in range(3):
+        np.testing.assert_allclose(loaded[:, :, channel], stored / most, atol=1e-6)
+
+
+def test_grey_of_which_white_is_zero_is_not_a_negative(tmp_path):
+    stored = ramp(65535).astype("<u2")
+    np.testing.assert_allclose(load_bytes(tmp_path, tiff(stored, 16, 0))[:, :, 0], 1 - stored / 65535, atol=1e-6)
+
+
+def test_floats_that_are_no_numbers_are_black_and_do_not_tell_what_white_is(tmp_path):
+    stored = ramp(1).astype("<f4")
+    stored[0] = [np.nan, np.inf, -np.inf, -1e30, 1.2, *[0.5] * 7]
+    loaded = load_bytes(tmp_path, tiff(stored, 32, 1, 3))[:, :, 1]
+    np.testing.assert_allclose(loaded[0], [0, 1, 0, 0, 1, *[0.5] * 7], atol=1e-6)
+    np.testing.assert_allclose(loaded[1:], stored[1:], atol=1e-6)
+
+
+def test_a_dark_graymap_of_sixteen_bits_stays_dark(tmp_path):
+    stored = ramp(200).astype(">u2")
+    loaded = load_bytes(tmp_path, b"P5\n%d %d\n65535\n" % (WIDTH, HEIGHT) + stored.tobytes())
+    np.testing.assert_allclose(loaded[:, :, 0], stored / 65535, atol=1e-6)
+
+
+def test_sixteen_bits_are_not_rounded_to_eight_when_they_are_resampled(tmp_path):
+    fine = np.repeat(np.linspace(20000, 20200, 64).round()[:, None], 64, axis=1).astype(np.uint16)
+    Image.fromarray(fine).save(tmp_path / "a.png")
+    loaded = load_picture(tmp_path / "a.png", 16)[:, :, 0]
+    assert len(np.unique(loaded[:, 8])) == 16  # 8 bits know one or two of these shades
+    np.testing.assert_allclose(loaded[2:-2, 8], fine[:, 8].reshape(16, 4).mean(axis=1)[2:-2] / 65535, atol=1e-5)
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(RGB, 3), (GREY_ALPHA, 2), (RGB_ALPHA, 4)])
+def test_colours_of_sixteen_bits_load(tmp_path, rng, colour_type, channels):
+    stored = rng.integers(0, 65536, (HEIGHT, WIDTH, channels)).astype(np.uint16)
+    stored[..., -1] |= 0x4000
+    loaded = load_bytes(tmp_path, png_of(stored, 16, colour_type))
+    expected = stored[:, :, [0, 0, 0, 1]] if channels == 2 else stored
+    np.testing.assert_allclose(loaded, expected / 65535, atol=1.01 / 255)
+
+
+@pytest.mark.parametrize("mode", ["LAB", "YCbCr", "CMYK"])
+def test_other_spaces_of_colour_come_back(tmp_path, mode):
+    colours = np.array([[[200, 40, 60], [30, 160, 90], [20, 60, 210], [230, 230, 40]]], np.uint8)
+    picture = Image.fromarray(colours)
+    lab = (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"))
+    stored = ImageCms.profileToProfile(picture, *lab, outputMode="LAB") if mode == "LAB" else picture.convert(mode)
+    stored.save(tmp_path / "a.tif")
+    np.testing.assert_allclose(load_picture(tmp_path / "a.tif"), colours / 255, atol=8 / 255)
+
+
+# --- transparency ---
+
+
+def test_a_picture_has_alpha_only_if_some_pixel_is_not_opaque(tmp_path, rng):
+    values = rng.integers(0, 256, (HEIGHT, WIDTH, 4)).astype(np.uint8)
+    values[:, :, 3] = 255
+    Image.fromarray(values).save(tmp_path / "opaque.png")
+    Image.fromarray(values[:, :, :3]).save(tmp_path / "plain.png")
+    for size in (None, 5):
+        loaded = load_picture(tmp_path / "opaque.png", size)
+        np.testing.assert_array_equal(loaded, load_picture(tmp_path / "plain.png", size))
+    values[3, 4, 3] = 254
+    Image.fromarray(values).save(tmp_path / "almost.png")
+    almost = load_picture(tmp_path / "almost.png")
+    np.testing.assert_allclose(almost, values / 255, atol=1e-6)
+    assert load_picture(tmp_path / "almost.png", background=(0, 0, 0)).shape == (HEIGHT, WIDTH, 3)
+
+
+AVIF_EXACT = {"quality": 100, "subsampling": "4:4:4"}
+
+
+def palette_picture():
+    picture = Image.fromarray(np.arange(4, dtype=np.uint8).reshape(2, 2), "P")
+    picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9])
+    return picture
+
+
+def kinds_of_transparency(folder):
+    """Files of 2 x 2 pixels, and the (2, 2, 4) levels of 255 that they stand for."""
+    grey = np.array([[0, 85], [170, 255]], np.uint8)
+    in_grey = np.stack([grey, grey, grey, np.where(grey == 85, 0, 255)], axis=2)
+    in_grey[0, 1] = 0
+    palette_picture().save(folder / "bytes.png", transparency=bytes([255, 128, 0, 7]))
+    coloured = np.array([[[255, 0, 0, 255], [0, 255, 0, 128]], [[0, 0, 0, 0], [9, 9, 9, 7]]])
+    yield folder / "bytes.png", coloured
+    palette_picture().save(folder / "one.gif", transparency=1)
+    yield folder / "one.gif", np.array([[[255, 0, 0, 255], [0, 0, 0, 0]], [[0, 0, 255, 255], [9, 9, 9, 255]]])
+    for depth, rows, key in ((2, b"\0\x10\0\xb0", 1), (4, b"\0\x05\0\xaf", 5)):
+        content = png(2, 2, depth, GREY, zlib.compress(rows), chunk(b"tRNS", struct.pack(">H", key)))
+        (folder / f"{depth}.png").write_bytes(content)
+        yield folder / f"{depth}.png", in_grey
+    for depth in (8, 16):
+        scale = 257 if depth == 16 else 1
+        key = struct.pack(">H", 85 * scale)
+        (folder / f"{depth}.png").write_bytes(png_of(grey.astype(np.uint16) * scale, depth, GREY, chunk(b"tRNS", key)))
+        yield folder / f"{depth}.png", in_grey
+        rgb = np.repeat(grey[:, :, None], 3, axis=2).astype(np.uint16) * scale
+        content = png_of(rgb, depth, RGB, chunk(b"tRNS", struct.pack(">HHH", *rgb[0, 1])))
+        (folder / f"rgb{depth}.png").write_bytes(content)
+        yield folder / f"rgb{depth}.png", in_grey
+    Image.fromarray(np.dstack([grey, np.array([[255, 128], [7, 255]], np.uint8)])).save(folder / "la.tif")
+    yield folder / "la.tif", np.dstack([grey, grey, grey, [[255, 128], [7, 255]]])
+    for ending in ("webp", "avif", "tif", "png"):
+        values = np.repeat(np.repeat(coloured.astype(np.uint8), 8, axis=0), 8, axis=1)
+        options = {"lossless": True, "exact": True} if ending == "webp" else AVIF_EXACT if ending == "avif" else {}
+        Image.fromarray(values).save(folder / f"rgba.{ending}", **options)
+        yield folder / f"rgba.{ending}", values
+
+
+def test_every_kind_of_transparency_becomes_alpha(tmp_path):
+    for path, levels in kinds_of_transparency(tmp_path):
+        loaded = load_picture(path)
+        tolerance = 5 / 255 if path.suffix == ".avif" else 1e-6
+        np.testing.assert_allclose(loaded, levels / 255, atol=tolerance, err_msg=path.name)
+        assert np.all(loaded[loaded[:, :, 3] == 0] == 0)
+        alpha = levels[:, :, 3:] / 255
+        over = levels[:, :, :3] / 255 * alpha + (1 - alpha) * (0.25, 0.5, 1)
+        flat = load_picture(path, background=(0.25, 0.5, 1))
+        np.testing.assert_allclose(flat, over, atol=tolerance, err_msg=path.name)
+
+
+def test_what_stands_in_pixels_that_nobody_sees_does_not_bleed(tmp_path):
+    values = np.zeros((64, 64, 4), np.uint8)
+    values[:, :30] = (255, 0, 0, 255)
+    values[:, 30:] = (0, 255, 0, 0)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    loaded = load_picture(tmp_path / "a.png", 8)
+    seen = loaded[:, :, 3] > 0
+    np.testing.assert_allclose(loaded[seen][:, :3], np.full((seen.sum(), 3), (1, 0, 0)), atol=1e-4)
+    assert seen[:, :3].all() and 0.5 < loaded[0, 3, 3] < 1 and not seen[:, 6:].any()
+
+
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 40), st.integers(1, 30))
+def test_a_picture_over_a_background_is_what_alpha_says_it_is(tmp_path_factory, seed, width, height, size):
+    rng = np.random.default_rng(seed)
+    path = tmp_path_factory.mktemp("alpha") / "a.png"
+    Image.fromarray(rng.integers(0, 256, (height, width, 4)).astype(np.uint8)).save(path)
+    loaded, under = load_picture(path, size), rng.uniform(0, 1, 3)
+    assert loaded.dtype == np.float32 and 0 <= loaded.min() and loaded.max() <= 1
+    alpha = loaded[:, :, 3:] if loaded.shape[2] == 4 else np.ones((*loaded.shape[:2], 1))
+    over = loaded[:, :, :3] * alpha + (1 - alpha) * under
+    np.testing.assert_allclose(load_picture(path, size, tuple(under)), over, atol=1e-5)
+
+
+def test_a_picture_with_alpha_is_the_same_when_it_was_saved(tmp_path, rng):
+    values = rng.integers(0, 256, (HEIGHT, WIDTH, 4)).astype(np.uint8)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    loaded = load_picture(tmp_path / "a.png")
+    save_png(loaded, tmp_path / "b.png")
+    np.testing.assert_allclose(load_picture(tmp_path / "b.png"), loaded, atol=1e-6)
+
+
+# --- colour profiles ---
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "I;16"])
+def test_values_that_are_light_by_their_profile_become_srgb(tmp_path, mode):
+    profile = grey_profile(1.0) if mode in ("L", "LA", "I;16") else rgb_profile(1.0)
+    levels = ramp(255).astype(np.uint8)
+    picture = Image.fromarray(levels.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(levels)
+    picture = picture if mode == "I;16" else picture.convert("RGB" if mode == "P" else mode)
+    picture = picture.quantize(256) if mode == "P" else picture
+    if mode in ("RGBA", "LA"):
+        picture.putalpha(77)
+    picture.save(tmp_path / "a.png", icc_profile=profile)
+    loaded = load_picture(tmp_path / "a.png")
+    for channel in range(3):
+        np.testing.assert_allclose(loaded[:, :, channel], from_light(levels / 255), atol=1.5 / 255)
+    if mode in ("RGBA", "LA"):
+        np.testing.assert_allclose(loaded[:, :, 3], 77 / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif", "webp", "avif"])
+def test_every_format_that_carries_profiles_has_them_respected(tmp_path, ending):
+    swapped = rgb_profile(1.0, red=GREEN, green=RED, blue=BLUE)
+    Image.new("RGB", (16, 16), (100, 20, 200)).save(tmp_path / f"a.{ending}", icc_profile=swapped, quality=100)
+    expected = from_light(np.array([20, 100, 200]) / 255)
+    np.testing.assert_allclose(load_picture(tmp_path / f"a.{ending}")[8, 8], expected, atol=6 / 255)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "tif"])
+def test_inks_look_as_their_profile_says(tmp_path, ending):
+    for inks, level in (((0, 0, 0, 0), 255), ((255, 0, 0, 0), 198), ((0, 0, 255, 0), 0)):  # L* 80 is grey 198
+        Image.new("CMYK", (16, 16), inks).save(tmp_path / f"a.{ending}", icc_profile=cmyk_profile(), quality=100)
+        np.testing.assert_allclose(load_picture(tmp_path / f"a.{ending}"), level / 255, atol=2 / 255)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("content", [b"", b"no profile", rgb_profile()[:200], cmyk_profile()[:300] + b"\xff" * 4000])
+def test_a_broken_profile_is_ignored(tmp_path, capfd, mode, content):
+    Image.new(mode, (3, 3), 100 if mode == "L" else (100, 20, 200, 0)[: len(mode)]).save(
+        tmp_path / "a.tif", icc_profile=content
+    )
+    Image.new(mode, (3, 3), 100 if mode == "L" else (100, 20, 200, 0)[: len(mode)]).save(tmp_path / "b.tif")
+    np.testing.assert_array_equal(load_picture(tmp_path / "a.tif"), load_picture(tmp_path / "b.tif"))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_profile_for_other_values_and_one_of_srgb_change_nothing(tmp_path, rng):
+    values = rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    for profile in (
+        grey_profile(1.0),
+        cmyk_profile(),
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+    ):
+        Image.fromarray(values).save(tmp_path / "a.png", icc_profile=profile)
+        np.testing.assert_array_equal(load_picture(tmp_path / "a.png"), (values / np.float32(255)).astype(np.float32))
+
+
+# --- large ones ---
+
+
+@cache
+def painting(width, height, channels=3):
+    """(H, W, C) uint8, smooth, and different at each edge."""
+    across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    waves = [across, down, 0.5 + 0.4 * np.sin(9 * across + 4 * down), 0.3 + 0.6 * np.abs(across - down)]
+    return np.round(255 * np.stack(waves[:channels], axis=2)).astype(np.uint8)
+
+
+def palette_with_alpha():
+    picture = Image.fromarray(painting(701, 503)).quantize(200)
+    picture.info["transparency"] = bytes(range(50, 250))
+    return picture
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    """Paths of files of 701 x 503 pixels."""
+    return list(kinds_of_scan(tmp_path_factory.mktemp("scans")))
+
+
+def kinds_of_scan(folder):
+    exif = Image.Exif()
+    for orientation in range(1, 9):
+        exif[0x0112] = orientation
+        path = folder / f"{orientation}.{'tif' if orientation % 3 else 'jpg'}"
+        Image.fromarray(painting(701, 503)).save(path, exif=exif, quality=95)
+        yield path
+    for name, picture, profile in (
+        ("alpha.png", Image.fromarray(painting(701, 503, 4)), None),
+        ("grey_alpha.png", Image.fromarray(painting(701, 503, 2)), grey_profile(1.8)),
+        ("profile.png", Image.fromarray(painting(701, 503)), rgb_profile(1.4, GREEN, RED, BLUE)),
+        ("grey.png", Image.fromarray(painting(701, 503)[:, :, 2]), grey_profile(1.8)),
+        ("deep.png", Image.fromarray(painting(701, 503)[:, :, 2].astype(np.uint16) * 257), None),
+        ("clear.png", palette_with_alpha(), None),
+        ("palette.png", Image.fromarray(painting(701, 503)).quantize(200), None),
+        ("one_bit.png", Image.fromarray(painting(701, 503)[:, :, 2] > 100), None),
+        ("inks.tif", Image.fromarray(painting(701, 503)).convert("CMYK"), cmyk_profile()),
+    ):
+        picture.save(folder / name, icc_profile=profile, compress_level=1)
+        yield folder / name
+
+
+def assert_looks_alike(shrunk, plain, name):
+    """Over any background: colours of pixels that are hardly seen may differ."""
+    assert shrunk.shape == plain.shape, name
+    for under in (0, 1):
+        difference = np.abs(over(shrunk, under) - over(plain, under))
+        # Where white meets black, means of squares blur a bit more, or less, than the filter does by itself.
+        assert difference.max() < (0.12 if name in ("one_bit", "inks") else 5 / 255), name
+        assert difference.mean() < 1 / 255, name
+
+
+def over(image, under):
+    return image[:, :, :3] * image[:, :, 3:] + (1 - image[:, :, 3:]) * under if image.shape[2] == 4 else image
+
+
+@pytest.mark.skipif(not can_scan(), reason="libvips is not installed: pip install '.[scans]'")
+def test_pictures_too_large_to_be_decoded_look_as_others_do(scans, monkeypatch):
+    for path in scans:
+        plain = load_picture(path, 40)
+        with monkeypatch.context() as small:
+            small.setattr(decode, "MEMORY_MAX", 300_000)
+            shrunk = load_picture(path, 40)
+        assert not np.array_equal(shrunk, plain), "it was decoded as a whole"
+        assert_looks_alike(shrunk, plain, path.stem)
+
+
+def test_huge_pictures_are_shrunk_piece_by_piece_and_look_as_others_do(scans, monkeypatch):
+    for path in scans:
+        plain = load_picture(path, 40)
+        with monkeypatch.context() as small:
+            small.setattr(resample, "PIECE_PIXELS", 20_000)
+            np.testing.assert_array_equal(load_picture(path, 40), plain)
+            small.setattr(resample, "WHOLE_PIXELS_MAX", 100_000)
+            shrunk = load_picture(path, 40)
+        assert_looks_alike(shrunk, plain, path.stem)
+
+
+@pytest.mark.skipif(not can_scan(), reason="libvips is not installed: pip install '.[scans]'")
+def test_a_large_scan_that_was_cut_off_is_refused_in_one_line(tmp_path, capfd):
+    (tmp_path / "a.png").write_bytes(png(30000, 30000, 8, RGB, zlib.compress(bytes(3_000_000), 0)))
+    assert picture_size(tmp_path / "a.png") == (30000, 30000)
+    with pytest.raises(InputError, match="Is the file whole") as caught:
+        load_picture(tmp_path / "a.png")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+    assert capfd.readouterr() == ("", "")
+
+
+# Prints the corners of a picture, and what memory the process took at most, MB.
+MEASURED = """
+import json, resource, sys
+from artpipe.stages.picture import load_picture
+loaded = load_picture(sys.argv[1], (8, 8))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+print(json.dumps([loaded.tolist(), peak]))
+"""
+
+
+def write_quarters(path, side, colour_type, colours):
+    """A PNG, square, of four plain quarters, without ever holding all of it."""
+    half = side // 2
+    compressor = zlib.compressobj(1)
+    data = b""
+    for left, right in (colours[:2], colours[2:]):
+        data += compressor.compress(b"\0" + bytes(left) * half + bytes(right) * half)
+        above = b"\2" + bytes(side * len(left))  # as the row above
+        for _ in range(half - 1):
+            data += compressor.compress(above)
+    path.write_bytes(png(side, side, 8, colour_type, data + compressor.flush()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("colour_type", [GREY, RGB])
+def test_a_picture_of_900_million_pixels_is_right_within_two_gigabytes(tmp_path, colour_type):
+    if colour_type == RGB and not can_scan():
+        pytest.skip("libvips is not installed: pip install '.[scans]'")
+    colours = [(10, 20, 30), (250, 0, 0), (0, 200, 90), (255, 255, 255)]
+    colours = colours if colour_type == RGB else [colour[:1] for colour in colours]
+    write_quarters(tmp_path / "a.png", 30_000, colour_type, colours)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, os.fspath(tmp_path / "a.png")], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    loaded, megabytes = json.loads(done.stdout)
+    corners = np.array(loaded)[[0, 0, 7, 7], [0, 7, 0, 7]]
+    np.testing.assert_allclose(corners, np.broadcast_to(np.array(colours) / 255, (4, 3)), atol=1.01 / 255)
+    assert megabytes < 1700  # JAX, which a run loads too, takes 300 more
