@@ -3,6 +3,7 @@
 from .base import DEVICES as DEVICES
 from .base import Fit as Fit
 from .base import FitSettings as FitSettings
+from .base import FitState as FitState
 from .base import FittingRenderer as FittingRenderer
 from .base import Rates as Rates
 from .base import Renderer as Renderer

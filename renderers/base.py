@@ -87,7 +87,8 @@ class FitSettings:
         softness_min: the sharpest edge that a fit may make, pixels (px² for the logistic edge).
         weights: (H, W), what each pixel counts in the loss; all the same if not given.
         loss: None for the weighted mean squared error (fused into the kernel), or any function
-            `(image, target) -> scalar` of the framework, both (H, W, 3); weights are then not used.
+            `(image, target) -> scalar` of the framework, both (H, W, 3); weights are then not used. For a target
+            with alpha it is asked over black and over white.
         capacity: rows to make room for from the start. JAX compiles one update per power-of-two size;
             with this it compiles once.
     """
@@ -100,6 +101,24 @@ class FitSettings:
     weights: Array | None = None
     loss: Callable[[Any, Any], Any] | None = None
     capacity: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class FitState:
+    """All that a fit has become: with it, another fit on the same target goes on bit for bit.
+
+    Attributes:
+        scene: as it stands.
+        rows: (N, P) float32: what the raw parameters stand for; differs from the scene's by rounding until a step is
+            taken.
+        slates: (N, K) float32 each: the raw parameters, then what the optimiser keeps of each row.
+        step_count: optimiser steps taken so far.
+    """
+
+    scene: Scene
+    rows: Array
+    slates: tuple[Array, ...]
+    step_count: int
 
 
 class Renderer(Protocol):
@@ -161,12 +180,24 @@ class Fit(Protocol):
         """The scene as it stands."""
         ...
 
+    def state(self) -> FitState:
+        """What `restore` needs to go on from here."""
+        ...
+
+    def restore(self, state: FitState) -> None:
+        """Goes on from what `state` gave, of this fit or of another one with the same target and settings.
+
+        Raises:
+            InputError: it is of another canvas, or its parts do not fit together.
+        """
+        ...
+
     def loss(self) -> float:
         """The loss of the scene as it stands."""
         ...
 
     def residual(self, scene: Scene | None = None) -> Array:
-        """(H, W, 3) float32: picture minus target, of the scene as it stands or of another one."""
+        """(H, W, 3) float32: picture minus target, both over the scene's background; as it stands, or another scene."""
         ...
 
     def worth(self) -> Array:
@@ -178,7 +209,7 @@ class FittingRenderer(Renderer, Protocol):
     """A renderer in a framework with an optimiser and automatic differentiation."""
 
     def fit(self, target: Array, canvas: Canvas, settings: FitSettings | None = None) -> Fit:
-        """Opens a fit of scenes on this canvas to a target, (H, W, 3), sRGB in 0..1."""
+        """Opens a fit of scenes on this canvas to a target: (H, W, 3), or (H, W, 4) with straight alpha; in 0..1."""
         ...
 
     def drawing(self, scene: Scene) -> Callable[..., Any]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .base import FitSettings, RendererOptions
+from .alpha import Backdrop, backdrops, check_picture, flattened
+from .base import FitSettings, FitState, RendererOptions
 from .cpu_kernel import CpuKernel, shared_kernel
 from .errors import Diverged, InputError
-from .losses import check_target, pixel_shares
+from .losses import pixel_shares
 from .parameters import circle_parameters
-from .scene import SOFTNESS_MIN, Canvas, Scene
+from .scene import SOFTNESS_MIN, Canvas, Scene, check_rows
 
 Array = np.ndarray[Any, Any]
 
@@ -24,7 +26,8 @@ class BaseFit(ABC):
     parameters, then whatever the optimiser keeps per row. A fresh row has zeros in all but the first.
 
     Args:
-        target: (H, W, 3), sRGB in 0..1.
+        target: (H, W, 3), or (H, W, 4) with straight alpha; sRGB in 0..1. With alpha, all losses are the mean of
+            those over black and over white.
         canvas: what is fitted on.
         settings: rates, optimiser, loss, weights.
         options: device and path of the renderer.
@@ -40,8 +43,8 @@ class BaseFit(ABC):
         self.kernel_name = "numba" if options.uses_kernel else "dense"
         self.canvas = canvas
         self.settings = settings
-        self.target = check_target(target, canvas)
-        self.target_planes = np.ascontiguousarray(np.moveaxis(self.target, 2, 0))
+        self.target = check_picture(target, canvas)
+        self.backdrops = backdrops(self.target, canvas)
         self.shares = pixel_shares(settings.weights, canvas.height, canvas.width).astype(np.float32)
         self.parameters = circle_parameters(canvas, settings.rates, settings.softness_min)
         self.kernel: CpuKernel = shared_kernel()
@@ -59,6 +62,10 @@ class BaseFit(ABC):
         """Goes on from these slates; with only the first, the optimiser starts afresh."""
 
     @abstractmethod
+    def _set_rows(self, rows: Array) -> None:
+        """Takes these as the rows that the raw parameters stand for: another program's rounding may differ."""
+
+    @abstractmethod
     def _rows(self) -> Array:
         """(N, P) float32: the rows that the raw parameters stand for."""
 
@@ -67,19 +74,12 @@ class BaseFit(ABC):
         """One optimiser step; the loss before it. Raises FloatingPointError instead of a non-finite step."""
 
     @abstractmethod
-    def _custom_loss(self, image: Array) -> float:
-        """`settings.loss` of an image, (H, W, 3)."""
+    def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:
+        """`settings.loss` of an image, (H, W, 3), against the target over this backdrop."""
 
     def put(self, scene: Scene) -> None:
         """Goes on from this scene; see `base.Fit.put`."""
-        if (scene.canvas.width, scene.canvas.height, scene.canvas.edge) != (
-            self.canvas.width, self.canvas.height, self.canvas.edge,
-        ):  # fmt: skip
-            raise InputError(f"the fit is on {self.canvas}; the scene is on {scene.canvas}. Open another fit")
-        if scene.rows.shape[1] != len(self.parameters.rates):
-            raise InputError(
-                f"the fit moves rows of {len(self.parameters.rates)} columns; these have {scene.rows.shape[1]}"
-            )
+        self._check_fits(scene)
         before = self.scene()
         _, old, new = np.intersect1d(before.ids, scene.ids, assume_unique=True, return_indices=True)
         slates = []
@@ -96,6 +96,40 @@ class BaseFit(ABC):
         self.canvas = scene.canvas
         self._write(slates, scene.canvas)
         self._scene, self._stale = scene, False
+
+    def _check_fits(self, scene: Scene) -> None:
+        if (scene.canvas.width, scene.canvas.height, scene.canvas.edge) != (
+            self.canvas.width, self.canvas.height, self.canvas.edge,
+        ):  # fmt: skip
+            raise InputError(f"the fit is on {self.canvas}; the scene is on {scene.canvas}. Open another fit")
+        if scene.rows.shape[1] != len(self.parameters.rates):
+            raise InputError(
+                f"the fit moves rows of {len(self.parameters.rates)} columns; these have {scene.rows.shape[1]}"
+            )
+
+    def state(self) -> FitState:
+        """What `restore` needs; see `base.Fit.state`."""
+        return FitState(self.scene(), self._rows().copy(), tuple(np.array(s) for s in self._read()), self.step_count)
+
+    def restore(self, state: FitState) -> None:
+        """Goes on from a state; see `base.Fit.restore`."""
+        self._check_fits(state.scene)
+        shapes = [slate.shape for slate in self._read()]
+        expected = [(state.scene.count, columns) for _, columns in shapes]
+        if state.rows.shape != state.scene.rows.shape or [slate.shape for slate in state.slates] != expected:
+            raise InputError("the parts of the fit's state do not fit together")
+        check_rows(state.rows)
+        for slate in state.slates:
+            if not np.isfinite(slate).all():
+                raise InputError("the fit's state holds numbers that are not finite")
+        raw = state.slates[0]
+        if ((raw < self.parameters.low) | (raw > self.parameters.high)).any():
+            raise InputError("the fit's state holds parameters that are out of their limits")
+        self.canvas = state.scene.canvas
+        self._write(list(state.slates), self.canvas)
+        self._set_rows(state.rows)
+        self._scene, self._stale = state.scene, False
+        self.step_count = state.step_count
 
     def step(self, count: int = 1, scale: float = 1.0) -> float:
         """Takes optimiser steps; see `base.Fit.step`."""
@@ -121,17 +155,40 @@ class BaseFit(ABC):
     def loss(self) -> float:
         """The loss of the scene as it stands."""
         scene = self.scene()
-        image = self.kernel.render(scene.rows, scene.canvas)
-        if self.settings.loss is not None:
-            return self._custom_loss(image)
-        return float(np.sum(np.square(image - self.target, dtype=np.float64) * self.shares[:, :, None]))
+        losses = []
+        for backdrop in self.backdrops:
+            image = self.kernel.render(scene.rows, backdrop.under(scene.canvas))
+            if self.settings.loss is not None:
+                losses.append(self._custom_loss(image, backdrop))
+            else:
+                squared = np.square(image - backdrop.target, dtype=np.float64)
+                losses.append(float(np.sum(squared * self.shares[:, :, None])))
+        return mean(losses)
 
     def residual(self, scene: Scene | None = None) -> Array:
         """(H, W, 3) float32: picture minus target; see `base.Fit.residual`."""
         scene = scene or self.scene()
-        return self.kernel.render(scene.rows, scene.canvas) - self.target
+        return self.kernel.render(scene.rows, scene.canvas) - flattened(self.target, scene.canvas.background)
 
     def worth(self) -> Array:
         """(N,): how much the weighted mean squared error rises when each row alone is taken out."""
         scene = self.scene()
-        return self.kernel.worth(scene.rows, scene.canvas, self.target_planes, self.shares)[1]
+        return mean(
+            [
+                self.kernel.worth(scene.rows, backdrop.under(scene.canvas), backdrop.planes, self.shares)[1]
+                for backdrop in self.backdrops
+            ]
+        )
+
+    def _kernel_loss_and_gradient(self, rows: Array) -> tuple[float, Array]:
+        """The weighted mean squared error and its gradient by rows, (N, P), by the kernel."""
+        found = [
+            self.kernel.loss_and_gradient(rows, backdrop.under(self.canvas), backdrop.planes, self.shares)[:2]
+            for backdrop in self.backdrops
+        ]
+        return mean([loss for loss, _ in found]), mean([by_rows for _, by_rows in found])
+
+
+def mean(values: Sequence[Any]) -> Any:
+    """The mean of numbers or arrays of any framework; of a single one, itself."""
+    return values[0] if len(values) == 1 else sum(values) / len(values)

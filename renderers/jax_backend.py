@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from .alpha import Backdrop
 from .base import FitSettings, RendererOptions
 from .cpu_kernel import shared_kernel
 from .cpu_renderer import CpuRenderer
 from .errors import BackendUnavailable
-from .fitting import BaseFit
+from .fitting import BaseFit, mean
 from .jax_optimizer import RowAdamState, scale_by_row_adam
 from .jax_pure import draw
 from .losses import check_target, pixel_shares
@@ -200,18 +201,22 @@ _move_jit = jax.jit(_move, static_argnums=(0,))
 @partial(jax.jit, static_argnums=(0, 8, 9, 10))
 def _move_pure(
     recipe: _Recipe, raw: jax.Array, state: RowAdamState, rates: Any, low: Any, high: Any,
-    background: Any, problem: tuple[Any, Any, Any], canvas: Canvas, memory_mb: float,
+    backgrounds: Any, problem: tuple[Any, Any, Any], canvas: Canvas, memory_mb: float,
     loss: Callable[[Any, Any], Any] | None,
 ) -> tuple[jax.Array, jax.Array, jax.Array, RowAdamState, jax.Array]:  # fmt: skip
     """A whole step on the device: loss, whether all is finite, and what `_move` gives."""
-    target, shares, present = problem
+    targets, shares, present = problem
 
     def objective(rows: jax.Array) -> jax.Array:
         # Rows that only fill the bucket are painted with opacity 0.
         rows = rows * present
-        if loss is None:
-            return _pure_loss(rows, background, target, shares, canvas, memory_mb)
-        return jnp.asarray(loss(draw(rows, background, canvas, memory_mb), target))
+        losses = []
+        for background, target in zip(backgrounds, targets, strict=True):
+            if loss is None:
+                losses.append(_pure_loss(rows, background, target, shares, canvas, memory_mb))
+            else:
+                losses.append(jnp.asarray(loss(draw(rows, background, canvas, memory_mb), target)))
+        return jnp.asarray(mean(losses))
 
     value, by_rows = jax.value_and_grad(objective)(_decode(recipe, raw))
     finite = jnp.isfinite(value) & jnp.isfinite(by_rows).all()
@@ -257,14 +262,21 @@ class JaxFit(BaseFit):
         self._state = RowAdamState(*map(upload, kept))
         self._drawn_rows = _rows_of(self._recipe, self._raw)
         if not self._options.uses_kernel:
-            background, self._plain_canvas = _split(canvas)
+            backgrounds = tuple(_split(backdrop.under(canvas))[0] for backdrop in self.backdrops)
+            targets = tuple(backdrop.target for backdrop in self.backdrops)
+            self._plain_canvas = _split(canvas)[1]
             present = np.ones((bucket, width), np.float32)
             present[self._count :, OPACITY] = 0
-            self._background = jax.device_put(background, self._device)
-            self._problem = jax.device_put((self.target, self.shares, present), self._device)
+            self._backgrounds = jax.device_put(backgrounds, self._device)
+            self._problem = jax.device_put((targets, self.shares, present), self._device)
 
     def _read(self) -> list[Array]:
         return [np.asarray(slate)[:, : self._count].T for slate in (self._raw, *self._state)]
+
+    def _set_rows(self, rows: Array) -> None:
+        padded = np.array(self._drawn_rows)
+        padded[: self._count] = rows
+        self._drawn_rows = jax.device_put(padded, self._device)
 
     def _rows(self) -> Array:
         return np.asarray(self._drawn_rows)[: self._count]  # waits for the device
@@ -273,7 +285,7 @@ class JaxFit(BaseFit):
         rates = self.parameters.rates * np.float32(scale)
         if not self._options.uses_kernel:
             loss, finite, raw, state, rows = _move_pure(
-                self._recipe, self._raw, self._state, rates, *self._bounds, self._background,
+                self._recipe, self._raw, self._state, rates, *self._bounds, self._backgrounds,
                 self._problem, self._plain_canvas, self._options.memory_mb, self.settings.loss,
             )  # fmt: skip
             if not bool(finite):  # waits for the device
@@ -291,10 +303,15 @@ class JaxFit(BaseFit):
     def _kernel_gradient(self) -> tuple[float, Array]:
         rows = self._rows()
         if self._loss_gradient is None:
-            return self.kernel.loss_and_gradient(rows, self.canvas, self.target_planes, self.shares)[:2]
-        value, by_image = self._loss_gradient(self.kernel.render(rows, self.canvas), self.target)
-        return float(value), self.kernel.pull_back(rows, self.canvas, np.asarray(by_image))[0]
+            return self._kernel_loss_and_gradient(rows)
+        losses, gradients = [], []
+        for backdrop in self.backdrops:
+            canvas = backdrop.under(self.canvas)
+            value, by_image = self._loss_gradient(self.kernel.render(rows, canvas), backdrop.target)
+            losses.append(float(value))
+            gradients.append(self.kernel.pull_back(rows, canvas, np.asarray(by_image))[0])
+        return mean(losses), mean(gradients)
 
-    def _custom_loss(self, image: Array) -> float:
+    def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:
         assert self.settings.loss is not None
-        return float(self.settings.loss(image, self.target))
+        return float(self.settings.loss(image, backdrop.target))

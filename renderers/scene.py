@@ -31,6 +31,8 @@ class Canvas:
         height: rows of pixels.
         background: sRGB in 0..1, painted first.
         edge: a key of `EDGES`.
+        transparent: whether what rows leave bare is transparent. The background is then what shows through where
+            nothing transparent can be: in renderers (see `alpha.render_with_alpha`) and in films without alpha.
 
     Raises:
         InputError: a side is out of range, a colour is not three numbers in 0..1, or the edge is unknown.
@@ -40,6 +42,7 @@ class Canvas:
     height: int
     background: tuple[float, float, float] = (1.0, 1.0, 1.0)
     edge: str = "linear"
+    transparent: bool = False
 
     def __post_init__(self) -> None:
         for name, side in (("width", self.width), ("height", self.height)):
@@ -53,10 +56,13 @@ class Canvas:
             raise InputError(f"background is {self.background!r}; needs three sRGB values between 0 and 1")
         if self.edge not in EDGES:
             raise InputError(f"edge {self.edge!r} is unknown; choose one of {', '.join(EDGES)}")
+        if not isinstance(self.transparent, (bool, np.bool_)):
+            raise InputError(f"transparent is {self.transparent!r}; needs True or False")
         object.__setattr__(self, "width", int(self.width))
         object.__setattr__(self, "height", int(self.height))
         # Kept at float32, like the rows, so that every renderer starts from the same number.
         object.__setattr__(self, "background", tuple(float(np.float32(c)) for c in colour))
+        object.__setattr__(self, "transparent", bool(self.transparent))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from .alpha import Backdrop
 from .base import FitSettings, RendererOptions
 from .cpu_kernel import shared_kernel
 from .cpu_renderer import CpuRenderer
 from .errors import BackendUnavailable
-from .fitting import BaseFit
+from .fitting import BaseFit, mean
 from .losses import check_target, pixel_shares
 from .scene import Canvas, Scene, check_finite
 from .torch_optimizer import RowAdam
@@ -143,7 +144,7 @@ class TorchFit(BaseFit):
         )
         self._log, self._logit = _runs(p.is_log), _runs(p.is_logit)
         if settings.loss is not None or not renderer.options.uses_kernel:
-            self._wanted = torch.tensor(self.target, device=self._device)
+            self._wanted = {backdrop: torch.tensor(backdrop.target, device=self._device) for backdrop in self.backdrops}
             self._pixel_shares = torch.tensor(self.shares, device=self._device)
         self._write([np.zeros((0, len(p.rates)), np.float32)], canvas)
 
@@ -161,6 +162,9 @@ class TorchFit(BaseFit):
     def _read(self) -> list[Array]:
         tensors = [self._raw.detach(), *self._optimizer.state[self._raw].values()]
         return [tensor.cpu().numpy().T for tensor in tensors]
+
+    def _set_rows(self, rows: Array) -> None:
+        self._values = torch.tensor(rows.T.copy(), device=self._device)
 
     def _rows(self) -> Array:
         return self._values.t().contiguous().cpu().numpy()  # waits for the device
@@ -209,8 +213,10 @@ class TorchFit(BaseFit):
         if self._raw.shape[1] == 0:  # a bare canvas depends on no parameter
             return self.loss(), torch.zeros_like(self._raw)
         raw = self._raw.detach().requires_grad_()
-        image = self._renderer.drawing(self._scene_like)(self._decode(raw).t())
-        value = self._objective(image)
+        rows, draw = self._decode(raw).t(), self._renderer.drawing(self._scene_like)
+        value = mean(
+            [self._objective(draw(rows, self._background_of(backdrop)), backdrop) for backdrop in self.backdrops]
+        )
         gradient = torch.autograd.grad(value, raw)[0]
         if not bool(torch.isfinite(value) & torch.isfinite(gradient).all()):  # waits for the device
             raise FloatingPointError
@@ -219,19 +225,27 @@ class TorchFit(BaseFit):
     def _kernel_gradient(self) -> tuple[float, Array]:
         rows = self._rows()
         if self.settings.loss is None:
-            return self.kernel.loss_and_gradient(rows, self.canvas, self.target_planes, self.shares)[:2]
-        image = torch.from_numpy(self.kernel.render(rows, self.canvas)).requires_grad_()
-        value = self._objective(image)
-        by_image = torch.autograd.grad(value, image)[0]
-        return value.item(), self.kernel.pull_back(rows, self.canvas, by_image.numpy())[0]
+            return self._kernel_loss_and_gradient(rows)
+        losses, gradients = [], []
+        for backdrop in self.backdrops:
+            canvas = backdrop.under(self.canvas)
+            image = torch.from_numpy(self.kernel.render(rows, canvas)).requires_grad_()
+            value = self._objective(image, backdrop)
+            by_image = torch.autograd.grad(value, image)[0]
+            losses.append(value.item())
+            gradients.append(self.kernel.pull_back(rows, canvas, by_image.numpy())[0])
+        return mean(losses), mean(gradients)
 
-    def _objective(self, image: torch.Tensor) -> torch.Tensor:
+    def _background_of(self, backdrop: Backdrop) -> torch.Tensor:
+        return torch.tensor(backdrop.under(self.canvas).background, dtype=self._raw.dtype, device=self._device)
+
+    def _objective(self, image: torch.Tensor, backdrop: Backdrop) -> torch.Tensor:
         if self.settings.loss is not None:
-            return torch.as_tensor(self.settings.loss(image, self._wanted))
-        return weighted_mse(image, self._wanted, self._pixel_shares)
+            return torch.as_tensor(self.settings.loss(image, self._wanted[backdrop]))
+        return weighted_mse(image, self._wanted[backdrop], self._pixel_shares)
 
-    def _custom_loss(self, image: Array) -> float:
-        return float(self._objective(torch.from_numpy(image).to(self._device)))
+    def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:
+        return float(self._objective(torch.from_numpy(image).to(self._device), backdrop))
 
 
 def _runs(mask: Array) -> list[slice]:

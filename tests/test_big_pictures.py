@@ -3,11 +3,13 @@
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 
 import artpipe
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Scene
+from artpipe.renderers.alpha import flattened, picture_of
 from artpipe.renderers.bands import bands
 from artpipe.renderers.cpu_bins import TILE
 from artpipe.stages.exporters.png import BAND_PIXELS
@@ -48,7 +50,7 @@ def chunks(data):
         at += 12 + length
 
 
-def check_sound(path, width, height):
+def check_sound(path, width, height, channels=3):
     """The file is a PNG by the letter: the chunks, their order and sums, the size of what they hold."""
     parts = list(chunks(path.read_bytes()))
     kinds = [kind for kind, _ in parts]
@@ -56,15 +58,16 @@ def check_sound(path, width, height):
     assert set(kinds) == {b"IHDR", b"sRGB", b"IDAT", b"IEND"} and kinds.index(b"sRGB") < kinds.index(b"IDAT")
     header = parts[0][1]
     assert (int.from_bytes(header[:4]), int.from_bytes(header[4:8])) == (width, height)
-    assert list(header[8:]) == [8, 2, 0, 0, 0]  # 8 bits, RGB, deflate, filters by line, not interlaced
+    # 8 bits, RGB or RGBA, deflate, filters by line, not interlaced
+    assert list(header[8:]) == [8, {3: 2, 4: 6}[channels], 0, 0, 0]
     stream = zlib.decompressobj()
     lines = stream.decompress(b"".join(content for kind, content in parts if kind == b"IDAT"))
     assert stream.eof and not stream.unused_data  # so the Adler sum was there, and right
-    assert len(lines) == height * (1 + 3 * width)
+    assert len(lines) == height * (1 + channels * width)
     with Image.open(path) as image:
         image.verify()
     with Image.open(path) as image:
-        assert image.format == "PNG" and image.mode == "RGB" and image.size == (width, height)
+        assert image.format == "PNG" and len(image.getbands()) == channels and image.size == (width, height)
 
 
 def pixels(path):
@@ -128,6 +131,22 @@ def test_a_png_holds_the_picture_to_the_last_bit(tmp_path, size, edge):
     np.testing.assert_array_equal(pixels(tmp_path / "a.png"), as_bytes(artpipe.render(scene)))
 
 
+@pytest.mark.parametrize("size", [(1, 1), (17, 33), (1500, 1400)])
+def test_a_png_of_a_transparent_canvas_holds_colours_and_alpha(tmp_path, size):
+    scene = painting(*size, count=5)
+    scene = replace(scene, canvas=replace(scene.canvas, transparent=True))
+    artpipe.export(scene, tmp_path / "a.png")
+    check_sound(tmp_path / "a.png", *size, channels=4)
+    assert_same_picture(pixels(tmp_path / "a.png")[:, :, 3], as_bytes(picture_of(scene))[:, :, 3])
+    for colour in ((0.0, 0.0, 0.0), (1.0, 0.0, 1.0)):
+        seen = as_bytes(flattened(pixels(tmp_path / "a.png") / np.float32(255), colour))
+        true = as_bytes(artpipe.render(scene.with_background(colour)))
+        assert np.abs(seen.astype(np.int16) - true).max() <= 2  # alpha and colours were rounded
+    bare = Scene.empty(scene.canvas)
+    artpipe.export(bare, tmp_path / "a.png")
+    assert (pixels(tmp_path / "a.png") == 0).all()
+
+
 @settings(max_examples=25)
 @given(
     size=st.tuples(st.integers(1, 60), st.integers(1, 60)), width=st.integers(1, 150),
@@ -182,7 +201,8 @@ from artpipe import Canvas, Scene
 
 rng = np.random.default_rng(0)
 scene = Scene.circles(
-    Canvas(256, 256), x=rng.uniform(0, 256, 300), y=rng.uniform(0, 256, 300), radius=rng.uniform(2, 20, 300),
+    Canvas(256, 256, transparent=sys.argv[1] == "4"),
+    x=rng.uniform(0, 256, 300), y=rng.uniform(0, 256, 300), radius=rng.uniform(2, 20, 300),
     colour=rng.uniform(0, 1, (300, 3)), opacity=0.7, softness=1.0,
 )
 artpipe.export(scene, "small.png")
@@ -194,13 +214,14 @@ print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="kilobytes on Linux alone")
-def test_a_picture_8192_pixels_wide_takes_little_memory(tmp_path):
-    """As a whole it has 805 MB of float32, and 201 MB of bytes."""
-    command = [sys.executable, "-c", MEASURED]
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_picture_8192_pixels_wide_takes_little_memory(tmp_path, channels):
+    """As a whole it has 805 MB of float32, and 201 MB of bytes; with alpha, a third more."""
+    command = [sys.executable, "-c", MEASURED, str(channels)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     before, after = (int(word) for word in done.stdout.split())
     assert after - before < 350_000
     with Image.open(tmp_path / "large.png") as image:
         assert image.size == (8192, 8192)
-    check_sound(tmp_path / "large.png", 8192, 8192)
+    check_sound(tmp_path / "large.png", 8192, 8192, channels)

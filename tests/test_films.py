@@ -1,15 +1,18 @@
 """Films of growth: GIF, animated WebP, APNG and MP4, read back by Pillow and FFmpeg."""
 
 import io
+import itertools
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 
 import artpipe
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Record, Scene
+from artpipe.renderers.alpha import flattened, picture_of
 from artpipe.renderers.primitives import X, Y
 from artpipe.stages.exporters.film import MEMORY, durations, frame_count, frames_of
 from artpipe.stages.exporters.growth import even_scenes
@@ -243,6 +246,73 @@ def test_the_same_record_gives_the_same_film(record, tmp_path):
     for ending in (".gif", ".webp"):
         first = film_of(record, tmp_path, ending, fps=4, seconds=1).read_bytes()
         assert film_of(record, tmp_path, ending, fps=4, seconds=1).read_bytes() == first
+
+
+# --- transparency ---
+
+
+@pytest.fixture(scope="module")
+def bare_record(record):
+    """Every scene on a transparent canvas, with circles that come, move, and go where nothing is left in the end."""
+    canvas = replace(record.scene.canvas, transparent=True)
+    scene = replace(record.scene, canvas=canvas).select(np.arange(9))
+    moments = [Moment(moment.step, replace(moment.scene, canvas=canvas)) for moment in record.moments]
+    return Record(scene, tuple(moments))
+
+
+def read_with_alpha(path):
+    """The pictures of a file, (H, W, 4) each, as they stand after what came before."""
+    with Image.open(path) as image:
+        for k in range(image.n_frames):
+            image.seek(k)
+            yield np.asarray(image.convert("RGBA"))
+
+
+def true_with_alpha(record, count):
+    return [as_bytes(picture_of(scene)) for scene in even_scenes(record, count)]
+
+
+def test_an_apng_has_every_colour_and_alpha(bare_record, tmp_path):
+    true = true_with_alpha(bare_record, 12)
+    film = list(read_with_alpha(film_of(bare_record, tmp_path, ".apng", fps=6, seconds=2)))
+    assert len(film) == 12
+    for got, want in zip(film, true, strict=True):
+        np.testing.assert_array_equal(got[:, :, 3], want[:, :, 3])
+        np.testing.assert_array_equal(got[want[:, :, 3] > 0], want[want[:, :, 3] > 0])
+    assert (film[0] == 0).all() and 0.05 < (film[-1][:, :, 3] == 0).mean() < 1
+
+
+def test_a_webp_has_the_alpha_exactly_and_colours_near(bare_record, tmp_path):
+    true = true_with_alpha(bare_record, 12)
+    film = list(read_with_alpha(film_of(bare_record, tmp_path, ".webp", fps=6, seconds=2)))
+    assert len(film) == 12
+    for got, want in zip(film, true, strict=True):
+        np.testing.assert_array_equal(got[:, :, 3], want[:, :, 3])
+        assert decibels(flattened(got / 255.0, (0, 0, 0)) * 255, flattened(want / 255.0, (0, 0, 0)) * 255) > 30
+
+
+def test_a_gif_is_opaque_from_half_on_and_clears_what_is_gone(bare_record, tmp_path):
+    true = true_with_alpha(bare_record, 12)
+    film = list(read_with_alpha(film_of(bare_record, tmp_path, ".gif", fps=6, seconds=2)))
+    shown = [want[:, :, 3] >= 128 for want in true]
+    assert any((before & ~after).any() for before, after in itertools.pairwise(shown))
+    at = 0
+    for got in film:
+        assert set(np.unique(got[:, :, 3])) <= {0, 255}
+        # Frames that look the same became one.
+        while not np.array_equal(got[:, :, 3] == 255, shown[at]):
+            at += 1
+        seen = shown[at]
+        if seen.any():  # the straight colours, not mixed with any ground
+            assert decibels(got[seen][:, :3], true[at][seen][:, :3]) > 28
+    assert at == 11 and not film[0][:, :, 3].any()
+
+
+@needs_ffmpeg
+def test_an_mp4_of_a_transparent_scene_lies_over_its_background(bare_record, tmp_path):
+    frames, _ = read_mp4(film_of(bare_record, tmp_path, ".mp4", fps=6, seconds=2, hold=0))
+    for got, want in zip(frames, true_frames(bare_record, 12), strict=True):
+        assert decibels(got, want) > 28
 
 
 # --- MP4 ---

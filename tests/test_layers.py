@@ -141,6 +141,23 @@ def test_a_palette_with_room_for_all_colours_leaves_the_picture_as_it_is():
     np.testing.assert_allclose(painted(layers, scene.canvas), artpipe.render(scene), atol=0.02)
 
 
+def test_layers_of_a_transparent_picture_have_the_colours_of_what_is_painted():
+    # Blue on black, far from the bare white around it; were white in the palette, one of two colours would be left.
+    canvas = Canvas(WIDTH, HEIGHT, (1.0, 1.0, 1.0), transparent=True)
+    colours = [[0, 0, 0], [0, 0, 1]]
+    scene = Scene.circles(canvas, x=[30, 30], y=[24, 24], radius=[14, 7], colour=colours, softness=0.2)
+    layers = colour_layers(scene, 2)
+    assert [layer.scene.count for layer in layers] == [1, 1]
+    np.testing.assert_allclose([layer.colour for layer in layers], colours, atol=0.03)
+
+
+def test_a_white_circle_on_a_transparent_canvas_is_kept():
+    for white in ((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)):
+        canvas = Canvas(WIDTH, HEIGHT, white, transparent=True)
+        one = Scene.circles(canvas, x=[30], y=[20], radius=[12], colour=[white])
+        assert [layer.scene.count for layer in colour_layers(one, 3)] == [1]
+
+
 def test_a_file_of_layers_is_what_inkscape_takes_for_layers(scene):
     groups = groups_of(scene, 5)
     assert 1 < len(groups) <= 5

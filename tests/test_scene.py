@@ -37,6 +37,20 @@ def test_a_canvas_refuses_an_unknown_edge_and_names_the_known():
         Canvas(8, 8, edge="soft")
 
 
+@pytest.mark.parametrize("transparent", [None, "yes", 2, 0.0])
+def test_a_canvas_refuses_a_transparency_that_is_neither_true_nor_false(transparent):
+    with pytest.raises(InputError, match=r"transparent is .*True or False"):
+        Canvas(4, 4, transparent=transparent)
+
+
+def test_a_canvas_is_opaque_unless_said_and_stays_transparent_when_the_scene_changes():
+    assert Canvas(4, 4).transparent is False and Canvas(4, 4, transparent=np.True_).transparent is True
+    scene = Scene.circles(Canvas(4, 4, transparent=True), x=[1], y=[2], radius=[1], colour=[[1, 0, 0]])
+    changed = (scene.scaled(8), scene.append(scene.rows), scene.select([0]), scene.with_background((0.0, 0.0, 0.0)))
+    assert all(other.canvas.transparent for other in changed)
+    assert not scene.same_as(Scene(scene.rows, Canvas(4, 4)))
+
+
 def test_a_canvas_keeps_its_background_as_the_nearest_float32():
     assert Canvas(8, 8, (0.1, 0.2, 0.3)).background == tuple(np.float32([0.1, 0.2, 0.3]).astype(float))
 

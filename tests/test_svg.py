@@ -9,6 +9,7 @@ import math
 import re
 import shutil
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import artpipe
@@ -16,6 +17,8 @@ import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Record, Scene
 from artpipe.pipeline.cli import main
+from artpipe.renderers.alpha import picture_error
+from artpipe.renderers.alpha import picture_of as alpha_picture
 from artpipe.renderers.edges import EDGES
 from artpipe.stages.exporters.fidelity import draw_svg, svg_fidelity
 from artpipe.stages.exporters.options import TITLE_MAX, ExportOptions
@@ -84,7 +87,7 @@ def one_circle(edge="linear", width=WIDTH, height=HEIGHT, **circle):
 
 
 def decibels(got, want):
-    return artpipe.psnr(artpipe.mean_squared_error(np.asarray(got, np.float64), np.clip(want, 0, 1)))
+    return artpipe.psnr(float(np.mean(np.square(np.asarray(got, np.float64) - np.clip(want, 0, 1)))))
 
 
 def mosaic(across, down):
@@ -367,6 +370,33 @@ def test_a_later_row_is_on_top(svg, options):
     np.testing.assert_allclose(drawn[24, 32], [1, 0, 0], atol=0.15)
 
 
+def on_nothing(scene):
+    return replace(scene, canvas=replace(scene.canvas, transparent=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_transparent_canvas_has_no_ground(svg, scene, kind):
+    path = svg(on_nothing(scene), **KINDS[kind])
+    assert not list(parsed(path).iter(f"{SVG}rect"))
+    with_ground = parsed(svg(scene, "opaque.svg", **KINDS[kind]))
+    assert len(list(with_ground.iter(f"{SVG}rect"))) == 1
+    empty = svg(Scene.empty(Canvas(WIDTH, HEIGHT, transparent=True)), "empty.svg", **KINDS[kind])
+    pytest.importorskip("resvg", reason="needs resvg: pip install 'artpipe[svg]'")
+    assert (draw_svg(empty, transparent=True) == 0).all()
+
+
+def test_resvg_draws_a_transparent_scene_as_we_do(svg, scene):
+    pytest.importorskip("resvg", reason="needs resvg: pip install 'artpipe[svg]'")
+    bare = on_nothing(scene.select(np.arange(12)))
+    path = svg(bare, width=4 * WIDTH)
+    assert svg_fidelity(path, bare) >= CLOSE
+    drawn, own = draw_svg(path, transparent=True), alpha_picture(bare.scaled(4 * WIDTH))
+    assert 0.02 < (own[:, :, 3] < 0.01).mean() < 0.98
+    assert decibels(drawn[:, :, 3], own[:, :, 3]) >= CLOSE
+    # A ground of any colour is seen.
+    assert svg_fidelity(svg(scene.select(np.arange(12)), width=4 * WIDTH), bare) < 25
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_empty_scene_is_the_background(svg, kind):
     path = svg(Scene.empty(Canvas(WIDTH, HEIGHT, (0.25, 0.5, 0.9))), **KINDS[kind])
@@ -641,6 +671,14 @@ def test_chromium_and_resvg_agree(example, opened, scene, kind):
     assert decibels(drawn, drawn_by_resvg(path)) > 40
     if kind in ("soft", "wide", "animated"):
         assert decibels(drawn, artpipe.render(scene.scaled(drawn.shape[1]))) >= CLOSE
+
+
+@pytest.mark.slow
+def test_chromium_draws_a_transparent_scene_as_we_do(svg, opened, scene):
+    bare = on_nothing(scene.select(np.arange(12)))
+    page = opened(svg(bare))
+    seen = np.asarray(Image.open(io.BytesIO(page.screenshot(omit_background=True))).convert("RGBA"), np.float32) / 255
+    assert artpipe.psnr(picture_error(bare, seen)) >= CLOSE
 
 
 @pytest.mark.slow

@@ -7,11 +7,13 @@ import json
 import re
 import shutil
 import zlib
+from dataclasses import replace
 
 import artpipe
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Scene
+from artpipe.renderers.alpha import picture_error, picture_of
 from artpipe.renderers.primitives import OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
 from artpipe.stages.exporters.options import ExportOptions
 from artpipe.stages.exporters.viewer import export_viewer
@@ -283,6 +285,54 @@ def test_the_canvas_shows_what_our_own_renderer_draws(show, rng, make_scene, edg
     want = artpipe.render(scene.scaled(got.shape[1]))
     assert abs(got.shape[0] - want.shape[0]) <= 1
     assert decibels(got, want) >= 40
+
+
+@pytest.fixture
+def bare(rng, make_scene):
+    """A record on a transparent canvas, painted in part, that is met but for one circle."""
+    scene = make_scene(rng, 14, 96, 64, radius=(4.0, 14.0), softness=(0.5, 4.0))
+    scene = replace(scene, canvas=replace(scene.canvas, transparent=True))
+    record = grown(scene, rng)
+    return replace(record, target=picture_of(scene.select(np.arange(13))))
+
+
+def test_the_original_of_a_transparent_scene_keeps_its_alpha(bare, tmp_path):
+    text = written(tmp_path, bare).read_text()
+    assert about(text)["transparent"] is True
+    original = Image.open(io.BytesIO(base64.b64decode(about(text)["original"].partition(",")[2]))).convert("RGBA")
+    alpha = np.asarray(original)[:, :, 3]
+    np.testing.assert_allclose(alpha, bare.target[:, :, 3] * 255, atol=1)
+    assert about(text)["psnr"] == pytest.approx(artpipe.psnr(picture_error(bare.scene, bare.target)), abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_squares_show_through_what_is_transparent(show, bare, scheme):
+    page = show(bare, color_scheme=scheme)
+    got = picture(page)
+    own = picture_of(bare.scene.scaled(got.shape[1]))[: got.shape[0]]
+    got = got[: own.shape[0]]
+    page.keyboard.press("Home")
+    at_rest(page)
+    squares = picture(page)[: own.shape[0]]
+    shades = np.unique((squares * 255).round().astype(int).reshape(-1, 3), axis=0)
+    assert len(shades) >= 2 and np.ptp(shades.mean(axis=1)) < 30 and (shades.mean() > 128) == (scheme == "light")
+    want = own[:, :, 3:] * own[:, :, :3] + (1 - own[:, :, 3:]) * squares
+    assert decibels(got, want) >= 38
+
+
+@pytest.mark.slow
+def test_under_the_wipe_no_circle_shows_through_the_original(show, bare):
+    page = show(replace(bare, target=np.zeros_like(bare.target)))
+    page.keyboard.press("w")
+    page.locator("#divider").press("Home")
+    at_rest(page)
+    wiped = picture(page)
+    page.keyboard.press("w")
+    page.keyboard.press("Home")
+    at_rest(page)
+    edge = 40  # the handle and the signs
+    np.testing.assert_allclose(wiped[edge:-edge, edge:], picture(page)[edge:-edge, edge:], atol=0.01)
 
 
 @pytest.mark.slow

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ...renderers import BackendUnavailable, InputError, Scene
+from ...renderers import BackendUnavailable, Canvas, InputError
+from ...renderers.alpha import picture_of
 from ...renderers.cpu_renderer import CpuRenderer
-from ..files import whole_path
+from ...renderers.scene import SIDE_MAX
+from ..files import whole_file, whole_path
 from ..picture import as_bytes
 from ..record import Record
 from .growth import even_scenes
@@ -21,8 +23,12 @@ from .palette import Palette
 
 Array = np.ndarray[Any, Any]
 
-# Bytes that all frames of a film may take in memory.
-MEMORY = 2_000_000_000
+# Bytes that all frames of a film may take: their encoder takes twice as much besides.
+MEMORY = 600_000_000
+# The longest sides that GIF and WebP have numbers for and that x264 takes, pixels.
+GIF_SIDE, WEBP_SIDE, MP4_SIDE = 65535, 16383, 16384
+# The longest side of a film whose width was not asked for: what is larger is heavy to share.
+USUAL_SIDE = 1024
 # What a pixel may differ from the true one, as the sum of squares over its channels (0..255), before it is painted
 # anew: about what the palette costs anyway. It halves the file.
 TOLERANCE = 75
@@ -34,41 +40,61 @@ def export_gif(record: Record, path: Path, options: ExportOptions) -> None:
     """Writes a GIF: one palette, no dither, and only the pixels that changed.
 
     Dither would defeat the compression, and flicker. Frames in which no pixel changes become one that stands longer.
+    A pixel of a GIF is opaque or transparent, here from half on; and what is painted cannot be wiped out one by one, so
+    that on a transparent canvas each frame is whole and cleared away before the next.
     """
     import imageio.v3 as iio
 
-    frames = list(frames_of(record, options))
+    frames = list(frames_of(record, options, side_max=GIF_SIDE))
     palette = Palette.of(frames)
-    indices = palette.film(frames, TOLERANCE)
-    with whole_path(path) as temporary:
-        # Indices as grey values and a palette beside them: so no one chooses another palette.
-        iio.imwrite(
-            temporary, indices, extension=".gif", mode="L", is_batch=True, palette=palette.as_bytes(),
-            transparency=palette.transparent, disposal=1, duration=durations(options, 10), **_looping(options),
-        )  # fmt: skip
+    transparent = record.scene.canvas.transparent
+    indices = palette.whole_frames(frames) if transparent else palette.film(frames, TOLERANCE)
+    # Indices as grey values and a palette beside them: so no one chooses another palette.
+    film = iio.imwrite(
+        "<bytes>", indices, extension=".gif", mode="L", is_batch=True, palette=palette.as_bytes(),
+        transparency=palette.transparent, disposal=2 if transparent else 1, duration=durations(options, 10),
+        **_looping(options),
+    )  # fmt: skip
+    _write(film, path)
 
 
 def export_webp(record: Record, path: Path, options: ExportOptions) -> None:
     """Writes an animated WebP, lossy: a tenth of a GIF's size."""
     import imageio.v3 as iio
 
-    frames = np.stack(list(frames_of(record, options)))
-    with whole_path(path) as temporary:
-        iio.imwrite(
-            temporary, frames, extension=".webp", is_batch=True, quality=WEBP_QUALITY, method=4,
-            duration=durations(options, 1), loop=options.loop,
-        )  # fmt: skip
+    frames = _stacked(frames_of(record, options, side_max=WEBP_SIDE), frame_count(options))
+    film = iio.imwrite(
+        "<bytes>", frames, extension=".webp", is_batch=True, quality=WEBP_QUALITY, method=4,
+        duration=durations(options, 1), loop=options.loop,
+    )  # fmt: skip
+    _write(film, path)
 
 
 def export_apng(record: Record, path: Path, options: ExportOptions) -> None:
     """Writes an animated PNG: every frame exact."""
     import imageio.v3 as iio
 
-    frames = np.stack(list(frames_of(record, options)))
-    with whole_path(path) as temporary:
-        iio.imwrite(
-            temporary, frames, extension=".png", is_batch=True, duration=durations(options, 1), loop=options.loop
-        )
+    frames = _stacked(frames_of(record, options), frame_count(options))
+    film = iio.imwrite(
+        "<bytes>", frames, extension=".png", is_batch=True, duration=durations(options, 1), loop=options.loop
+    )
+    _write(film, path)
+
+
+def _stacked(frames: Iterator[Array], count: int) -> Array:
+    """The frames as one array, without a second copy of them."""
+    first = next(frames)
+    stack = np.empty((count, *first.shape), first.dtype)
+    stack[0] = first
+    for place, frame in zip(stack[1:], frames, strict=True):
+        place[:] = frame
+    return stack
+
+
+def _write(film: bytes, path: Path) -> None:
+    """Writes a film that was made in memory: on a full disk, imageio would try again as it is taken away."""
+    with whole_file(path) as file:
+        file.write(film)
 
 
 def need_encoder() -> None:
@@ -86,6 +112,8 @@ def need_encoder() -> None:
 def export_mp4(record: Record, path: Path, options: ExportOptions) -> None:
     """Writes an H.264 film, sides cut to even numbers; the result stands for `options.hold`.
 
+    It knows no transparency: what the circles leave bare is of the canvas's background colour.
+
     Raises:
         BackendUnavailable: the extra `video` is not installed.
     """
@@ -93,7 +121,7 @@ def export_mp4(record: Record, path: Path, options: ExportOptions) -> None:
     import imageio.v3 as iio
     from imageio_ffmpeg import count_frames_and_secs
 
-    frames = [_even_sides(frame) for frame in frames_of(record, options)]
+    frames = [_even_sides(frame) for frame in frames_of(record, options, flat=True, side_max=MP4_SIDE)]
     frames += frames[-1:] * round(options.hold * options.fps)  # the same array: it takes no memory
     with whole_path(path) as temporary, warnings.catch_warnings():
         # JAX warns of forks, but the encoder is another program: nothing of ours goes on in the child.
@@ -125,29 +153,46 @@ def durations(options: ExportOptions, unit: int) -> list[int]:
     return [max(unit, end - start) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def frames_of(record: Record, options: ExportOptions) -> Iterator[Array]:
-    """The frames, (H, W, 3) uint8, at an even visual pace: the blank canvas first, the result last.
+def frames_of(record: Record, options: ExportOptions, flat: bool = False, side_max: int = SIDE_MAX) -> Iterator[Array]:
+    """The frames, uint8, at an even visual pace: the blank canvas first, the result last.
+
+    Args:
+        record: what to show.
+        options: width and timing.
+        flat: whether what is transparent is laid over the background.
+        side_max: pixels that a side may have in the file.
+
+    Yields:
+        (H, W, 3) each, or (H, W, 4) on a transparent canvas.
 
     Raises:
-        InputError: they would not fit into memory.
+        InputError: they would not fit into memory, or into such a file.
     """
     count = frame_count(options)
     canvas = record.scene.canvas
-    width = options.width or canvas.width
+    width = options.width or _usual_width(canvas)
     height = record.scene.scaled(width).canvas.height
-    if count * width * height * 3 > MEMORY:
-        fits = int((MEMORY / 3 / count * width / height) ** 0.5)
-        while fits and count * fits * record.scene.scaled(fits).canvas.height * 3 > MEMORY:
+    if max(width, height) > side_max:
+        raise InputError(
+            f"frames are {width} x {height} pixels; this kind of film needs at most {side_max} a side. "
+            "Try another --width, or .apng"
+        )
+    channels = 4 if canvas.transparent and not flat else 3
+    if count * width * height * channels > MEMORY:
+        fits = int((MEMORY / channels / count * width / height) ** 0.5)
+        while fits and count * fits * record.scene.scaled(fits).canvas.height * channels > MEMORY:
             fits -= 1
         cure = f"--width {fits}" if fits else "fewer --seconds"
         raise InputError(f"{count} frames of {width} x {height} pixels need too much memory. Try {cure}")
     for scene in even_scenes(record, count):
-        yield _drawn(scene, width, height)
+        scaled = scene.scaled(width, height)
+        yield as_bytes(CpuRenderer().render(scaled) if flat else picture_of(scaled))
 
 
-def _drawn(scene: Scene, width: int, height: int) -> Array:
-    scaled = scene.scaled(width, height)
-    return as_bytes(CpuRenderer().render(scaled))
+def _usual_width(canvas: Canvas) -> int:
+    """The canvas's width, or that of its picture as large as `USUAL_SIDE`."""
+    longest = max(canvas.width, canvas.height)
+    return canvas.width if longest <= USUAL_SIDE else max(1, round(canvas.width * USUAL_SIDE / longest))
 
 
 def _even_sides(frame: Array) -> Array:

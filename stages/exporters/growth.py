@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...renderers import Scene
-from ...renderers.cpu_renderer import CpuRenderer
+from ...renderers.alpha import comparable
 from ...renderers.primitives import OPACITY
 from ..record import Moment, Record
 
@@ -132,7 +132,7 @@ def _way(known: Sequence[Scene]) -> Array:
     images = []
     for scene in known:
         small = scene.scaled(width, height)
-        images.append(CpuRenderer().render(small))
+        images.append(comparable(small))
     distances = [float(np.sqrt(np.mean(np.square(image - images[-1], dtype=np.float64)))) for image in images]
     return distances[0] - np.minimum.accumulate(distances)
 

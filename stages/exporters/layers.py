@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...renderers import Scene
+from ...renderers.alpha import backdrops, comparable, picture_of
 from ...renderers.cpu_renderer import CpuRenderer
 from ...renderers.primitives import BLUE, RED
 from ..picture import as_bytes
@@ -16,6 +17,8 @@ Array = np.ndarray[Any, Any]
 
 # The longest side at which orders of layers are compared, pixels.
 _COMPARED = 64
+# Pixels of the picture by which circles are judged; a larger one would take gigabytes, and tell no more.
+_JUDGED = 4096**2
 # Of the circles that do harm, this share is taken out before the rest are judged again.
 _PRUNED = 0.25
 
@@ -43,7 +46,10 @@ def colour_layers(scene: Scene, count: int) -> list[Layer]:
     """
     if scene.count == 0:
         return []
-    picture = CpuRenderer().render(scene)
+    share = (_JUDGED / (scene.canvas.width * scene.canvas.height)) ** 0.5
+    if share < 1:
+        return [_in_full_size(layer, scene) for layer in colour_layers(_reduced(scene, share), count)]
+    picture = picture_of(scene)
     palette = _palette(picture, count)
     colours = scene.rows[:, RED : BLUE + 1].astype(np.float64)
     nearest = np.argmin(((colours[:, None, :] - palette[None]) ** 2).sum(2), axis=1)
@@ -59,20 +65,35 @@ def colour_layers(scene: Scene, count: int) -> list[Layer]:
     return _without_harm(layers, picture)
 
 
+def _reduced(scene: Scene, share: float) -> Scene:
+    return scene.scaled(max(1, int(scene.canvas.width * share)))
+
+
+def _in_full_size(layer: Layer, scene: Scene) -> Layer:
+    """The layer with its circles as they are in the scene."""
+    part = scene.select(np.isin(scene.ids, layer.scene.ids))
+    rows = part.rows.copy()
+    rows[:, RED : BLUE + 1] = layer.colour
+    return replace(layer, scene=part.with_rows(rows))
+
+
 def _palette(picture: Array, count: int) -> Array:
-    """(count or fewer, 3) colours, sRGB in 0..1."""
+    """(count or fewer, 3) colours, sRGB in 0..1; of what is not transparent."""
     from PIL import Image
 
-    image = Image.fromarray(as_bytes(picture)).quantize(count, method=Image.Quantize.MAXCOVERAGE, kmeans=4)
+    pixels = as_bytes(picture)
+    if picture.shape[2] == 4:
+        shown = pixels[:, :, 3] >= min(128, pixels[:, :, 3].max())
+        pixels = pixels[shown][None, :, :3]
+    image = Image.fromarray(pixels).quantize(count, method=Image.Quantize.MAXCOVERAGE, kmeans=4)
     return np.unique(np.array(image.getpalette(), np.float64).reshape(-1, 3) / 255, axis=0)
 
 
 def _without_harm(layers: list[Layer], picture: Array) -> list[Layer]:
     """The layers without the circles that the picture is nearer to the original without."""
-    renderer = CpuRenderer()
     while layers:
         scene = _joined(layers)
-        worth = renderer.worth(scene, picture)
+        worth = _worth(scene, picture)
         harmful = np.flatnonzero(worth < 0)
         if len(harmful) == 0:
             return layers
@@ -87,16 +108,24 @@ def _without_harm(layers: list[Layer], picture: Array) -> list[Layer]:
     return layers
 
 
+def _worth(scene: Scene, picture: Array) -> Array:
+    """(N,): how much further from the picture the scene is without each row; over both backdrops if it has alpha."""
+    worths = [
+        CpuRenderer().worth(replace(scene, canvas=backdrop.under(scene.canvas)), backdrop.target)
+        for backdrop in backdrops(picture, scene.canvas)
+    ]
+    return np.mean(worths, axis=0)
+
+
 def _in_best_order(layers: list[Layer], scene: Scene) -> list[Layer]:
     """The layers in an order that no move of one of them improves, judged on a small picture."""
     if not layers:
         return []
-    renderer = CpuRenderer()
     width = max(1, round(scene.canvas.width * min(1.0, _COMPARED / max(scene.canvas.width, scene.canvas.height))))
-    wanted = renderer.render(scene.scaled(width))
+    wanted = comparable(scene.scaled(width))
 
     def difference(order: list[Layer]) -> float:
-        return float(np.mean(np.square(renderer.render(_joined(order).scaled(width)) - wanted, dtype=np.float64)))
+        return float(np.mean(np.square(comparable(_joined(order).scaled(width)) - wanted, dtype=np.float64)))
 
     order, least, improved = layers, difference(layers), True
     while improved:

@@ -21,7 +21,7 @@ class ExportOptions:
     """Options of exports.
 
     Attributes:
-        width: pixels; the scene's own if not given. The height follows.
+        width: pixels; the scene's own if not given, of films at most 1024 a side. The height follows.
         title: the painting's name in SVG and HTML; the record's if not given.
         fps: frames a second of films.
         seconds: how long a film or an animated SVG grows.

@@ -40,7 +40,7 @@ class Palette:
         """The palette that some of the frames call for, the last one most.
 
         Args:
-            frames: (H, W, 3) uint8 each.
+            frames: (H, W, 3) or (H, W, 4) uint8 each; transparent pixels call for nothing.
         """
         from PIL import Image
         from scipy.spatial import cKDTree
@@ -50,11 +50,9 @@ class Palette:
         height, width = frames[0].shape[:2]
         step = int(np.ceil(np.sqrt(len(chosen) * height * width / _SAMPLE_PIXELS)))
         sample = np.concatenate(
-            [
-                frame[k % step % height :: step, 7 * k % step % width :: step].reshape(-1, 3)
-                for k, frame in enumerate(chosen)
-            ]
+            [_opaque(frame[k % step % height :: step, 7 * k % step % width :: step]) for k, frame in enumerate(chosen)]
         )
+        sample = sample if len(sample) else np.zeros((1, 3), np.uint8)
         image = Image.fromarray(sample[None]).quantize(255, method=Image.Quantize.MAXCOVERAGE, kmeans=1)
         used = np.unique(np.array(image.getpalette(), np.uint8).reshape(-1, 3), axis=0)[:255]
         colours = np.concatenate([used, _others(used, 256 - len(used))])
@@ -73,8 +71,7 @@ class Palette:
         film = np.empty((len(frames), *frames[0].shape[:2]), np.uint8)
         shown = np.zeros(frames[0].shape[:2], np.uint8)
         for k, frame in enumerate(frames):
-            red, green, blue = np.moveaxis(frame >> (8 - _BITS), 2, 0)
-            best = self.nearest[red, green, blue]
+            best = self._nearest_to(frame)
             stays = best == shown
             if k:
                 stays |= self._difference(frame, shown) <= tolerance
@@ -84,12 +81,33 @@ class Palette:
                 film[k] = shown = best
         return film
 
+    def whole_frames(self, frames: Sequence[Array]) -> Array:
+        """The frames as indices, (K, H, W) uint8, each complete; `transparent` where alpha is below one half.
+
+        Args:
+            frames: (H, W, 4) uint8 each.
+        """
+        return np.stack([np.where(_is_opaque(frame), self._nearest_to(frame), self.transparent) for frame in frames])
+
     def as_bytes(self) -> bytes:
         """Red, green, blue of all 256 colours."""
         return self.colours.tobytes()
 
+    def _nearest_to(self, frame: Array) -> Array:
+        red, green, blue = np.moveaxis(frame[:, :, :3] >> (8 - _BITS), 2, 0)
+        return self.nearest[red, green, blue]
+
     def _difference(self, frame: Array, shown: Array) -> Array:
         return np.square(frame.astype(np.int32) - self.colours[shown]).sum(axis=2)
+
+
+def _is_opaque(frame: Array) -> Array:
+    return frame[:, :, 3] >= 128
+
+
+def _opaque(frame: Array) -> Array:
+    """(K, 3): the colours of the pixels that are opaque."""
+    return frame.reshape(-1, 3) if frame.shape[2] == 3 else frame[_is_opaque(frame)][:, :3]
 
 
 def _others(used: Array, count: int) -> Array:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...renderers import Scene
-from ...renderers.bands import bands
+from ...renderers.alpha import picture_bands
 from ...renderers.cpu_bins import TILE
 from ...renderers.cpu_kernel import usable_cores
 from ..files import whole_file
@@ -38,19 +38,20 @@ def export_png(record: Record, path: Path, options: ExportOptions) -> None:
 
 
 def write_png(scene: Scene, path: Path) -> None:
-    """Draws the scene into a PNG of the canvas's size, 8 bits of RGB, sRGB.
+    """Draws the scene into a PNG of the canvas's size, 8 bits of sRGB, with alpha on a transparent canvas.
 
     Memory: a few bands, whatever the size.
     """
     canvas = scene.canvas
+    channels, colour_type = (4, 6) if canvas.transparent else (3, 2)
     rows_each = max(TILE, BAND_PIXELS // canvas.width // TILE * TILE)
     with whole_file(path) as file:
         file.write(b"\x89PNG\r\n\x1a\n")
-        file.write(_chunk(b"IHDR", struct.pack(">IIBBBBB", canvas.width, canvas.height, 8, 2, 0, 0, 0)))
+        file.write(_chunk(b"IHDR", struct.pack(">IIBBBBB", canvas.width, canvas.height, 8, colour_type, 0, 0, 0)))
         file.write(_chunk(b"sRGB", b"\0"))
         file.write(_chunk(b"IDAT", b"\x78\x5e"))  # zlib's header; the bands follow, the check sum ends it
         check_sum = 1
-        for lines, compressed in _compressed(_filtered(band) for band in bands(scene, rows_each)):
+        for lines, compressed in _compressed(_filtered(band, channels) for band in picture_bands(scene, rows_each)):
             check_sum = zlib.adler32(lines, check_sum)
             file.write(_chunk(b"IDAT", compressed))
         last = zlib.compressobj(COMPRESSION, zlib.DEFLATED, -15).flush()
@@ -58,14 +59,14 @@ def write_png(scene: Scene, path: Path) -> None:
         file.write(_chunk(b"IEND", b""))
 
 
-def _filtered(image: Array) -> bytes:
+def _filtered(image: Array, channels: int) -> bytes:
     """Lines of bytes, each less its left neighbour's (PNG's filter 1), which soft pictures compress well by."""
     pixels = as_bytes(image)
-    lines = np.empty((pixels.shape[0], 1 + pixels.shape[1] * 3), np.uint8)
+    lines = np.empty((pixels.shape[0], 1 + pixels.shape[1] * channels), np.uint8)
     lines[:, 0] = 1
     flat = pixels.reshape(pixels.shape[0], -1)
-    lines[:, 1:4] = flat[:, :3]
-    np.subtract(flat[:, 3:], flat[:, :-3], out=lines[:, 4:])  # modulo 256
+    lines[:, 1 : 1 + channels] = flat[:, :channels]
+    np.subtract(flat[:, channels:], flat[:, :-channels], out=lines[:, 1 + channels :])  # modulo 256
     return lines.tobytes()
 
 

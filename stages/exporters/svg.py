@@ -79,7 +79,8 @@ def svg_text(record: Record, options: ExportOptions) -> str:
     styles: list[str] = []
     if not options.flat:
         styles.append(_LINEAR_STYLE if canvas.edge == LINEAR.name else _LOGISTIC_STYLE)
-    drawing.add(drawing.rect(size=(canvas.width, shown), fill=_hex(canvas.background)))
+    if not canvas.transparent:
+        drawing.add(drawing.rect(size=(canvas.width, shown), fill=_hex(canvas.background)))
     if options.layers is not None:
         groups = _layer_groups(drawing, colour_layers(_shown(scene), options.layers))
     elif options.animated:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def check_paths(paths: Sequence[Path]) -> None:
     """Looks at what is asked before any work is done.
 
     Raises:
-        InputError: an ending is unknown, a folder is missing, or a path is a folder.
+        InputError: an ending is unknown, a folder is missing or read-only, or a path is a folder.
         BackendUnavailable: an ending needs an extra that is not installed.
     """
     for path in paths:
@@ -49,6 +50,8 @@ def check_paths(paths: Sequence[Path]) -> None:
             raise InputError(f"cannot export {path}: there is no folder {path.parent}")
         if path.is_dir():
             raise InputError(f"cannot export {path}: it is a folder")
+        if not os.access(path.absolute().parent, os.W_OK):
+            raise InputError(f"cannot export {path}: the folder {path.parent} cannot be written to")
         if path.suffix.lower() == ".mp4":
             need_encoder()
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ...renderers import Scene, mean_squared_error, psnr
-from ...renderers.cpu_renderer import CpuRenderer
+from ...renderers import Scene, psnr
+from ...renderers.alpha import picture_error
 from ...renderers.primitives import BLUE, GREEN, OPACITY, RADIUS, RED, SOFTNESS, X, Y
 from ..files import write_text
 from ..record import Moment, Record
@@ -97,6 +97,7 @@ def export_viewer(record: Record, path: Path, options: ExportOptions) -> None:
         "width": canvas.width,
         "height": canvas.height,
         "background": [round(level, 5) for level in canvas.background],
+        "transparent": canvas.transparent,
         "edge": canvas.edge,
         "keys": [[moment.step, moment.scene.count] for moment in shown],
         "lattices": [[way.name, way.per_unit, way.is_log, way.coarse] for way in LATTICES],
@@ -201,8 +202,7 @@ def _likeness(record: Record) -> float | None:
     """PSNR of the scene against the target, in decibels; None without a target, or where it is met exactly."""
     if record.target is None:
         return None
-    picture = CpuRenderer().render(record.scene)
-    error = mean_squared_error(picture, record.target)
+    error = picture_error(record.scene, record.target)
     return round(psnr(error), 2) if error > 0 else None
 
 
@@ -214,7 +214,7 @@ def _curve(record: Record) -> list[list[float]]:
 
 
 def _data_uri(target: Array) -> str:
-    """The target as a picture within a text."""
+    """The target as a picture within a text, with its alpha."""
     picture = Image.fromarray(np.rint(np.clip(target, 0, 1) * 255).astype(np.uint8))
     picture.thumbnail((ORIGINAL_SIDE, ORIGINAL_SIDE))
     data = io.BytesIO()

@@ -1,0 +1,181 @@
+"""Transparency from opaque pictures: a scene drawn over black and over white tells its colours and its alpha.
+
+Painting a row, `C = (1 - a) C + a c`, is linear in what lies beneath. All rows together therefore draw, over a
+background b, in each channel
+
+    D(b) = P + (1 - A) b        with 1 - A = Π (1 - a_i), the same in all channels,
+
+where A is their alpha and P their colour times it. So D(black) = P and D(white) = P + 1 - A say all, and
+
+    alpha = 1 - mean over channels of (D(white) - D(black))        colour = D(black) / alpha.
+
+The difference to a target, e(b) = D(b) - T(b), is linear in b too, so that its square is convex: over any b in 0..1 it
+is at most (1 - b) e(0)² + b e(1)². A picture that is right over black and over white is right over all, in every
+channel of its own, and the mean of both losses is what a fit of a transparent picture lowers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .bands import bands
+from .base import Renderer
+from .cpu_renderer import CpuRenderer
+from .errors import InputError
+from .losses import check_target, mean_squared_error
+from .scene import Canvas, Scene
+
+Array = np.ndarray[Any, Any]
+Colour = tuple[float, float, float]
+
+BLACK: Colour = (0.0, 0.0, 0.0)
+WHITE: Colour = (1.0, 1.0, 1.0)
+# Fainter than half a level of 8 bits: there is no colour to tell.
+ALPHA_MIN = 1 / 512
+
+
+@dataclass(frozen=True, eq=False)
+class Backdrop:
+    """A background over which a picture is compared with its target.
+
+    Attributes:
+        background: sRGB in 0..1; None for the canvas's own, whatever it is.
+        target: (H, W, 3) float32, the target over it.
+        planes: (3, H, W) float32, the same as the kernel takes it.
+    """
+
+    background: Colour | None
+    target: Array
+    planes: Array
+
+    def under(self, canvas: Canvas) -> Canvas:
+        """The canvas with this background."""
+        return canvas if self.background is None else replace(canvas, background=self.background)
+
+
+def backdrops(target: Array, canvas: Canvas) -> tuple[Backdrop, ...]:
+    """Over what a picture is compared with its target: over black and white if the target has alpha.
+
+    Args:
+        target: (H, W, 3), or (H, W, 4) with straight alpha; sRGB and alpha in 0..1.
+        canvas: what it is painted on.
+
+    Raises:
+        InputError: the target's shape is not the canvas's, or a value is not finite or no alpha.
+    """
+    target = check_picture(target, canvas)
+    if target.shape[2] == 3:
+        return (Backdrop(None, target, _planes(target)),)
+    over = [(background, flattened(target, background)) for background in (BLACK, WHITE)]
+    return tuple(Backdrop(background, flat, _planes(flat)) for background, flat in over)
+
+
+def check_picture(target: Array, canvas: Canvas) -> Array:
+    """The target as (H, W, 3) or (H, W, 4) float32, contiguous.
+
+    Raises:
+        InputError: its shape is not the canvas's, or a value is not finite or no alpha.
+    """
+    target = np.ascontiguousarray(target, np.float32)
+    if target.ndim != 3 or target.shape[2] != 4:
+        return check_target(target, canvas)
+    check_target(target[:, :, :3], canvas)
+    alpha = target[:, :, 3]
+    if not np.all((alpha >= 0) & (alpha <= 1)):
+        raise InputError("target has alpha that is not between 0 and 1; needs 0 for transparent, 1 for opaque")
+    return target
+
+
+def flattened(picture: Array, background: Colour) -> Array:
+    """The picture, (H, W, 3) or (H, W, 4), laid over a colour, (H, W, 3); itself if it has no alpha."""
+    if picture.shape[2] == 3:
+        return picture
+    alpha = picture[:, :, 3:]
+    return alpha * picture[:, :, :3] + (1 - alpha) * np.asarray(background, picture.dtype)
+
+
+def render_with_alpha(renderer: Renderer, scene: Scene) -> Array:
+    """The rows over nothing, (H, W, 4): straight sRGB and alpha, 0..1, in the renderer's precision.
+
+    Exact up to rounding, for any renderer; see the head of this module. Where alpha is below `ALPHA_MIN` the colour
+    is 0.
+
+    Example:
+        >>> spot = Scene.circles(Canvas(3, 1), x=[1], y=[0.5], radius=[1], colour=[[1, 0, 0]], opacity=0.5)
+        >>> render_with_alpha(CpuRenderer(), spot)[0, :, 3].round(2).tolist()
+        [0.5, 0.25, 0.0]
+    """
+    return _with_alpha(*(renderer.render(scene.with_background(background)) for background in (BLACK, WHITE)))
+
+
+def picture_of(scene: Scene) -> Array:
+    """The picture as it is shown, by the CPU renderer: (H, W, 4) on a transparent canvas, else (H, W, 3), float32."""
+    return render_with_alpha(CpuRenderer(), scene) if scene.canvas.transparent else CpuRenderer().render(scene)
+
+
+def picture_bands(scene: Scene, rows_each: int) -> Iterator[Array]:
+    """`picture_of` from top to bottom, (rows_each or, at the end, fewer, W, 3 or 4) at a time; see `bands.bands`."""
+    if not scene.canvas.transparent:
+        yield from bands(scene, rows_each)
+        return
+    over_black, over_white = (bands(scene.with_background(background), rows_each) for background in (BLACK, WHITE))
+    for black, white in zip(over_black, over_white, strict=True):
+        yield _with_alpha(black, white)
+
+
+def comparable(scene: Scene) -> Array:
+    """The picture in which scenes are told apart: on a transparent canvas, over black and beside it over white.
+
+    Returns:
+        (H, W, 3), or (H, 2 W, 3) on a transparent canvas, float32.
+    """
+    if not scene.canvas.transparent:
+        return CpuRenderer().render(scene)
+    over = [CpuRenderer().render(scene.with_background(background)) for background in (BLACK, WHITE)]
+    return np.concatenate(over, axis=1)
+
+
+def picture_error(scene: Scene, target: Array, weights: Array | None = None) -> float:
+    """The weighted mean squared error of a scene against its target; over both backdrops if the target has alpha.
+
+    Args:
+        scene: what is drawn.
+        target: (H, W, 3) or (H, W, 4), sRGB and straight alpha in 0..1.
+        weights: (H, W), not negative.
+    """
+    errors = [
+        mean_squared_error(
+            CpuRenderer().render(replace(scene, canvas=backdrop.under(scene.canvas))), backdrop.target, weights
+        )
+        for backdrop in backdrops(target, scene.canvas)
+    ]
+    return sum(errors) / len(errors)
+
+
+def loss_and_gradient(
+    renderer: Renderer, scene: Scene, target: Array, weights: Array | None = None
+) -> tuple[float, Array]:
+    """`Renderer.loss_and_gradient` for a target with or without alpha: the loss and its gradient by rows, (N, P)."""
+    found = [
+        renderer.loss_and_gradient(replace(scene, canvas=backdrop.under(scene.canvas)), backdrop.target, weights)
+        for backdrop in backdrops(target, scene.canvas)
+    ]
+    return sum(loss for loss, _, _ in found) / len(found), np.mean([by_rows for _, by_rows, _ in found], axis=0)
+
+
+def _with_alpha(over_black: Array, over_white: Array) -> Array:
+    red, green, blue = np.moveaxis(over_white - over_black, 2, 0)
+    alpha = np.clip(1 - (red + green + blue) / 3, 0, 1)
+    by_alpha = np.where(alpha >= ALPHA_MIN, 1 / np.maximum(alpha, ALPHA_MIN), 0)
+    picture = np.empty((*alpha.shape, 4), alpha.dtype)
+    np.clip(over_black * by_alpha[:, :, None], 0, 1, out=picture[:, :, :3])
+    picture[:, :, 3] = alpha
+    return picture
+
+
+def _planes(target: Array) -> Array:
+    return np.ascontiguousarray(np.moveaxis(target, 2, 0))
