@@ -13,7 +13,10 @@ import numpy as np
 from numba import njit
 
 from .edges import LOGISTIC, LOGISTIC_REACH
+from .kernel_cache import find_place
 from .primitives import RADIUS, SOFTNESS, X, Y
+
+find_place()  # before the first function below asks for one
 
 TILE = 16  # pixels a side; a tile's planes then stay in the first-level cache
 
