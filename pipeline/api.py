@@ -12,15 +12,15 @@ import numpy as np
 
 from ..renderers import InputError, RendererOptions, Scene, load_renderer
 from ..renderers.cpu_renderer import CpuRenderer
+from ..renderers.losses import pixel_shares
 from ..stages.events import Event
 from ..stages.exporters.options import ExportOptions
 from ..stages.exporters.table import export_files
-from ..stages.picture import load_picture, parse_size
 from ..stages.record import Record
-from .config import RunConfig, parse_background
+from .config import RunConfig
 from .observers import Forward
 from .rundir import load_record
-from .runner import carry_out, open_run
+from .runner import carry_out, course_of, load_target, open_run
 
 Array = np.ndarray[Any, Any]
 
@@ -47,6 +47,7 @@ def fit(
     circles: int = 2048,
     renderer: str = "jax",
     on_event: Callable[[Event], object] | None = None,
+    weights: Array | None = None,
     **options: Any,
 ) -> Result:
     """Grows circles until they look like a picture.
@@ -56,7 +57,10 @@ def fit(
         circles: how many stand at the end.
         renderer: "jax" or "torch".
         on_event: called with each event of `artpipe.stages.events` as it comes.
-        **options: any other field of `artpipe.pipeline.config.RunConfig`, such as steps, seed, size, preset.
+        weights: (H, W) of the canvas, not negative: what each pixel counts, times mask, focus and edges if those are
+            given too. Only their proportions matter.
+        **options: any other field of `artpipe.pipeline.config.RunConfig`, such as steps, seed, size, preset,
+            mask, focus, edges.
 
     Raises:
         InputError: the picture cannot be read, or an option is out of range.
@@ -69,14 +73,19 @@ def fit(
     started = time.perf_counter()
     config = replace(RunConfig.from_json(options), most=circles, renderer=renderer)
     if isinstance(picture, (str, Path)):
-        size = None if config.size is None else parse_size(config.size)
-        target = load_picture(picture, size, parse_background(config.background))
+        target = load_target(picture, config)
     else:
+        if config.size is not None:
+            raise InputError("size is for files; resize the array itself")
         target = np.asarray(picture, np.float32)
-    run = open_run(target, config)
-    if isinstance(picture, (str, Path)):
-        run.title = Path(picture).stem
-    outcome = carry_out(run, config.plan(), config, [Forward(on_event)] if on_event else [], started)
+    file = Path(picture) if isinstance(picture, (str, Path)) else None
+    own = config.weights(target, file)
+    if weights is not None and own is not None:
+        own = own * pixel_shares(weights, *own.shape)
+    run = open_run(target, config, weights=weights if own is None else own)
+    if file is not None:
+        run.title = file.stem
+    outcome = carry_out(run, course_of(config), config, [Forward(on_event)] if on_event else [], started)
     image = CpuRenderer().render(outcome.record.scene)
     return Result(outcome.record.scene, image, outcome.metrics, outcome.record)
 

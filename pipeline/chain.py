@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from .. import InputError
+from .interruption import Interruption
 
 Pieces = list[tuple[str, list[str]]]
 
@@ -27,7 +28,9 @@ def split_chain(args: list[str]) -> tuple[list[str], Pieces]:
     return args[: cuts[0]], pieces
 
 
-def run_chain(ctx: click.Context, picture: Path, options: dict[str, Any], pieces: Pieces, quiet: bool) -> None:
+def run_chain(
+    ctx: click.Context, picture: Path, options: dict[str, Any], pieces: Pieces, quiet: bool, interruption: Interruption
+) -> None:
     """Parses the pieces into stages, loads the picture, and carries the stages out.
 
     Raises:
@@ -46,7 +49,7 @@ def run_chain(ctx: click.Context, picture: Path, options: dict[str, Any], pieces
 
     from .command import carry_out_chain
 
-    carry_out_chain(picture, options, stages, quiet)
+    carry_out_chain(picture, options, stages, quiet, interruption)
 
 
 def _stage(name: str, *parameters: Callable[[Any], Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -143,7 +146,11 @@ def _settle(steps: int) -> Any:
 
 
 EXPORT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option("--width", type=click.IntRange(1, 65536), help="Pixels; the height follows.  [default: the scene's]"),
+    click.option(
+        "--width",
+        type=click.IntRange(1, 65536),
+        help="Pixels; the height follows.  [default: the scene's; films at most 1024 a side]",
+    ),
     click.option("--title", help="Name of the painting, in SVG and HTML.  [default: the picture's]"),
     click.option("--fps", type=click.FloatRange(0.1, 50), default=12.0, help="Films: frames a second."),
     click.option("--seconds", type=click.FloatRange(0.1, 300), default=5.0, help="Films, --animated: time to grow."),

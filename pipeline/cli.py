@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,9 +30,11 @@ class _Main(click.Group):
             return super().invoke(ctx)
         except ArtpipeError as error:
             raise click.ClickException(str(error)) from error
-        except KeyboardInterrupt:
+        except MemoryError:
+            raise click.ClickException("out of memory. Try a smaller --size or --width, or fewer circles") from None
+        except KeyboardInterrupt as error:
             click.echo("interrupted; nothing is left half written", err=True)
-            ctx.exit(130)
+            ctx.exit(128 + (error.args[0] if error.args else signal.SIGINT))  # as a shell tells of a signal
 
 
 @click.group(cls=_Main, context_settings=CONTEXT)
@@ -64,6 +67,48 @@ _PICTURE_OPTIONS: list[Decorator] = [
         help="Colour under the circles; auto is the picture's mean.  [default: auto]",
     ),
 ]  # fmt: skip
+
+
+def _regions(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> Any:
+    """The regions that are named; None, as any option that is not given, if there are none."""
+    del ctx, parameter
+    if not texts:
+        return None
+    from ..stages.focus import parse_focus
+
+    return tuple(parse_focus(text) for text in texts)
+
+
+class _Amount(click.FloatRange):
+    """A number that may be left out at the end of a line; says so where what follows was taken for it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no amount. Give one, or put the option last", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_FOCUS_OPTIONS: list[Decorator] = [
+    click.option(
+        "--mask", metavar="FILE", type=click.Path(),
+        help="Image of the picture's proportions; where it is white, the picture counts more.  [default: none]",
+    ),
+    click.option(
+        "--focus", metavar="X,Y,R", multiple=True, callback=_regions,
+        help="Round region that counts more: shares of width, height and longer side, such as 0.5,0.4,0.2 or "
+        "50%,40%,20%; may be given again.  [default: none]",
+    ),
+    click.option(
+        "--edges", metavar="[AMOUNT]", type=_Amount(0, 1), is_flag=False, flag_value="0.75",
+        help="How much smooth parts lose against edges, 0 to 1; 0.75 if no amount follows.  [default: 0]",
+    ),
+    click.option(
+        "--weight-floor", type=click.FloatRange(0, 1),
+        help="Advanced: what counts least over what counts most, by mask, focus and edges.  [default: 0.0625]",
+    ),
+]  # fmt: skip
 _RATE_OPTIONS: list[Decorator] = [
     click.option(
         "--softness-min", type=click.FloatRange(0.001, 1000), help="Advanced: sharpest edge, pixels.  [default: 0.15]"
@@ -90,6 +135,46 @@ _GROWTH_OPTIONS: list[Decorator] = [
         help="How long to take: about 1, 5 or 65 seconds at 2048 circles.  [default: balanced]",
     ),
     click.option("--steps", type=click.IntRange(0), help="Optimiser steps.  [default: 370, 1700 or 25000]"),
+]  # fmt: skip
+
+
+def _bytes(ctx: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    """The number of bytes that is named."""
+    del ctx, parameter
+    if text is None:
+        return None
+    from .memory import parse_memory
+
+    return parse_memory(text)
+
+
+_STOP_OPTIONS: list[Decorator] = [
+    click.option(
+        "--seconds", type=click.FloatRange(0, min_open=True),
+        help="End, settled, after so long a fit.  [default: none]",
+    ),
+    click.option("--target-psnr", type=click.FloatRange(0), help="End at this likeness, dB.  [default: none]"),
+    click.option(
+        "--patience", type=click.IntRange(1),
+        help="Settle and end after so many steps without a better loss.  [default: none]",
+    ),
+]  # fmt: skip
+_HABITS: list[Decorator] = [
+    click.option(
+        "--export", "exports", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
+        help="Write this file too, as `artpipe export` does; may be given again.",
+    ),
+    click.option("--no-export", is_flag=True, help="No painting.svg, timelapse.gif and viewer.html in the run folder."),
+    click.option(
+        "--checkpoint-every", type=click.FloatRange(0), default=5.0,
+        help="Advanced: seconds between checkpoints; 0 for one after each step.",
+    ),
+    click.option(
+        "--memory", callback=_bytes, metavar="SIZE",
+        help="Refuse a canvas that needs more, such as 2GB.  [default: what the machine has]",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors."),
+    click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON on stdout."),
 ]  # fmt: skip
 _SEARCH_OPTIONS: list[Decorator] = [
     click.option(
@@ -128,28 +213,48 @@ def _with_options(*options: Decorator) -> Decorator:
 @click.argument("picture", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Run folder.  [default: outputs/NAME]")
 @click.option("--config", type=click.Path(path_type=Path), help="Repeat the options of this run.json.")
-@_with_options(*_GROWTH_OPTIONS, *_PICTURE_OPTIONS, *_SEARCH_OPTIONS, *_RATE_OPTIONS)
-@click.option(
-    "--export", "exports", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
-    help="Write this file too, as `artpipe export` does; may be given again.",
-)  # fmt: skip
-@click.option("--no-export", is_flag=True, help="No painting.svg, timelapse.gif and viewer.html in the run folder.")
-@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
-@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON on stdout.")
-def run(
-    picture: Path,
-    output: Path | None,
-    config: Path | None,
-    exports: tuple[Path, ...],
-    no_export: bool,
-    quiet: bool,
-    as_json: bool,
-    **options: Any,
-) -> None:
-    """Grow a picture into circles and keep all of it in a folder."""
-    from .command import paint
+@_with_options(
+    *_GROWTH_OPTIONS, *_STOP_OPTIONS, *_PICTURE_OPTIONS, *_FOCUS_OPTIONS, *_SEARCH_OPTIONS, *_RATE_OPTIONS, *_HABITS
+)
+def run(picture: Path, output: Path | None, config: Path | None, **options: Any) -> None:
+    """Grow a picture into circles and keep all of it in a folder.
 
-    paint(picture, output, config, options, exports, not no_export, quiet, as_json)
+    Ctrl-C saves what stands; `artpipe resume FOLDER` goes on from there, and from a run that was killed.
+    """
+    from .interruption import Interruption
+
+    with Interruption() as interruption:  # while all that follows is loaded, too
+        from .command import paint
+
+        habits = _habits(options)
+        paint(picture, output, config, options, habits, interruption)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@_with_options(*_HABITS)
+def resume(folder: Path, **options: Any) -> None:
+    """Go on with a run that was interrupted or killed, to the very scene that it would have come to."""
+    from .interruption import Interruption
+
+    with Interruption() as interruption:
+        from .command import resume
+
+        resume(folder, _habits(options), interruption)
+
+
+def _habits(options: dict[str, Any]) -> Any:
+    """Takes out of the options those of `_HABITS`."""
+    from .command import Habits
+
+    return Habits(
+        exports=options.pop("exports"),
+        export_default=not options.pop("no_export"),
+        checkpoint_every=options.pop("checkpoint_every"),
+        memory=options.pop("memory"),
+        quiet=options.pop("quiet"),
+        as_json=options.pop("as_json"),
+    )
 
 
 for _name, _command in STAGE_COMMANDS.items():
@@ -159,7 +264,7 @@ for _name, _command in STAGE_COMMANDS.items():
 
 @main.command()
 @click.argument("picture", type=click.Path(path_type=Path))
-@_with_options(*_PICTURE_OPTIONS, *_RATE_OPTIONS)
+@_with_options(*_PICTURE_OPTIONS, *_FOCUS_OPTIONS, *_RATE_OPTIONS)
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.pass_context
 def load(ctx: click.Context, /, picture: Path, quiet: bool, **options: Any) -> None:
@@ -169,7 +274,10 @@ def load(ctx: click.Context, /, picture: Path, quiet: bool, **options: Any) -> N
     artpipe load painting.jpg grow --max 512 refine --steps 200 export out.png
     artpipe load painting.jpg --size 384 seed --count 64 refine relocate refine settle export a.png b.json
     """  # noqa: D301
-    run_chain(ctx, picture, options, ctx.find_root().meta.get("artpipe.chain", []), quiet)
+    from .interruption import Interruption
+
+    with Interruption() as interruption:
+        run_chain(ctx, picture, options, ctx.find_root().meta.get("artpipe.chain", []), quiet, interruption)
 
 
 @main.command()

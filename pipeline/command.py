@@ -3,100 +3,203 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..renderers import InputError
-from ..stages.base import Stage
+from ..stages.base import Run, Stage
 from ..stages.events import Event, Exported
 from ..stages.exporters.fidelity import need_rasteriser, svg_fidelity
 from ..stages.exporters.options import ExportOptions
 from ..stages.exporters.table import check_paths, export_files
-from ..stages.picture import load_picture, parse_size
+from ..stages.focus import weights_picture
+from ..stages.picture import save_png
 from ..stages.record import Record
-from .config import RunConfig, parse_background
+from ..stages.scene_file import save_scene
+from .checkpoints import Keeper, Start, clear, load_start, restore
+from .claim import hold, new_folder
+from .config import STOP_RULES, RunConfig
+from .interruption import Interruption
+from .memory import check_memory
 from .observers import Forward, Observer, ProgressBar, ProgressLines
-from .rundir import load_config, load_record, new_folder, save_run
-from .runner import carry_out, open_run
+from .rundir import is_finished, load_config, load_record, save_options, save_run
+from .runner import Course, Outcome, carry_out, course_of, load_target, open_run
 
 # What lands in a run folder unless exports are not wanted.
 EXPORTED = ("painting.svg", "timelapse.gif", "viewer.html")
 
 
+@dataclass(frozen=True)
+class Habits:
+    """How a command goes about its work, whatever the work is.
+
+    Attributes:
+        exports: files to write besides.
+        export_default: whether to write `EXPORTED` into the run folder.
+        checkpoint_every: seconds between checkpoints.
+        memory: bytes that the run may need; what the machine has if not given.
+        quiet: whether nothing but errors is shown.
+        as_json: whether the metrics are printed as JSON.
+    """
+
+    exports: Sequence[Path] = ()
+    export_default: bool = True
+    checkpoint_every: float = 5.0
+    memory: int | None = None
+    quiet: bool = False
+    as_json: bool = False
+
+
 def paint(
-    picture: Path,
-    output: Path | None,
-    config_file: Path | None,
-    options: dict[str, Any],
-    exports: Sequence[Path],
-    export_default: bool,
-    quiet: bool,
-    as_json: bool,
-) -> None:
+    picture: Path, output: Path | None, config_file: Path | None, options: dict[str, Any], habits: Habits,
+    interruption: Interruption,
+) -> None:  # fmt: skip
     """Carries out `artpipe run`.
 
     Raises:
         InputError: the picture or the configuration cannot be used, or a file or the folder cannot be made.
     """
-    check_paths(exports)
     started = time.perf_counter()
+    check_paths(habits.exports)
     base = RunConfig() if config_file is None else load_config(config_file)
     config = with_options(base, options)
-    target = _load(picture, config)
-    plan = config.plan()
-    steps = config.filled.steps or 0
-    with _announced(quiet):
-        run = open_run(target, config)
-    run.title = picture.stem
-    folder = new_folder(output or Path("outputs") / picture.stem)
-    outcome = carry_out(run, plan, config, _display(steps, quiet), started)
+    wanted = output or Path("outputs") / picture.stem
+    with new_folder(wanted, _warn) as folder:
+        target = load_target(picture, config, habits.memory)
+        start = Start(config, str(picture), target, config.weights(target, picture))
+        run = _opened(start, habits)
+        interruption.defer()
+        keeper = Keeper(folder, habits.checkpoint_every, _warn)
+        keeper.begin(start)
+        save_options(folder, start.picture, config, run.fit.device_name)
+        _finish(folder, run, course_of(config), start, keeper, habits, started, interruption)
+
+
+def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
+    """Carries out `artpipe resume`.
+
+    Raises:
+        InputError: there is no run to go on with, another one is at work in the folder, or a file cannot be written.
+    """
+    started = time.perf_counter()
+    check_paths(habits.exports)
+    if not os.path.isdir(folder):  # not Path's, which does not bear with names that are too long
+        raise InputError(f"there is no run folder {folder}")
+    if is_finished(folder):
+        click.echo(f"{folder} is finished; there is nothing to go on with", err=True)
+        return
+    with hold(folder):
+        start = load_start(folder)
+        check_memory(start.target.shape[1], start.target.shape[0], start.config.most, habits.memory)
+        run = _opened(start, habits)
+        interruption.defer()
+        course = course_of(start.config)
+        restore(folder, run, course, _warn)
+        if not habits.quiet:
+            click.echo(f"going on from step {run.step}, {run.scene.count} circles", err=True)
+        keeper = Keeper(folder, habits.checkpoint_every, _warn)
+        _finish(folder, run, course, start, keeper, habits, started, interruption)
+
+
+def _opened(start: Start, habits: Habits) -> Run:
+    """The run as it is begun."""
+    with _announced(habits.quiet):
+        run = open_run(start.target, start.config, weights=start.weights)
+    run.title = Path(start.picture).stem
+    return run
+
+
+def _finish(
+    folder: Path, run: Run, course: Course, start: Start, keeper: Keeper, habits: Habits, started: float,
+    interruption: Interruption,
+) -> None:  # fmt: skip
+    """Carries out what is left of a run, and saves all of it."""
+    config, quiet = start.config, habits.quiet
+    display = _display(config.filled.steps or 0, quiet)
+    outcome = carry_out(run, course, config, display, started, interruption, lambda: keeper.offer(run, course))
     metrics = outcome.metrics
-    save_run(folder, outcome.record, outcome.initial, metrics, str(picture), config)
-    files = [*((folder / name for name in EXPORTED) if export_default else ()), *exports]
-    for _ in _written(outcome.record, files, ExportOptions(), quiet):
-        pass
-    if as_json:
+    cut_off = outcome.reason == "interrupted"
+    if cut_off:
+        keeper.save(run, course)
+    _save(folder, outcome, start)
+    files = [*((folder / name for name in EXPORTED) if habits.export_default else ()), *habits.exports]
+    for number, _ in enumerate(_written(outcome.record, files, ExportOptions(), quiet), 1):
+        if interruption.signal is not None and not cut_off and number < len(files):
+            # It came when the fit was done: to go on is to write the rest of the files.
+            cut_off = True
+            keeper.save(run, course)
+            break
+    if not cut_off:
+        clear(folder)
+    if habits.as_json:
         click.echo(json.dumps(metrics))
     if not quiet:
         click.echo(
             f"{metrics['circles']} circles, {_decibels(metrics)} (mse {metrics['mse']:.3e}), "
             f"{metrics['steps']} steps in {metrics['fit_seconds']:.1f} s, "
-            f"{time.perf_counter() - started:.1f} s in all\n{folder}",
-            err=as_json,
+            f"{course.elapsed + time.perf_counter() - started:.1f} s in all{_why(outcome.reason, config)}\n{folder}",
+            err=habits.as_json,
         )
-    if outcome.reason == "interrupted":
-        click.echo("interrupted; what stood is saved", err=True)
-        raise SystemExit(130)
-    if outcome.reason != "finished":
+    if cut_off:
+        click.echo(f"interrupted; what stood is saved. To go on: artpipe resume {folder}", err=True)
+        raise SystemExit(interruption.exit_code)
+    if not outcome.whole:
         raise InputError(f"{outcome.reason}. The last good scene is saved in {folder}")
 
 
-def carry_out_chain(picture: Path, options: dict[str, Any], stages: Sequence[Stage], quiet: bool) -> None:
+def _save(folder: Path, outcome: Outcome, start: Start) -> None:
+    """Saves a run in its folder, or if that fails at least its scene where there is room."""
+    try:
+        save_run(folder, outcome.record, outcome.initial, outcome.metrics, start.picture, start.config)
+        if start.weights is not None:
+            save_png(weights_picture(start.weights), folder / "mask.png")
+    except InputError as error:
+        spare = Path(tempfile.mkdtemp(prefix="artpipe-")) / "scene.json"
+        save_scene(outcome.record.scene, spare)
+        raise InputError(f"{error}. The scene is saved as {spare}; later, try: artpipe resume {folder}") from None
+
+
+def _why(reason: str, config: RunConfig) -> str:
+    """The stop rule that ended a run, as its option, for the last line."""
+    rule = reason.replace("-", "_")
+    return f", ended by --{reason} {getattr(config, rule):g}" if rule in STOP_RULES else ""
+
+
+def _warn(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def carry_out_chain(
+    picture: Path, options: dict[str, Any], stages: Sequence[Stage], quiet: bool, interruption: Interruption
+) -> None:
     """Carries out `artpipe load … stage …`."""
     started = time.perf_counter()
     config = with_options(RunConfig(), options)
-    target = _load(picture, config)
+    target = load_target(picture, config)
     steps = sum(getattr(stage, "steps", 0) for stage in stages)
     with _announced(quiet):
-        run = open_run(target, config)
+        run = open_run(target, config, picture)
     run.title = picture.stem
     run.most = None  # each stage says how many it leaves
+    interruption.defer()
     observers = [] if quiet else [Forward(_name_file), *_display(steps, quiet)]
-    outcome = carry_out(run, stages, config, observers, started)
+    outcome = carry_out(run, Course(stages), config, observers, started, interruption)
     if not quiet:
         metrics = outcome.metrics
         click.echo(f"{metrics['circles']} circles, {_decibels(metrics)}, {metrics['fit_seconds']:.1f} s", err=True)
     if outcome.reason == "interrupted":
-        raise SystemExit(130)
-    if outcome.reason != "finished":
+        raise SystemExit(interruption.exit_code)
+    if not outcome.whole:
         raise InputError(outcome.reason)
 
 
@@ -141,11 +244,6 @@ def with_options(config: RunConfig, options: dict[str, Any]) -> RunConfig:
 
 def _decibels(metrics: dict[str, Any]) -> str:
     return "an exact picture" if metrics["psnr"] is None else f"{metrics['psnr']:.2f} dB"
-
-
-def _load(picture: Path, config: RunConfig) -> Any:
-    size = None if config.size is None else parse_size(config.size)
-    return load_picture(picture, size, parse_background(config.background))
 
 
 @contextmanager

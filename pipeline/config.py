@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates
 from ..stages.base import Stage
+from ..stages.focus import DEFAULT_FLOOR, Region, check_focus, load_mask, weights_for
 from ..stages.grow import Grow
 from ..stages.picture import parse_size
 from ..stages.place import Newcomers
 from ..stages.refine import Settle
 from ..stages.relocate import Search
+from ..stages.scene_arrays import ROWS_MAX
 from ..stages.seeders import SEEDERS
 
-COUNT_MAX = 1_000_000
+Array = np.ndarray[Any, Any]
+
+COUNT_MAX = ROWS_MAX  # what a scene file holds
 STEPS_MAX = 10_000_000
+SECONDS_MAX = 1e7  # four months
+PSNR_MAX = 200.0  # dB; float32 ends at about 140
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ PRESETS = {
 }
 DEFAULT_PRESET = "balanced"
 _FILLED_BY_PRESET = ("steps", "relocate_every", "relocate_fraction")
+STOP_RULES = ("seconds", "target_psnr", "patience")
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,13 @@ class RunConfig:
         relocate_every: steps between two relocations.
         relocate_fraction: share relocated at first, 0..1.
         rates: learning rates.
+        seconds: of fitting, after which the run ends; None for no limit. It settles within them.
+        target_psnr: dB at which the run ends; None for none.
+        patience: optimiser steps without a better loss after which the run settles and ends; None for any number.
+        mask: image file whose white parts count more; None for none.
+        focus: round regions that count more: x, y, radius as shares of width, height and longer side, 0..1.
+        edges: how much smooth parts lose against edges, 0..1.
+        weight_floor: what counts least over what counts most, 0..1, where mask, focus or edges are given.
     """
 
     growth: int = 256
@@ -86,6 +103,13 @@ class RunConfig:
     relocate_every: int | None = None
     relocate_fraction: float | None = None
     rates: Rates = field(default_factory=Rates)
+    seconds: float | None = None
+    target_psnr: float | None = None
+    patience: int | None = None
+    mask: str | Path | None = None
+    focus: tuple[Region, ...] = ()
+    edges: float = 0.0
+    weight_floor: float = DEFAULT_FLOOR
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -98,9 +122,11 @@ class RunConfig:
             ("growth", int, 1, COUNT_MAX), ("most", int, 1, COUNT_MAX), ("steps", int, 0, STEPS_MAX),
             ("seed", int, 0, 2**63 - 1), ("relocate_every", int, 1, STEPS_MAX), ("relocate_fraction", float, 0, 1),
             ("pool", float, 1, 4), ("radius_scale", float, 0.05, 20), ("softness_min", float, 0.001, 1000),
+            ("seconds", float, 0.001, SECONDS_MAX), ("target_psnr", float, 0, PSNR_MAX),
+            ("patience", int, 1, STEPS_MAX), ("edges", float, 0, 1), ("weight_floor", float, 0, 1),
         ):  # fmt: skip
             value = getattr(self, name)
-            if value is None and name in _FILLED_BY_PRESET:
+            if value is None and name in (*_FILLED_BY_PRESET, *STOP_RULES):
                 continue
             _need_number(name, value, kind, low, high)
         for rate in fields(Rates):
@@ -108,6 +134,11 @@ class RunConfig:
         if self.size is not None:
             parse_size(self.size)
         parse_background(self.background)
+        if isinstance(self.mask, Path):
+            object.__setattr__(self, "mask", str(self.mask))
+        if self.mask is not None and (not isinstance(self.mask, str) or not self.mask):
+            raise InputError(f"mask is {self.mask!r}; needs the path of an image")
+        object.__setattr__(self, "focus", check_focus(self.focus))
 
     @property
     def filled(self) -> RunConfig:
@@ -130,7 +161,7 @@ class RunConfig:
         settle_steps = round(filled.steps * preset.settle_share)
         search_steps = filled.steps - grow_steps - settle_steps
         searches = search_steps > 0 and filled.relocate_fraction > 0
-        pool = round(self.most * self.pool) if searches else self.most
+        pool = self.pool_count if searches else self.most
         middle: list[Stage] = []
         if searches:
             middle = [
@@ -140,15 +171,41 @@ class RunConfig:
             grow_steps += search_steps
         return [Grow(pool, self.growth, grow_steps, newcomers), *middle, Settle(settle_steps)]
 
+    @property
+    def pool_count(self) -> int:
+        """Circles that the search works on at most."""
+        return round(self.most * self.pool)
+
     def fit_settings(self) -> FitSettings:
         """What the fit needs to know."""
-        capacity = round(self.most * self.pool)
-        return FitSettings(rates=self.rates, softness_min=self.softness_min, capacity=capacity)
+        return FitSettings(rates=self.rates, softness_min=self.softness_min, capacity=self.pool_count)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether some pixels count more than others."""
+        return self.mask is not None or bool(self.focus) or self.edges > 0
+
+    def weights(self, target: Array, picture: str | Path | None = None) -> Array | None:
+        """What each pixel of a target counts, (H, W); None if all count the same.
+
+        Args:
+            target: (H, W, 3 or 4).
+            picture: the file that it was made from, whose proportions the mask has to have; else those of the target.
+
+        Raises:
+            InputError: the mask cannot be used.
+        """
+        if not self.is_weighted:
+            return None
+        height, width = target.shape[:2]
+        mask = None if self.mask is None else load_mask(self.mask, width, height, picture)
+        return weights_for(target, mask, self.focus, self.edges, self.weight_floor)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `run.json`."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "rates"}
-        return {**values, "rates": {f.name: getattr(self.rates, f.name) for f in fields(Rates)}}
+        focus = [list(region) for region in self.focus]
+        return {**values, "focus": focus, "rates": {f.name: getattr(self.rates, f.name) for f in fields(Rates)}}
 
     @classmethod
     def from_json(cls, values: Any) -> RunConfig:

@@ -3,50 +3,32 @@
 from __future__ import annotations
 
 import json
-import math
 import platform
-import struct
-import zipfile
-import zlib
-from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..renderers import Canvas, InputError, Scene
-from ..renderers.cpu_renderer import CpuRenderer
-from ..renderers.primitives import SHAPE
-from ..stages.files import whole_file, write_text
+from ..renderers import InputError, Scene
+from ..renderers.alpha import picture_of
+from ..renderers.errors import one_line
+from ..stages.files import read_at_most, write_text
 from ..stages.picture import load_picture, picture_size, save_png
-from ..stages.record import Moment, Record
+from ..stages.record import Record
 from ..stages.scene_file import load_scene, save_scene
+from ..stages.snapshots import load_snapshots, save_snapshots
+from .checkpoints import FOLDER, START
 from .config import RunConfig
 
 Array = np.ndarray[Any, Any]
 
-# What snapshots may take in memory: 128 scenes of 200,000 circles.
-SNAPSHOTS_BYTES_MAX = 1_000_000_000
+# The largest files that are read; JSON takes up to 25 times its size in memory. A history of ten million steps fits.
+RUN_BYTES_MAX, METRICS_BYTES_MAX = 1_000_000, 50_000_000
+# What float64 counts to, one by one; no step, circle or second of a history is beyond.
+NUMBER_MAX = 2.0**53
 
 PACKAGES = ("artpipe", "jax", "jaxlib", "numba", "numpy", "optax", "pillow", "torch")
-
-
-def new_folder(wanted: Path) -> Path:
-    """Makes the folder, or if something is in it already, the first free sibling, `name-2` and so on.
-
-    Raises:
-        InputError: no folder can be made there.
-    """
-    for number in range(1, 10_000):
-        folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not any(folder.iterdir()):
-                return folder
-        except OSError as error:
-            raise InputError(f"cannot use {folder} as output folder: {error.strerror or error}. Try -o") from None
-    raise InputError(f"{wanted} and 9998 siblings are taken; try another folder with -o")
 
 
 def save_run(
@@ -55,34 +37,52 @@ def save_run(
     """Writes `scene.json painting.png target.png comparison.png metrics.json run.json snapshots.npz`.
 
     Args:
-        folder: an empty folder.
+        folder: of this run.
         record: what the run left.
         initial: the first batch.
         metrics: for `metrics.json`.
         picture: the path that the user gave.
         config: the options of the run.
     """
-    image, first = (CpuRenderer().render(scene) for scene in (record.scene, initial))
+    image, first = (picture_of(scene) for scene in (record.scene, initial))
     save_scene(record.scene, folder / "scene.json")
     save_png(image, folder / "painting.png")
     target = record.target
     if target is not None:
         save_png(target, folder / "target.png")
-        gap = np.ones((target.shape[0], max(4, target.shape[1] // 40), 3), np.float32)
+        gap = np.ones((target.shape[0], max(4, target.shape[1] // 40), target.shape[2]), np.float32)
+        gap[:, :, 3:] = 0  # transparent, where the pictures are
         save_png(np.concatenate([first, gap, target, gap, image], axis=1), folder / "comparison.png")
     save_snapshots(record.moments, folder / "snapshots.npz")
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    save_options(folder, picture, config, metrics["device"])
+
+
+def save_options(folder: Path, picture: str, config: RunConfig, device: str) -> None:
+    """Writes `run.json`: all that is needed to repeat the run.
+
+    Args:
+        folder: of this run.
+        picture: the path that the user gave.
+        config: the options of the run.
+        device: where it computes.
+    """
     options = {
         "format": "artpipe-run",
         "version": 1,
         "picture": picture,
         "options": config.to_json(),
-        "device": metrics["device"],
+        "device": device,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
     }
     write_text(folder / "run.json", json.dumps(options, indent=1) + "\n")
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the run in a folder came to its end and all of it was saved."""
+    return (folder / "metrics.json").is_file() and not (folder / FOLDER / START).exists()
 
 
 def load_config(path: Path) -> RunConfig:
@@ -91,10 +91,13 @@ def load_config(path: Path) -> RunConfig:
     Raises:
         InputError: the file is missing or is no such record.
     """
-    content = _read_json(path)
+    content = _read_json(path, RUN_BYTES_MAX)
     if not isinstance(content, dict) or content.get("format") != "artpipe-run" or content.get("version") != 1:
         raise InputError(f"{path} is not the run.json of a run that this artpipe can repeat")
-    return RunConfig.from_json(content.get("options"))
+    try:
+        return RunConfig.from_json(content.get("options"))
+    except InputError as error:
+        raise InputError(f"{path} is broken: {one_line(error)}") from None
 
 
 def load_record(path: Path) -> Record:
@@ -114,9 +117,11 @@ def load_record(path: Path) -> Record:
         raise InputError(f"{path} is no run folder: it holds no scene.json")
     scene = load_scene(path / "scene.json")
     options, metrics = (
-        _read_json(path / name) if (path / name).is_file() else {} for name in ("run.json", "metrics.json")
+        _read_json(path / name, most) if (path / name).is_file() else {}
+        for name, most in (("run.json", RUN_BYTES_MAX), ("metrics.json", METRICS_BYTES_MAX))
     )
-    title = Path(str(options.get("picture", path.name))).stem if isinstance(options, dict) else path.name
+    picture = options.get("picture") if isinstance(options, dict) else None
+    title = Path(picture).stem if isinstance(picture, str) else path.name
     target = None
     if (path / "target.png").is_file():
         size = picture_size(path / "target.png")
@@ -133,67 +138,17 @@ def _history(metrics: Any, path: Path) -> tuple[dict[str, float], ...]:
             {name: float(row[name]) for name in ("step", "circles", "seconds", "mse")}
             for row in (metrics.get("history") or ())
         )
-        if not all(math.isfinite(value) for row in rows for value in row.values()):
+        if not all(0 <= value <= NUMBER_MAX for row in rows for value in row.values()):
             raise ValueError
         return rows
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         raise InputError(f"{path} is not the metrics.json of a run") from None
 
 
-def save_snapshots(moments: Sequence[Moment], path: Path) -> None:
-    """Writes scenes of one canvas: `steps`, `counts`, and all `rows` and `ids` one scene after the other."""
-    if not moments:
-        return
-    canvas = moments[0].scene.canvas
-    with whole_file(path) as file:
-        np.savez_compressed(
-            file,
-            steps=np.array([moment.step for moment in moments]),
-            counts=np.array([moment.scene.count for moment in moments]),
-            rows=np.concatenate([moment.scene.rows for moment in moments]),
-            ids=np.concatenate([moment.scene.ids for moment in moments]),
-            canvas=np.array([canvas.width, canvas.height]),
-            background=np.array(canvas.background, np.float32),
-        )
-
-
-def load_snapshots(path: Path, canvas: Canvas) -> tuple[Moment, ...]:
-    """Reads what `save_snapshots` wrote.
-
-    Raises:
-        InputError: it is broken, or not of this canvas.
-    """
+def _read_json(path: Path, most: int) -> Any:
+    data = read_at_most(path, most)
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > SNAPSHOTS_BYTES_MAX:
-                raise ValueError(f"unpacked it is larger than {SNAPSHOTS_BYTES_MAX} bytes")
-        with np.load(path, allow_pickle=False) as file:
-            steps, counts, rows, ids = (file[name] for name in ("steps", "counts", "rows", "ids"))
-            size = file["canvas"].tolist()
-        if size != [canvas.width, canvas.height]:
-            raise ValueError(f"it is of a canvas of {size}")
-        if len(steps) != len(counts) or int(counts.sum()) != len(rows) or len(rows) != len(ids):
-            raise ValueError("its parts do not fit together")
-        if rows.ndim != 2 or rows.shape[1] != SHAPE + 1 or (counts < 0).any():
-            raise ValueError("its parts do not fit together")
-        ends = np.cumsum(counts)
-        return tuple(
-            Moment(int(step), Scene(rows[end - count : end], canvas, ids=ids[end - count : end]))
-            for step, count, end in zip(steps, counts, ends, strict=True)
-        )
-    # What numpy and zipfile raise for broken bytes, and what a scene says of broken numbers.
-    except (
-        OSError, KeyError, TypeError, ValueError, AttributeError, EOFError, OverflowError, RuntimeError, MemoryError,
-        SyntaxError, struct.error, zipfile.BadZipFile, zlib.error, InputError,
-    ) as error:  # fmt: skip
-        raise InputError(f"{path} is broken: {error}. Without it, only the final scene can be exported") from None
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+        return json.loads(data.decode())
     except (ValueError, RecursionError):
         raise InputError(f"{path} is not JSON; needs a file that a run wrote") from None
 

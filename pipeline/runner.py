@@ -1,21 +1,92 @@
-"""Carrying out a plan: pulls the stages' events, keeps the time, hands events to observers."""
+"""Carrying out a plan: works off the stages' parts, keeps the time, hands events to observers."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..renderers import Diverged, RendererOptions, Scene, load_fitting_renderer, psnr, seed_loss
-from ..stages.base import Run, Stage
+from ..stages.base import Part, Run, Stage
+from ..stages.events import Event
+from ..stages.export import Export
+from ..stages.picture import load_picture, parse_size, picture_size, target_size
 from ..stages.record import Record
+from ..stages.refine import Settle
+from ..stages.relocate import Relocate
 from .config import RunConfig, parse_background
+from .interruption import Interruption
+from .memory import check_memory
 from .observers import Observer
+from .stopping import Stopping
 
 Array = np.ndarray[Any, Any]
+
+# Snapshots that a run which ends before its time is compared with, to save the best.
+_RECENT = 8
+# How a run may end that was not cut off.
+_WANTED = ("finished", "seconds", "target-psnr", "patience")
+
+
+@dataclass
+class Course:
+    """A plan, and how far it is carried out: what a checkpoint holds beside the state of the run.
+
+    Attributes:
+        stages: the plan.
+        stopping: what ends it early.
+        stage: index of the stage at work.
+        done: its parts that are done.
+        circles: circles that stood when it began; None if it has not begun.
+        seconds: of fitting so far.
+        elapsed: seconds that earlier processes spent on it, all told.
+        cut: if the plan was cut short: from which stage on, keeping how many circles, settling in how many steps.
+    """
+
+    stages: Sequence[Stage]
+    stopping: Stopping = field(default_factory=Stopping)
+    stage: int = 0
+    done: int = 0
+    circles: int | None = None
+    seconds: float = 0.0
+    elapsed: float = 0.0
+    cut: tuple[int, int, int] | None = None
+
+    @property
+    def settles(self) -> bool:
+        """Whether the last stage is at work."""
+        return self.stage >= len(self.stages) - 1
+
+    def parts(self, run: Run) -> Iterator[Part]:
+        """What is left to do; who carries a part out adds it to `done`."""
+        while self.stage < len(self.stages):
+            if self.circles is None:
+                self.circles = run.scene.count
+            at_work = self.stage
+            for part in islice(self.stages[at_work].parts(self.circles), self.done, None):
+                yield part
+                if self.stage != at_work:  # the plan was cut short
+                    break
+            else:
+                self._go_to(at_work + 1)
+
+    def cut_short(self, circles: int, steps: int) -> None:
+        """Leaves the stage at work and all after it, to keep so many of the circles and settle in so many steps."""
+        self.recut((self.stage + 1, circles, steps))
+        self._go_to(self.stage + 1)
+
+    def recut(self, cut: tuple[int, int, int]) -> None:
+        """Changes the plan as `cut` tells, without moving in it."""
+        at, circles, steps = self.cut = cut
+        self.stages = [*self.stages[:at], Relocate(0.0, circles), Settle(steps)]
+
+    def _go_to(self, stage: int) -> None:
+        self.stage, self.done, self.circles = stage, 0, None
 
 
 @dataclass(frozen=True)
@@ -26,7 +97,8 @@ class Outcome:
         record: what stands, at most `most` circles, and how it came about.
         initial: what stood after the first batch was seeded.
         metrics: what `metrics.json` holds; `psnr` is None where the picture is met exactly.
-        reason: "finished", "interrupted", or what went wrong.
+        reason: "finished", the stop rule that ended it ("seconds", "target-psnr", "patience"), "interrupted", or what
+            went wrong.
     """
 
     record: Record
@@ -34,68 +106,155 @@ class Outcome:
     metrics: dict[str, Any]
     reason: str
 
+    @property
+    def whole(self) -> bool:
+        """Whether the run came to an end that was wanted."""
+        return self.reason in _WANTED
 
-def open_run(target: Array, config: RunConfig) -> Run:
-    """A run on this target, (H, W, 3), with everything compiled, so that its time is fitting time."""
+
+def load_target(picture: str | Path, config: RunConfig, memory: int | None = None) -> Array:
+    """The target that a configuration makes of a picture.
+
+    Args:
+        picture: an image file.
+        config: of which size and background count.
+        memory: bytes that a run on it may need; what the machine has if not given.
+
+    Returns:
+        (H, W, 3), or (H, W, 4) with straight alpha if the picture is transparent somewhere and has no background.
+
+    Raises:
+        InputError: the picture cannot be read, or the run would need more memory.
+    """
+    size = None if config.size is None else parse_size(config.size)
+    width, height = target_size(picture_size(picture), size)
+    check_memory(width, height, config.most, memory)
+    return load_picture(picture, size, parse_background(config.background))
+
+
+def course_of(config: RunConfig) -> Course:
+    """The plan of a configuration, with its stop rules."""
+    return Course(config.plan(), Stopping(config.seconds, config.target_psnr, config.patience))
+
+
+def open_run(target: Array, config: RunConfig, picture: str | Path | None = None, weights: Array | None = None) -> Run:
+    """A run on a target, with everything compiled, so that its time is fitting time.
+
+    Args:
+        target: (H, W, 3), or (H, W, 4) with straight alpha.
+        config: its options.
+        picture: the file that the target was made from, for which a mask is measured.
+        weights: (H, W), what each pixel counts; from the configuration if not given.
+    """
     renderer = load_fitting_renderer(config.renderer, RendererOptions(device=config.device))  # type: ignore[arg-type]
-    run = Run(
-        target, renderer, config.seed, parse_background(config.background), config.fit_settings(), most=config.most
-    )
+    if weights is None:
+        weights = config.weights(target, picture)
+    settings = replace(config.fit_settings(), weights=weights)
+    run = Run(target, renderer, config.seed, parse_background(config.background), settings, most=config.most)
     run.warm_up()
     return run
 
 
 def carry_out(
-    run: Run, stages: Sequence[Stage], config: RunConfig, observers: Sequence[Observer], started: float
+    run: Run,
+    course: Course,
+    config: RunConfig,
+    observers: Sequence[Observer],
+    started: float,
+    interruption: Interruption | None = None,
+    between: Callable[[], object] | None = None,
 ) -> Outcome:
-    """Runs the stages one after the other; Ctrl-C or a divergence ends it with the scene as it stands.
+    """Carries out what is left of a plan; an interruption or a failure ends it with the best scene so far.
 
     Args:
         run: what to work on.
-        stages: the plan.
+        course: the plan; is moved on.
         config: for the record.
         observers: who sees the events.
-        started: `time.perf_counter()` when the whole job began.
+        started: `time.perf_counter()` when this process began with it.
+        interruption: asked after each part whether to stop; exports that the plan still has are then carried out.
+        between: called after each part, when the run can be saved.
     """
-    seconds = 0.0
-    initial: Scene | None = None
     reason = "finished"
     try:
-        for stage in stages:
-            events = stage(run)
-            while True:
-                before = time.perf_counter()
-                event = next(events, None)
-                seconds += time.perf_counter() - before
-                if event is None:
-                    break
-                if initial is None:
-                    initial = run.showable()
-                run.chronicle.see(event, seconds)
-                for observer in observers:
-                    observer.see(event, seconds)
+        for part in course.parts(run):
+            for event in _timed(part.work(run), course):
+                _tell(run, course, observers, event)
+            course.done += 1
+            if course.stopping.met(run, course.seconds, course.settles):
+                break
+            if not course.settles and course.cut is None:
+                settling = course.stopping.settling(run.step, course.seconds, _settling_steps(course))
+                if settling is not None:
+                    course.cut_short(min(run.scene.count, run.most or run.scene.count), settling)
+            # After the rules: a run that is gone on with does not ask them about this part again.
+            if interruption is not None and interruption.signal is not None:
+                raise KeyboardInterrupt
+            if between is not None:
+                between()
+        reason = course.stopping.reason or reason
     except KeyboardInterrupt:
         reason = "interrupted"
+        for stage in course.stages[course.stage + 1 :]:
+            if isinstance(stage, Export):
+                for event in stage(run):
+                    _tell(run, course, observers, event)
     except Diverged as error:
         reason = f"diverged: {error}"
+    except MemoryError:
+        reason = "out of memory. Try a smaller --size or --max"
     finally:
         for observer in observers:
             observer.close()
     record = run.record()
+    if reason not in _WANTED:
+        record = replace(record, scene=_best_so_far(run, record))
     scene = record.scene
-    mse = run.mean_squared_error(scene)
+    mse = run.mean_squared_error(scene, weighted=False)
+    weighted = {} if run.settings.weights is None else {"weighted_mse": run.mean_squared_error(scene)}
     metrics = {
         "circles": scene.count,
         "steps": run.step,
         "mse": mse,
         "psnr": psnr(mse) if mse > 0 else None,  # JSON has no infinity
         "seed_loss": seed_loss(mse),
-        "fit_seconds": round(seconds, 4),
-        "total_seconds": round(time.perf_counter() - started, 4),
+        **weighted,
+        "fit_seconds": round(course.seconds, 4),
+        "total_seconds": round(course.elapsed + time.perf_counter() - started, 4),
         "renderer": config.renderer,
         "kernel": run.fit.kernel_name,
         "device": run.fit.device_name,
         "reason": reason,
         "history": list(record.history),
     }
-    return Outcome(record, scene if initial is None else initial, metrics, reason)
+    return Outcome(record, record.moments[0].scene if record.moments else scene, metrics, reason)
+
+
+def _timed(events: Iterator[Event], course: Course) -> Iterator[Event]:
+    """The events; the time that they take to come is the course's."""
+    while True:
+        before = time.perf_counter()
+        event = next(events, None)
+        course.seconds += time.perf_counter() - before
+        if event is None:
+            return
+        yield event
+
+
+def _tell(run: Run, course: Course, observers: Sequence[Observer], event: Event) -> None:
+    run.chronicle.see(event, course.seconds)
+    course.stopping.see(event)
+    for observer in observers:
+        observer.see(event, course.seconds)
+
+
+def _settling_steps(course: Course) -> int:
+    """Steps of settling in the plan."""
+    last = course.stages[-1]
+    return last.steps if isinstance(last, Settle) else 0
+
+
+def _best_so_far(run: Run, record: Record) -> Scene:
+    """What stands, or one of the last snapshots if its loss is lower: a relocation sets the picture back at first."""
+    scenes = [record.scene, *(moment.scene for moment in record.moments[-_RECENT:])]
+    return min(scenes, key=run.mean_squared_error)

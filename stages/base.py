@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..renderers import Canvas, Fit, FitSettings, FittingRenderer, InputError, Scene
+from ..renderers import Canvas, Fit, FitSettings, FitState, FittingRenderer, InputError, Scene
+from ..renderers.alpha import BLACK, WHITE, check_picture, flattened
 from ..renderers.cpu_placing import PlacingBoard
-from ..renderers.losses import check_target, pixel_shares
+from ..renderers.losses import pixel_shares
 from .energy import blurred
-from .events import Event, Progress
+from .events import Event
 from .record import Chronicle, Record
 
 Array = np.ndarray[Any, Any]
 
-# Optimiser steps between two Progress events: a few tens of milliseconds.
-STEPS_PER_EVENT = 25
+_GREY = (0.5, 0.5, 0.5)
 
 
 class Run:
@@ -26,16 +28,17 @@ class Run:
     A caller that stops pulling events stops the run with the scene whole.
 
     Args:
-        target: (H, W, 3), sRGB in 0..1.
+        target: (H, W, 3), or (H, W, 4) with straight alpha; sRGB in 0..1. With alpha, the canvas is transparent.
         renderer: what fits.
         seed: of the random generator.
-        background: sRGB in 0..1; the (weighted) mean colour of the target if not given.
+        background: sRGB in 0..1; the mean colour of the target if not given, by weights and alpha.
         settings: learning rates and the like.
         most: circles that anything shown or saved may hold; the search works on a larger pool.
 
     Attributes:
         chronicle: what is kept of the events so far. Who pulls the events hands them to it.
         title: the painting's name, for what is exported.
+        flat_target: (H, W, 3), the target; a transparent one over grey. For placing.
     """
 
     def __init__(
@@ -50,19 +53,20 @@ class Run:
         self.most = most
         self.settings = settings or FitSettings()
         target = np.asarray(target, np.float32)
-        if target.ndim != 3 or target.shape[2] != 3 or 0 in target.shape:
-            raise InputError(f"target has shape {target.shape}; needs (H, W, 3), sRGB in 0..1")
+        if target.ndim != 3 or target.shape[2] not in (3, 4) or 0 in target.shape:
+            raise InputError(f"target has shape {target.shape}; needs (H, W, 3) or (H, W, 4), sRGB and alpha in 0..1")
         height, width = target.shape[:2]
         self.shares = pixel_shares(self.settings.weights, height, width)
+        transparent = target.shape[2] == 4
         if background is None:
-            mean = np.clip((target * self.shares[:, :, None]).sum((0, 1)) / self.shares.sum(), 0, 1)
-            background = (float(mean[0]), float(mean[1]), float(mean[2]))
-        self.canvas = Canvas(width, height, background)
-        self.target = check_target(target, self.canvas)
+            background = _mean_colour(target, self.shares)
+        self.canvas = Canvas(width, height, background, transparent=transparent)
+        self.target = check_picture(target, self.canvas)
+        self.flat_target = flattened(self.target, _GREY)
         self.renderer = renderer
         self.rng = np.random.default_rng(seed)
         self.fit: Fit = renderer.fit(self.target, self.canvas, self.settings)
-        self.board = PlacingBoard(self.canvas, self.target, self.shares)
+        self.board = PlacingBoard(self.canvas, self.flat_target, self.shares)
         self.chronicle = Chronicle()
         self.title = "painting"
 
@@ -72,16 +76,23 @@ class Run:
         self.fit.put(one)
         self.fit.step(1, 0.0)
         self.fit.worth()
-        self.board.set_image(self.target)
+        self.board.set_image(self.flat_target)
         self.board.choose(one.rows, 1)
         blurred(self.shares, 1.0)
         self.fit.put(Scene.empty(self.canvas))
         self.fit.step_count = 0
 
-    def mean_squared_error(self, scene: Scene) -> float:
-        """The weighted mean squared error of a scene against the target, whatever loss is optimised."""
-        difference = self.fit.residual(scene)
-        return float(np.sum(np.square(difference, dtype=np.float64) * self.shares[:, :, None]))
+    def mean_squared_error(self, scene: Scene, weighted: bool = True) -> float:
+        """The mean squared error of a scene against the target, whatever loss is optimised.
+
+        Args:
+            scene: on this canvas.
+            weighted: whether pixels count by their weights, or all the same.
+        """
+        over = [scene.with_background(colour) for colour in (BLACK, WHITE)] if self.canvas.transparent else [scene]
+        squared = [np.square(self.fit.residual(one), dtype=np.float64) for one in over]
+        shares = self.shares if weighted else pixel_shares(None, *self.shares.shape)
+        return float(np.sum(np.mean(squared, axis=0) * shares[:, :, None]))
 
     @property
     def scene(self) -> Scene:
@@ -104,19 +115,35 @@ class Run:
         """Optimiser steps so far."""
         return self.fit.step_count
 
-    def refine(self, stage: str, count: int, scale: float = 1.0) -> Iterator[Event]:
-        """Takes optimiser steps, telling of them every `STEPS_PER_EVENT`.
+    def state(self) -> RunState:
+        """All that the run has become by now; a run on the same target that is given it goes on bit for bit."""
+        return RunState(self.fit.state(), self.rng.bit_generator.state, self.chronicle.copy())
 
-        Args:
-            stage: the stage's name, for the events.
-            count: how many steps.
-            scale: multiplies all learning rates.
+    def restore(self, state: RunState) -> None:
+        """Goes on from what `state` gave.
+
+        Raises:
+            InputError: it is of another canvas, or of another kind of generator; the run is then as it was before.
         """
-        while count > 0:
-            part = min(count, STEPS_PER_EVENT)
-            mse = self.fit.step(part, scale)
-            count -= part
-            yield Progress(stage, self.step, self.scene.count, mse)
+        if state.fit.scene.canvas != self.canvas:
+            raise InputError(f"the state is of {state.fit.scene.canvas}; the run is on {self.canvas}")
+        rng = np.random.default_rng(0)
+        try:
+            rng.bit_generator.state = state.chance
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise InputError("the state of the random generator is broken") from None
+        self.fit.restore(state.fit)
+        self.rng = rng
+        self.chronicle = state.chronicle.copy()
+
+
+def _mean_colour(target: Array, shares: Array) -> tuple[float, float, float]:
+    """The mean colour of what is not transparent; white if all is."""
+    counts = shares[:, :, None] * target[:, :, 3:] if target.shape[2] == 4 else shares[:, :, None]
+    if not counts.sum() > 0:
+        return WHITE
+    mean = np.clip((target[:, :, :3] * counts).sum((0, 1)) / counts.sum(), 0, 1)
+    return float(mean[0]), float(mean[1]), float(mean[2])
 
 
 def keep_worthiest(scene: Scene, worth: Array, count: int) -> Scene:
@@ -131,9 +158,57 @@ def keep_worthiest(scene: Scene, worth: Array, count: int) -> Scene:
     return scene.select(np.sort(order[scene.count - count :]))
 
 
-class Stage(Protocol):
+@dataclass(frozen=True)
+class RunState:
+    """What a run consists of beside its target and its options.
+
+    Attributes:
+        fit: parameters and optimiser.
+        chance: the random generator, as `Generator.bit_generator.state` tells it.
+        chronicle: what was kept of the events.
+    """
+
+    fit: FitState
+    chance: Mapping[str, Any]
+    chronicle: Chronicle
+
+
+class Part(Protocol):
+    """A piece of a stage's work. Between two of them a run can be stopped, saved, and later gone on with."""
+
+    def work(self, run: Run) -> Iterator[Event]:
+        """Carries it out on the run's scene."""
+        ...
+
+
+class Stage(ABC):
     """A step of the work: frozen options, called with a run, yielding events as it goes."""
+
+    @abstractmethod
+    def parts(self, circles: int) -> Iterator[Part]:
+        """The work, piece by piece.
+
+        The pieces follow from the options and from this number alone, so that a stage which was interrupted after so
+        many of them goes on with the next.
+
+        Args:
+            circles: how many stand when the stage begins.
+        """
 
     def __call__(self, run: Run) -> Iterator[Event]:
         """Works on the run's scene."""
-        ...
+        for part in self.parts(run.scene.count):
+            yield from part.work(run)
+
+
+class AtomicStage(Stage):
+    """A stage that is a single piece of work."""
+
+    @abstractmethod
+    def work(self, run: Run) -> Iterator[Event]:
+        """Carries it out on the run's scene."""
+
+    def parts(self, circles: int) -> Iterator[Part]:
+        """Itself."""
+        del circles
+        yield self

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .base import Run
+from .base import AtomicStage, Run
 from .events import Event, Exported
 from .exporters.options import ExportOptions
 from .exporters.table import check_paths, export_files
 
 
 @dataclass(frozen=True)
-class Export:
+class Export(AtomicStage):
     """Writes the scene as it stands.
 
     Attributes:
@@ -30,7 +30,7 @@ class Export:
     def __post_init__(self) -> None:
         check_paths(self.paths)
 
-    def __call__(self, run: Run) -> Iterator[Event]:
+    def work(self, run: Run) -> Iterator[Event]:
         """Writes the files, one after the other."""
         for path in export_files(run.record(), self.paths, self.options):
             yield Exported(run.step, path)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .base import Run
-from .events import Event
+from .base import Part, Stage
+from .descend import descent
 from .place import Newcomers
 from .seed import Seed
 
 
 @dataclass(frozen=True)
-class Grow:
+class Grow(Stage):
     """Grows the scene to `count` circles, batch by batch.
 
     Attributes:
@@ -27,12 +27,13 @@ class Grow:
     steps: int
     newcomers: Newcomers = field(default_factory=Newcomers)
 
-    def __call__(self, run: Run) -> Iterator[Event]:
+    def parts(self, circles: int) -> Iterator[Part]:
         """Seeds, refines, and repeats."""
-        batch_count = max(1, -(-(self.count - run.scene.count) // self.growth))
+        batch_count = max(1, -(-(self.count - circles) // self.growth))
         for batch in range(batch_count):
-            missing = self.count - run.scene.count
-            if missing > 0:
-                yield from Seed(min(self.growth, missing), self.newcomers)(run)
+            added = min(self.growth, self.count - circles)
+            if added > 0:
+                yield Seed(added, self.newcomers)
+                circles += added
             share = self.steps * (batch + 1) // batch_count - self.steps * batch // batch_count
-            yield from run.refine("grow", share)
+            yield from descent("grow", [1.0] * share)

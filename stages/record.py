@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Record:
         scene: the circles as they are now.
         moments: scenes on the way to it, in order of time, on the same canvas.
         history: rows of step, circles, seconds, mse, in order of time.
-        target: (H, W, 3) float32, sRGB in 0..1: what was painted.
+        target: what was painted: (H, W, 3), or (H, W, 4) with straight alpha; float32, sRGB in 0..1.
         title: the painting's name.
 
     Raises:
@@ -55,50 +55,69 @@ class Record:
         for moment in self.moments:
             if (moment.scene.canvas.width, moment.scene.canvas.height) != (canvas.width, canvas.height):
                 raise InputError(f"the scene at step {moment.step} is not {canvas.width} x {canvas.height} pixels")
-        if self.target is not None and self.target.shape != (canvas.height, canvas.width, 3):
-            raise InputError(f"target has shape {self.target.shape}; needs ({canvas.height}, {canvas.width}, 3)")
+        if self.target is not None and self.target.shape not in [(canvas.height, canvas.width, k) for k in (3, 4)]:
+            raise InputError(f"target has shape {self.target.shape}; needs ({canvas.height}, {canvas.width}, 3 or 4)")
 
 
+@dataclass
+class Thinned:
+    """Every 2^k-th of the moments that came, the smallest k that leaves no more than twice `MOMENTS_KEPT`.
+
+    Attributes:
+        kept: the moments, each with the number of its event.
+        came: how many came.
+        stride: 2^k.
+    """
+
+    kept: list[tuple[int, Moment]] = field(default_factory=list)
+    came: int = 0
+    stride: int = 1
+
+    def add(self, order: int, moment: Moment) -> None:
+        """Keeps the moment, if it is its turn."""
+        if self.came % self.stride == 0:
+            self.kept.append((order, moment))
+            if len(self.kept) > 2 * MOMENTS_KEPT:
+                self.kept = self.kept[::2]
+                self.stride *= 2
+        self.came += 1
+
+
+@dataclass
 class Chronicle:
-    """Keeps, of the events of a run, what a `Record` holds; in bounded memory, however long the run."""
+    """Keeps, of the events of a run, what a `Record` holds; scenes in bounded memory, however long the run.
 
-    def __init__(self) -> None:
-        self.history: list[dict[str, float]] = []
-        self._growths = _Thinned()
-        self._snapshots = _Thinned()
-        self._seen = 0
+    Attributes:
+        history: a row of step, circles, seconds and mse for each `Progress`.
+        growths: scenes after a batch.
+        snapshots: scenes that a stage thought worth keeping.
+        seen: events so far.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    growths: Thinned = field(default_factory=Thinned)
+    snapshots: Thinned = field(default_factory=Thinned)
+    seen: int = 0
 
     def see(self, event: Event, seconds: float) -> None:
         """Takes note of an event; `seconds` of fitting had passed."""
-        self._seen += 1
+        self.seen += 1
         if isinstance(event, Progress):
             self.history.append(
                 {"step": event.step, "circles": event.circles, "seconds": round(seconds, 4), "mse": event.mse}
             )
         elif isinstance(event, Grew):
-            self._growths.add(self._seen, Moment(event.step, event.scene))
+            self.growths.add(self.seen, Moment(event.step, event.scene))
         elif isinstance(event, Snapshot):
-            self._snapshots.add(self._seen, Moment(event.step, event.scene))
+            self.snapshots.add(self.seen, Moment(event.step, event.scene))
 
     @property
     def moments(self) -> tuple[Moment, ...]:
         """The scenes that are kept, in order of time."""
-        kept = sorted([*self._growths.kept, *self._snapshots.kept], key=lambda pair: pair[0])
+        kept = sorted([*self.growths.kept, *self.snapshots.kept], key=lambda pair: pair[0])
         return tuple(moment for _, moment in kept)
 
-
-class _Thinned:
-    """Every 2^k-th of the moments that came, the smallest k that leaves no more than twice `MOMENTS_KEPT`."""
-
-    def __init__(self) -> None:
-        self.kept: list[tuple[int, Moment]] = []
-        self._came = 0
-        self._stride = 1
-
-    def add(self, order: int, moment: Moment) -> None:
-        if self._came % self._stride == 0:
-            self.kept.append((order, moment))
-            if len(self.kept) > 2 * MOMENTS_KEPT:
-                self.kept = self.kept[::2]
-                self._stride *= 2
-        self._came += 1
+    def copy(self) -> Chronicle:
+        """One that goes its own way from here."""
+        growths, snapshots = (replace(kind, kept=list(kind.kept)) for kind in (self.growths, self.snapshots))
+        return Chronicle(list(self.history), growths, snapshots, self.seen)

@@ -6,23 +6,24 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .base import STEPS_PER_EVENT, Run
-from .events import Event, Progress
+from .base import Part, Stage
+from .descend import descent
 
 
 @dataclass(frozen=True)
-class Refine:
+class Refine(Stage):
     """Moves all circles by so many optimiser steps at constant rates."""
 
     steps: int
 
-    def __call__(self, run: Run) -> Iterator[Event]:
-        """Takes the steps."""
-        yield from run.refine("refine", self.steps)
+    def parts(self, circles: int) -> Iterator[Part]:
+        """The steps."""
+        del circles
+        yield from descent("refine", [1.0] * self.steps)
 
 
 @dataclass(frozen=True)
-class Settle:
+class Settle(Stage):
     """Refines with rates that fall to almost nothing, so that Adam's noise dies out.
 
     Attributes:
@@ -35,10 +36,13 @@ class Settle:
     floor: float = 0.02
     start: float = 0.7
 
-    def __call__(self, run: Run) -> Iterator[Event]:
-        """Takes the steps."""
-        for i in range(self.steps):
-            done = (i + 1) / self.steps
-            mse = run.fit.step(1, self.start * (self.floor + (1 - self.floor) * math.sqrt(1 - done)))
-            if (i + 1) % STEPS_PER_EVENT == 0 or i + 1 == self.steps:
-                yield Progress("settle", run.step, run.scene.count, mse)
+    @property
+    def scales(self) -> list[float]:
+        """The factor on the learning rates at each step."""
+        done = ((k + 1) / self.steps for k in range(self.steps))
+        return [self.start * (self.floor + (1 - self.floor) * math.sqrt(1 - share)) for share in done]
+
+    def parts(self, circles: int) -> Iterator[Part]:
+        """The steps."""
+        del circles
+        yield from descent("settle", self.scales)

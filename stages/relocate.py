@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .base import Run, keep_worthiest
+from .base import AtomicStage, Part, Run, Stage, keep_worthiest
+from .descend import descent
 from .events import Event, Relocated, Snapshot
 from .place import Newcomers, place
 
 
 @dataclass(frozen=True)
-class Relocate:
+class Relocate(AtomicStage):
     """Removes a share of the circles, the least worth first, and fills up to `count` with new ones.
 
     Worth is exact: how much the loss rises when a circle alone is taken out. Opacity or size would not do:
@@ -27,7 +28,7 @@ class Relocate:
     count: int | None = None
     newcomers: Newcomers = field(default_factory=Newcomers)
 
-    def __call__(self, run: Run) -> Iterator[Event]:
+    def work(self, run: Run) -> Iterator[Event]:
         """Removes, and places anew."""
         scene = run.scene
         count = scene.count if self.count is None else self.count
@@ -40,7 +41,16 @@ class Relocate:
 
 
 @dataclass(frozen=True)
-class Search:
+class Remember:
+    """Tells of the scene as it stands, as one worth keeping."""
+
+    def work(self, run: Run) -> Iterator[Event]:
+        """Tells of it."""
+        yield Snapshot(run.step, run.showable())
+
+
+@dataclass(frozen=True)
+class Search(Stage):
     """Relocates again and again between refinements, ever fewer circles: the discrete search.
 
     Trials say that the discrete search, not the descent, decides the loss; that tearing out 40 % at a time
@@ -65,23 +75,19 @@ class Search:
     cooling: tuple[float, float] = (1.4, 0.7)
     newcomers: Newcomers = field(default_factory=Newcomers)
 
-    def __call__(self, run: Run) -> Iterator[Event]:
+    def parts(self, circles: int) -> Iterator[Part]:
         """Relocates and refines by turns."""
-        pool = run.scene.count
-        final = pool if self.count is None else self.count
-        done = 0
+        final = circles if self.count is None else self.count
         first, last = self.shrink
-        while done < self.steps:
+        hot, cool = self.cooling
+        for done in range(0, self.steps, self.every):
             share = done / self.steps
             shrunk = min(1.0, max(0.0, (share - first) / (last - first)))
-            count = round(pool - (pool - final) * shrunk)
+            count = round(circles - (circles - final) * shrunk)
             if done + self.every >= self.steps:
                 count = final
-            yield from Relocate(self.fraction * (1 - share), count, self.newcomers)(run)
-            part = min(self.every, self.steps - done)
-            hot, cool = self.cooling
-            yield from run.refine("search", part, hot + (cool - hot) * share)
-            done += part
-            yield Snapshot(run.step, run.showable())
-        if run.scene.count != final:  # there were no steps to do it in
-            yield from Relocate(0.0, final, self.newcomers)(run)
+            yield Relocate(self.fraction * (1 - share), count, self.newcomers)
+            yield from descent("search", [hot + (cool - hot) * share] * min(self.every, self.steps - done))
+            yield Remember()
+        if self.steps == 0 and circles != final:
+            yield Relocate(0.0, final, self.newcomers)

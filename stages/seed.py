@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .base import Run
+from .base import AtomicStage, Run
 from .events import Event, Grew
 from .place import Newcomers, place
 
 
 @dataclass(frozen=True)
-class Seed:
+class Seed(AtomicStage):
     """Adds a batch of circles on top of the scene.
 
     Attributes:
@@ -22,7 +22,7 @@ class Seed:
     count: int
     newcomers: Newcomers = field(default_factory=Newcomers)
 
-    def __call__(self, run: Run) -> Iterator[Event]:
+    def work(self, run: Run) -> Iterator[Event]:
         """Places the batch and hands it to the fit."""
         scene = run.scene
         scene = place(run, scene, self.count, scene.count + self.count, self.newcomers)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from artpipe import InputError, Rates
 from artpipe.pipeline.config import PRESETS, RunConfig, parse_background
-from artpipe.pipeline.runner import carry_out, open_run
+from artpipe.pipeline.runner import carry_out, course_of, open_run
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.picture import save_png
 from artpipe.stages.seeders import SEEDERS
@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 RATE = st.floats(0, 1e3)
 CONFIGS = st.builds(
     RunConfig,
-    growth=st.integers(1, 10**6),
-    most=st.integers(1, 10**6),
+    growth=st.integers(1, 250_000),
+    most=st.integers(1, 250_000),
     preset=st.sampled_from(list(PRESETS)),
     steps=st.none() | st.integers(0, 10**7),
     renderer=st.sampled_from(FITTING_RENDERERS),
@@ -174,7 +174,7 @@ def test_a_size_given_as_a_number_is_understood_or_refused(tmp_path):
 def outcome_of(config, side=8):
     target = np.random.default_rng(0).uniform(0, 1, (side, side, 3)).astype(np.float32)
     run = open_run(target, config)
-    return carry_out(run, config.plan(), config, [], time.perf_counter())
+    return carry_out(run, course_of(config), config, [], time.perf_counter())
 
 
 @settings(max_examples=25)

@@ -10,7 +10,8 @@ from artpipe import Canvas, Diverged, FitSettings, InputError, Scene, load_fitti
 from artpipe.renderers import reference
 from artpipe.renderers.primitives import OPACITY, RADIUS, SOFTNESS, X, Y
 from artpipe.renderers.registry import FITTING_RENDERERS
-from artpipe.stages.base import STEPS_PER_EVENT, Run, keep_worthiest
+from artpipe.stages.base import Run, keep_worthiest
+from artpipe.stages.descend import STEPS_PER_EVENT
 from artpipe.stages.events import Event, Exported, Grew, Progress, Relocated, Snapshot
 from artpipe.stages.export import Export
 from artpipe.stages.exporters.table import EXPORTERS
@@ -415,8 +416,8 @@ def test_a_target_that_is_met_already_can_be_painted_on():
 
 @pytest.mark.parametrize(
     "target",
-    [np.zeros((4, 5)), np.zeros((4, 5, 4)), np.zeros((0, 5, 3)), np.zeros((4, 0, 3)), np.full((4, 5, 3), np.nan)],
-    ids=["grey", "four channels", "no rows", "no columns", "not a number"],
+    [np.zeros((4, 5)), np.zeros((4, 5, 5)), np.zeros((0, 5, 3)), np.zeros((4, 0, 3)), np.full((4, 5, 3), np.nan)],
+    ids=["grey", "five channels", "no rows", "no columns", "not a number"],
 )
 def test_a_target_that_is_no_picture_is_refused_in_one_line(target):
     with pytest.raises(InputError) as caught:

@@ -1,6 +1,31 @@
-"""`python -m artpipe`: the same as the command `artpipe`."""
+"""`python -m artpipe`, and the command `artpipe`."""
 
-from artpipe.pipeline.cli import main
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+
+
+def start() -> None:
+    """Runs the command line; until it is loaded, Ctrl-C ends the process at once and in silence."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:  # a shell may have asked to ignore it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from artpipe.pipeline.cli import main
+
+    signal.signal(signal.SIGINT, handler)
+    try:
+        main()
+    except SystemExit as end:
+        if isinstance(end.code, int) and end.code > 128:  # by a signal: half loaded libraries crash when they are left
+            with suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(end.code)
+        raise
+
 
 if __name__ == "__main__":
-    main()
+    start()

@@ -5,7 +5,6 @@ They move the same parameters, each column at its own rate, from the same seedin
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -73,11 +72,7 @@ def scales(config: RunConfig) -> list[float]:
     """The factor on the rates at each step: 1, and at the end falling as in `Settle`."""
     steps = config.filled.steps or 0
     settling = round(steps * PRESETS[config.preset].settle_share)
-    settle = Settle(settling)
-    falling = [
-        settle.start * (settle.floor + (1 - settle.floor) * math.sqrt(1 - (k + 1) / settling)) for k in range(settling)
-    ]
-    return [1.0] * (steps - settling) + falling
+    return [1.0] * (steps - settling) + Settle(settling).scales
 
 
 class _OptaxFit:

@@ -27,8 +27,8 @@ from ...renderers.cpu_renderer import CpuRenderer
 from ...stages.events import Event, Progress
 from ...stages.files import write_text
 from ...stages.picture import load_picture, parse_size, save_png
-from ..config import RunConfig
-from ..runner import carry_out, open_run
+from ..config import RunConfig, parse_background
+from ..runner import carry_out, course_of, open_run
 from .baseline import open_baseline
 from .contestants import CONTESTANTS, USUAL, Contestant, under, varied
 from .likeness import perceptual_distance, structural_similarity
@@ -134,7 +134,8 @@ class Bench:
         """
         for name in options.renderers:
             load_fitting_renderer(name)  # says now what is missing
-        targets = {picture.stem: load_picture(picture, parse_size(options.size)) for picture in pictures}
+        white = parse_background("white")  # a contestant may be one that knows no transparency
+        targets = {picture.stem: load_picture(picture, parse_size(options.size), white) for picture in pictures}
         if not pictures or len(targets) < len(pictures):
             raise InputError("a bench needs one picture or more, each with a name of its own")
         bench = cls(folder, options, targets)
@@ -285,7 +286,7 @@ def _run_course(target: Array, config: RunConfig) -> _Course:
     run = open_run(target, replace(config, device="cpu"))
     compile_seconds = time.perf_counter() - started
     pairs = _Pairs()
-    outcome = carry_out(run, config.plan(), config, [pairs], started)
+    outcome = carry_out(run, course_of(config), config, [pairs], started)
     if outcome.reason == "interrupted":
         raise KeyboardInterrupt
     if outcome.reason != "finished":

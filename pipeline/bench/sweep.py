@@ -25,7 +25,7 @@ from ...stages.events import Event
 from ...stages.files import write_text
 from ...stages.picture import load_picture, parse_size
 from ..config import RunConfig, parse_background
-from ..runner import carry_out, open_run
+from ..runner import carry_out, course_of, open_run
 from .sweep_space import Choices, Range, Value, configured, parse_param, settings
 
 if TYPE_CHECKING:
@@ -185,7 +185,8 @@ class Sweep:
         self.folder, self.base, self.options = Path(folder), base or RunConfig(), options or SweepOptions()
         self.pictures = [str(picture) for picture in pictures]
         size = None if self.base.size is None else parse_size(self.base.size)
-        self._targets = [load_picture(path, size, parse_background(self.base.background)) for path in self.pictures]
+        background = parse_background(self.base.background) or parse_background("white")
+        self._targets = [load_picture(path, size, background) for path in self.pictures]
         self._start: dict[str, Value] = {name: settings(self.base.filled)[name] for name in names}
         open_run(self._targets[0], self.base)  # so that a device that is missing leaves no folder
         self._study = self._open()
@@ -338,7 +339,7 @@ class Sweep:
             run = open_run(self._targets[picture], config)
             deadline = _Deadline(math.inf if start else budget)
             try:
-                outcome = carry_out(run, config.plan(), config, [deadline], time.perf_counter())
+                outcome = carry_out(run, course_of(config), config, [deadline], time.perf_counter())
             except _TooLate as late:
                 verdict, longest = "slow", max(longest, late.seconds)
                 break

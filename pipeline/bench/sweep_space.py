@@ -7,15 +7,15 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from ...renderers import InputError, Rates
-from ..config import RunConfig
+from ..config import STOP_RULES, RunConfig
 
 if TYPE_CHECKING:
     import optuna
 
 Value = int | float | str
 
-# What says what is painted, on what and with how many circles, and so is no setting to tune.
-_NOT_TUNED = ("most", "renderer", "device", "seed", "size", "background")
+# What says what is painted, on what, with how many circles and for how long, and so is no setting to tune.
+_NOT_TUNED = ("most", "renderer", "device", "seed", "size", "background", "mask", "focus", *STOP_RULES)
 # A range this wide, high over low, is searched on a log scale.
 _LOG_RATIO = 10
 

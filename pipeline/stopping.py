@@ -1,0 +1,112 @@
+"""Stop rules: when a run ends before its plan does."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..renderers import psnr
+from ..stages.base import Run
+from ..stages.events import Event, Progress
+
+# What is left of the seconds for settling, once the search is cut short.
+SETTLE_SHARE = 0.15
+# A loss is better than the best so far if it is lower by this share of it: descent always finds a little.
+BETTER = 1e-3
+# Steps over which the speed is taken: newcomers and a growing pool change it.
+SPEED_STEPS = 100
+
+
+@dataclass
+class Stopping:
+    """The rules of a run, and what they have seen of it. Whichever comes first ends the run.
+
+    A run that is out of patience, or nearly out of seconds, goes on to a short settling: its picture is better for it
+    than that of a search which is cut off.
+
+    Attributes:
+        seconds: of fitting.
+        target_psnr: dB that are enough.
+        patience: optimiser steps without a better loss, once the scene has grown. A pool that shrinks starts the count
+            anew.
+        best: the lowest loss with as many circles as now.
+        best_step: when that was.
+        circles: how many that are.
+        reason: the rule that ended the run, or "".
+    """
+
+    seconds: float | None = None
+    target_psnr: float | None = None
+    patience: int | None = None
+    best: float = math.inf
+    best_step: int = 0
+    circles: int = -1
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        self._clock: list[tuple[int, float]] = []  # steps and seconds, of the last SPEED_STEPS
+        self._told: float | None = None  # the loss, if a part told it that `met` was not asked about yet
+
+    def see(self, event: Event) -> None:
+        """Takes note of the loss."""
+        if not isinstance(event, Progress):
+            return
+        if event.stage == "grow" or event.circles != self.circles or event.mse < self.best * (1 - BETTER):
+            self.best, self.best_step, self.circles = event.mse, event.step, event.circles
+        self._told = event.mse
+
+    def met(self, run: Run, seconds: float, settles: bool) -> bool:
+        """Whether the run is to end now; `reason` then says why.
+
+        Args:
+            run: between two parts.
+            seconds: of fitting so far.
+            settles: whether it is settling already.
+        """
+        told, self._told = self._told, None
+        if self.seconds is not None and seconds >= self.seconds:
+            self.reason = "seconds"
+        elif told is not None and self._is_like(run, told):
+            self.reason = "target-psnr"
+        elif settles and self._impatient(run.step):
+            self.reason = "patience"
+        else:
+            return False
+        return True
+
+    def _is_like(self, run: Run, told: float) -> bool:
+        """Whether what would be saved is as like the target as asked, all pixels counting the same, as metrics tell."""
+        if self.target_psnr is None:
+            return False
+        # The loss was that of a pool before the last step; only where weights bend it, it is no hint.
+        if run.settings.weights is None and psnr(told) < self.target_psnr:
+            return False
+        return psnr(run.mean_squared_error(run.showable(), weighted=False)) >= self.target_psnr
+
+    def settling(self, step: int, seconds: float, planned: int) -> int | None:
+        """Steps of settling that are to begin now, instead of what the plan has before its own; None for not yet.
+
+        Args:
+            step: optimiser steps so far.
+            seconds: of fitting so far.
+            planned: steps of settling in the plan.
+        """
+        if self._impatient(step):
+            self.reason, self.best_step = "patience", step
+            return planned
+        if self.seconds is None:
+            return None
+        self._clock = [*(seen for seen in self._clock if step - seen[0] < SPEED_STEPS), (step, seconds)]
+        first, began = self._clock[0]
+        if step == first:
+            return None
+        pace = (seconds - began) / (step - first)
+        left = self.seconds - seconds
+        wanted = min(planned * pace, SETTLE_SHARE * self.seconds)
+        if left > wanted:
+            return None
+        self.reason = "seconds"
+        return max(1, int(left / max(pace, 1e-9)))
+
+    def _impatient(self, step: int) -> bool:
+        return self.patience is not None and self.circles >= 0 and step - self.best_step >= self.patience

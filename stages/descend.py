@@ -1,0 +1,39 @@
+"""Descending: one optimiser step of all circles together, the piece that refining consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .base import Run
+from .events import Event, Progress
+
+# Optimiser steps between two Progress events: a few tens of milliseconds.
+STEPS_PER_EVENT = 25
+
+
+@dataclass(frozen=True)
+class Descend:
+    """Moves all circles by one optimiser step.
+
+    Attributes:
+        stage: the name of the stage that it belongs to, for the event.
+        scale: multiplies all learning rates.
+        tells: whether it yields a `Progress`.
+    """
+
+    stage: str
+    scale: float = 1.0
+    tells: bool = True
+
+    def work(self, run: Run) -> Iterator[Event]:
+        """Takes the step."""
+        mse = run.fit.step(1, self.scale)
+        if self.tells:
+            yield Progress(self.stage, run.step, run.scene.count, mse)
+
+
+def descent(stage: str, scales: Sequence[float]) -> Iterator[Descend]:
+    """A step for each factor on the learning rates; the last and every `STEPS_PER_EVENT`-th tell of it."""
+    for number, scale in enumerate(scales, 1):
+        yield Descend(stage, scale, number % STEPS_PER_EVENT == 0 or number == len(scales))

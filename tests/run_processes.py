@@ -1,0 +1,72 @@
+"""Runs as processes of their own, to be interrupted and killed, and what they leave in their folders."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+
+MARK = b"artpipe checkpoint 1\n"
+
+
+def command(*words):
+    return [sys.executable, "-m", "artpipe", *map(str, words)]
+
+
+def started(*words, **options):
+    """A process whose stderr can be read line by line."""
+    return subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options)
+
+
+def finished(*words, **options):
+    """A process that has come to its end: `returncode`, `stdout`, `stderr`."""
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=300, **options)
+
+
+def wait_for(process, part):
+    """Reads stderr up to the line with `part` in it, and gives back all lines; fails if there is none."""
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if part in line:
+            return lines
+    raise AssertionError(f"{part!r} did not come in {''.join(lines)!r}")
+
+
+def ended(process, signals=(), timeout=300):
+    """Sends signals, and tells how the process ended: its exit code, and the rest of its stderr."""
+    for number in signals:
+        process.send_signal(number)
+    try:
+        errors = process.communicate(timeout=timeout)[1]
+    finally:
+        process.kill()
+    assert "Traceback" not in errors
+    return process.returncode, errors
+
+
+def results(folder):
+    """All that a run leaves, but for what a clock measures, so that two runs can be compared."""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for row in (metrics, *metrics["history"]):
+        for name in ("fit_seconds", "total_seconds", "seconds"):
+            row.pop(name, None)
+    with np.load(folder / "snapshots.npz") as arrays:
+        snapshots = {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}
+    pictures = [(folder / name).read_bytes() for name in ("painting.png", "target.png", "comparison.png")]
+    run = json.loads((folder / "run.json").read_text())
+    return {
+        "names": sorted(path.name for path in folder.iterdir()), "scene": (folder / "scene.json").read_bytes(),
+        "snapshots": snapshots, "metrics": metrics, "pictures": pictures, "run": run,
+    }  # fmt: skip
+
+
+def opened(data):
+    """The .npz in a checkpoint file."""
+    return data[len(MARK) + 65 :]
+
+
+def sealed(payload):
+    """A checkpoint file with this .npz in it, under a digest that is right."""
+    return MARK + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload

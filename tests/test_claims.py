@@ -1,0 +1,193 @@
+"""Whose run folder it is: two runs never write into one, and what another left is neither lost nor in the way."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from artpipe import InputError, load_scene
+from artpipe.pipeline.claim import hold, new_folder
+from artpipe.stages.picture import save_png
+from command_line import refusal, run_cli, succeeded
+from run_processes import ended, finished, results, started, wait_for
+
+TINY = ("--max", 3, "--growth", 2, "--steps", 6, "--no-export")
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    path = tmp_path_factory.mktemp("picture") / "tiny.png"
+    save_png(np.random.default_rng(4).uniform(0, 1, (12, 16, 3)).astype(np.float32), path)
+    return path
+
+
+def names(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def cut_off(folder):
+    (folder / "checkpoint").mkdir(parents=True)
+    (folder / "checkpoint" / "start.bin").write_bytes(b"a run")
+
+
+def test_a_folder_in_use_is_refused_before_the_picture_is_read(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    cut_off(tmp_path / "other")
+    with hold(folder), hold(tmp_path / "other"):
+        before = names(tmp_path)
+        for taken in (folder, tmp_path / "other"):
+            assert f"{taken} is in use by another run" in refusal("run", tmp_path / "none.png", "-o", taken)
+            assert f"{taken} is in use by another run" in refusal("resume", taken)
+        assert names(tmp_path) == before
+    assert names(folder) == []
+
+
+def test_a_folder_that_was_made_for_nothing_is_removed_with_those_above_it(tmp_path):
+    with new_folder(tmp_path / "a" / "b" / "c", pytest.fail) as folder:
+        assert folder == tmp_path / "a" / "b" / "c" and folder.is_dir()
+    assert names(tmp_path) == []
+    with pytest.raises(KeyError), new_folder(tmp_path / "a" / "b", pytest.fail):
+        raise KeyError
+    assert names(tmp_path) == []
+    (tmp_path / "mine").mkdir()
+    with new_folder(tmp_path / "mine", pytest.fail) as folder:
+        assert folder == tmp_path / "mine"
+    with new_folder(tmp_path / "kept" / "b", pytest.fail) as folder:
+        (folder / "scene.json").write_text("{}")
+    assert names(tmp_path) == ["kept", "kept/b", "kept/b/scene.json", "mine"]
+
+
+def test_a_full_folder_gets_a_numbered_sibling_and_stays_as_it_is(picture, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine").write_text("mine")
+    for number in (2, 3):
+        result = succeeded("run", picture, "-o", tmp_path / "run", *TINY)
+        assert result.stdout.splitlines()[-1] == str(tmp_path / f"run-{number}")
+        assert "resume" not in result.stderr
+    assert names(tmp_path / "run") == ["mine"]
+    assert results(tmp_path / "run-2") == results(tmp_path / "run-3")
+
+
+def test_a_run_that_was_cut_off_is_left_alone_and_hinted_at(tmp_path):
+    cut_off(tmp_path / "run")
+    said = []
+    with new_folder(tmp_path / "run", said.append) as folder:
+        assert folder == tmp_path / "run-2"
+    assert said == [
+        f"{tmp_path / 'run'} holds a run that was cut off; artpipe resume {tmp_path / 'run'} goes on with it"
+    ]
+    assert names(tmp_path) == ["run", "run/checkpoint", "run/checkpoint/start.bin"]
+
+
+@pytest.mark.parametrize("left", [[], ["lock"], [".start.x1y2.part.bin"], ["lock", ".start.x1y2.part.bin"]], ids=str)
+def test_what_a_run_leaves_that_is_killed_before_it_begins_is_not_in_the_way(tmp_path, left):
+    inside = tmp_path / "run" / "checkpoint"
+    inside.mkdir(parents=True)
+    for name in left:
+        (inside / name).write_bytes(b"")
+    with new_folder(tmp_path / "run", pytest.fail) as folder:
+        assert folder == tmp_path / "run"
+        assert [path.name for path in inside.iterdir()] == ["lock"]
+        (folder / "scene.json").write_text("{}")
+    assert names(folder) == ["scene.json"]
+
+
+def test_only_temporary_files_of_ours_are_swept(tmp_path):
+    for name in (".painting.a1b2.part.png", ".000001.x.part.bin", ".mine", "mine.part", ".part", ".a.partial"):
+        (tmp_path / name).write_text("a")
+    (tmp_path / ".folder.part").mkdir()
+    with hold(tmp_path):
+        pass
+    assert names(tmp_path) == [".a.partial", ".folder.part", ".mine", ".part", "mine.part"]
+
+
+@pytest.mark.parametrize("folder", ["file/below", "file", "/proc/artpipe", "/sys/artpipe", "/dev/null/a", "x" * 300])
+def test_where_no_folder_can_be_made_it_is_said_before_the_picture_is_read(tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    line = refusal("run", "none.png", "-o", folder)
+    assert "-o" in line and "none.png" not in line
+    assert folder in refusal("resume", folder)
+    assert names(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "words", [["none.png"], ["words.png"], ["tiny.png", "--size", "0"], ["tiny.png", "--mask", "none"]]
+)
+def test_a_refused_run_leaves_no_folder(picture, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.png").write_text("words")
+    (tmp_path / "tiny.png").write_bytes(picture.read_bytes())
+    assert run_cli("run", *words, *TINY, "-o", "a/b").exit_code == 1
+    assert names(tmp_path) == ["tiny.png", "words.png"]
+
+
+# --- processes ---
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from artpipe.pipeline.claim import hold
+with hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_the_claim_of_a_process_that_was_killed_is_free_again(picture, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with subprocess.Popen([sys.executable, "-c", HOLDS, folder], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "held\n"
+            assert "in use" in refusal("run", picture, "-o", folder)
+        finally:
+            process.kill()
+    assert names(folder) == ["checkpoint", "checkpoint/lock"]
+    assert succeeded("run", picture, "-o", folder, *TINY).stdout.splitlines()[-1] == str(folder)
+    assert not (folder / "checkpoint").exists()
+
+
+@pytest.mark.slow
+def test_of_two_runs_into_one_folder_the_second_refuses_and_the_first_goes_on(picture, tmp_path):
+    words = ("--max", 8, "--growth", 4, "--steps", 1_000_000, "--no-export", "-o", tmp_path / "run")
+    first = started("run", picture, *words)
+    try:
+        wait_for(first, ": step ")
+        for second in (("run", picture, *words), ("resume", tmp_path / "run")):
+            done = finished(*second)
+            assert done.returncode == 1 and done.stdout == ""
+            assert len(done.stderr.splitlines()) == 1 and "in use by another run" in done.stderr
+        assert first.poll() is None
+        code, errors = ended(first, [signal.SIGINT])
+    finally:
+        first.kill()
+    assert code == 130 and "artpipe resume" in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert load_scene(tmp_path / "run" / "scene.json").count > 0
+
+
+@pytest.mark.slow
+def test_two_first_runs_at_once_compile_side_by_side_and_paint_the_same(picture, tmp_path):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    runs = [
+        started("run", picture, *TINY, "-o", tmp_path / f"run-{k}", env={**os.environ, "NUMBA_CACHE_DIR": str(cache)})
+        for k in range(2)
+    ]
+    for process in runs:
+        code, errors = ended(process)
+        assert code == 0, errors
+    assert any(cache.rglob("*.nbi"))  # they did compile there
+    assert results(tmp_path / "run-0") == results(tmp_path / "run-1")
+
+
+def test_a_folder_that_cannot_be_held_is_refused_in_one_line(tmp_path):
+    (tmp_path / "checkpoint").write_text("mine")
+    with pytest.raises(InputError, match="cannot write in") as error, hold(tmp_path):
+        pass
+    assert "\n" not in str(error.value) and (tmp_path / "checkpoint").read_text() == "mine"

@@ -1,0 +1,198 @@
+"""Ctrl-C and SIGTERM, wherever a command may be: no half file and no traceback, and the second does not wait."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from artpipe import load_scene
+from artpipe.pipeline.interruption import Interruption
+from artpipe.stages.picture import save_png
+from PIL import Image
+from run_processes import ended, finished, results, started, wait_for
+
+STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs signals of POSIX")
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    path = tmp_path_factory.mktemp("picture") / "waves.png"
+    across, down = np.meshgrid(np.linspace(0, 7, 64), np.linspace(0, 5, 48))
+    waves = [np.sin(across * k + np.cos(down * (4 - k))) for k in (1, 2, 3)]
+    save_png((0.5 + 0.5 * np.stack(waves, axis=2)).astype(np.float32), path)
+    return path
+
+
+# --- in this process ---
+
+
+@needs_signals
+@pytest.mark.parametrize(("number", "code"), STOPS)
+def test_before_the_fit_a_signal_raises_and_from_then_on_it_is_noted(number, code):
+    former = [signal.getsignal(each) for each, _ in STOPS]
+    with pytest.raises(KeyboardInterrupt) as error, Interruption():
+        signal.raise_signal(number)
+    assert error.value.args == (number,)
+    with Interruption() as interruption:
+        interruption.defer()
+        assert interruption.signal is None
+        signal.raise_signal(number)
+        assert interruption.signal == number and interruption.exit_code == code
+    assert [signal.getsignal(each) for each, _ in STOPS] == former
+
+
+@needs_signals
+def test_an_interrupt_that_a_library_swallowed_is_raised_before_the_fit():
+    class Callback:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    callback = Callback()
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+        del callback  # what is raised in there gets lost, as in the callbacks of JAX and NumPy
+        interruption.defer()
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            pass
+        interruption.defer()
+
+
+@needs_signals
+def test_what_an_interrupted_library_makes_of_it_is_an_interrupt():
+    with pytest.raises(KeyboardInterrupt), Interruption():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("partially initialized module") from None
+
+
+def test_errors_that_no_signal_made_stay_what_they_are():
+    with pytest.raises(ImportError), Interruption():
+        raise ImportError
+    with pytest.raises(ValueError), Interruption() as interruption:
+        interruption.defer()
+        signal.raise_signal(signal.SIGINT)
+        raise ValueError
+
+
+# --- processes ---
+
+
+@pytest.mark.slow
+@needs_signals
+@pytest.mark.parametrize(("number", "code"), STOPS)
+def test_before_the_fit_begins_one_line_and_no_folder_are_left(picture, tmp_path, number, code):
+    (tmp_path / "cache").mkdir()
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    process = started("run", picture, "-o", tmp_path / "a" / "run", env=environment)
+    wait_for(process, "compiling the CPU kernel")
+    exit_code, errors = ended(process, [number])
+    assert exit_code == code
+    assert errors == "interrupted; nothing is left half written\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+@pytest.mark.slow
+@needs_signals
+def test_at_any_moment_of_the_start_no_traceback_is_shown(picture, tmp_path):
+    """At the very start, before a handler can be set, the process just ends."""
+    rng = np.random.default_rng(3)
+    for k in range(16):
+        process = started("run", picture, "-o", tmp_path / f"run-{k}", "--steps", 1_000_000, "--no-export", "-q")
+        time.sleep(0.3 + rng.uniform(0.0, 2.0))
+        code, errors = ended(process, [signal.SIGINT])
+        assert code in (130, -signal.SIGINT), errors
+        assert len(errors.splitlines()) <= 1 or "artpipe resume" in errors
+        if (tmp_path / f"run-{k}").exists():
+            assert "artpipe resume" in errors and (tmp_path / f"run-{k}" / "scene.json").is_file()
+
+
+@pytest.mark.slow
+@needs_signals
+@pytest.mark.parametrize(("number", "code"), STOPS)
+def test_the_second_signal_does_not_wait_for_the_work_at_hand(picture, tmp_path, number, code):
+    """Placing so many circles takes a minute, and is one call of the kernel."""
+    folder = tmp_path / "run"
+    process = started("run", picture, "-o", folder, "--size", 3000, "--max", 200_000, "--growth", 200_000)
+    while process.poll() is None and not (folder / "run.json").exists():
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(number)
+    wait_for(process, "once more quits at once")
+    begun = time.monotonic()
+    exit_code, errors = ended(process, [number])
+    assert exit_code == code and errors == ""
+    assert time.monotonic() - begun < 20  # a second or so; nothing that waits for the placing
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint", "run.json"]
+
+
+LARGE = ("--size", 1500, "--max", 40, "--growth", 40, "--steps", 4)
+NAMES = [
+    "comparison.png", "metrics.json", "painting.png", "painting.svg", "run.json", "scene.json", "snapshots.npz",
+    "target.png", "timelapse.gif", "viewer.html",
+]  # fmt: skip
+
+
+def exporting(picture, folder):
+    """A run whose fit is done, and that is at work on its large timelapse."""
+    process = started("run", picture, "-o", folder, *LARGE, "-q")
+    while process.poll() is None and not (folder / "painting.svg").exists():
+        time.sleep(0.01)
+    return process
+
+
+@pytest.mark.slow
+@needs_signals
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(("number", "code"), STOPS)
+def test_while_files_are_exported_each_is_whole_or_not_there(picture, tmp_path, number, code, count):
+    folder = tmp_path / "run"
+    process = exporting(picture, folder)
+    process.send_signal(number)
+    wait_for(process, "once more quits at once")
+    exit_code, errors = ended(process, [number] * (count - 1))
+    assert exit_code == code
+    assert ("artpipe resume" in errors) == (count == 1)
+    seen = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    assert set(NAMES) - {"timelapse.gif", "viewer.html"} <= seen <= {*NAMES, "checkpoint"}
+    assert "viewer.html" not in seen and "checkpoint" in seen
+    if "timelapse.gif" in seen:
+        with Image.open(folder / "timelapse.gif") as film:
+            film.seek(film.n_frames - 1)
+            film.load()
+    done = finished("resume", folder)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == NAMES
+    assert load_scene(folder / "scene.json").count == 40 and results(folder)["metrics"]["steps"] == 4
+
+
+FULL_DISK = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (14_000, 14_000))  # no file may become longer; Python ignores the signal
+from artpipe.pipeline.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+@needs_signals
+def test_on_a_full_disk_the_scene_is_saved_elsewhere(picture, tmp_path):
+    words = ["--size", "24x18", "--max", "40", "--growth", "10", "--steps", "300", "--checkpoint-every", "0"]
+    command = [sys.executable, "-c", FULL_DISK, "run", picture, "-o", tmp_path / "run", *words, "--no-export", "-q"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1 and len(lines) == 2, done.stderr
+    assert "the run goes on without a checkpoint" in lines[0]  # once, though it fails again and again
+    assert "snapshots.npz" in lines[1] and ". The scene is saved as " in lines[1]
+    spare = lines[1].split(". The scene is saved as ")[1]
+    assert spare.startswith(str(tmp_path / "artpipe-")) and load_scene(spare).count == 40
+    done = finished("resume", tmp_path / "run", "--no-export", "-q")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "scene.json").read_bytes() == open(spare, "rb").read()

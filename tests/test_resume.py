@@ -1,0 +1,304 @@
+"""A run that is cut off and gone on with ends as one that was not, bit for bit, wherever and however often it is so."""
+
+import os
+import random
+import signal
+import time
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from artpipe import InputError, load_scene, mean_squared_error, render
+from artpipe.pipeline.checkpoints import Keeper, Start, load_start, restore
+from artpipe.pipeline.config import RunConfig
+from artpipe.pipeline.interruption import Interruption
+from artpipe.pipeline.rundir import load_record
+from artpipe.pipeline.runner import carry_out, course_of, open_run
+from artpipe.renderers.registry import FITTING_RENDERERS
+from artpipe.stages.picture import save_png
+from artpipe.stages.relocate import Relocate
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from run_processes import ended, finished, results, started, wait_for
+
+ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 24), np.linspace(0, 1, 20))
+OPAQUE = np.stack([ACROSS, DOWN, 0.5 + 0.5 * np.sin(9 * ACROSS * DOWN)], axis=2).astype(np.float32)
+PLAIN = RunConfig(growth=4, most=8, steps=60, relocate_every=9, seed=3)
+CONFIGS = {
+    "plain": PLAIN,
+    "weights": replace(PLAIN, focus=((0.3, 0.4, 0.2),), edges=0.5),
+    "alpha": replace(PLAIN, background="#336699"),
+    "patience": replace(PLAIN, steps=2000, patience=26),
+    "target-psnr": replace(PLAIN, steps=2000, target_psnr=20.0),
+    "target-psnr of weights": replace(PLAIN, steps=2000, target_psnr=20.0, focus=((0.3, 0.4, 0.2),)),
+    "no search": replace(PLAIN, relocate_fraction=0.0),
+    "other rules": replace(PLAIN, preset="draft", pool=2.0, relocate_every=4, relocate_fraction=0.9, seeder="gain"),
+}
+
+
+def target_of(name):
+    alpha = (np.hypot(ACROSS - 0.5, DOWN - 0.5) < 0.4).astype(np.float32)
+    return np.dstack([OPAQUE, alpha]) if name == "alpha" else OPAQUE
+
+
+@cache
+def whole(name, renderer):
+    """How a run goes that nothing cuts off, and how many parts it consists of."""
+    config = replace(CONFIGS[name], renderer=renderer)
+    ends = []
+    run = open_run(target_of(name), config)
+    outcome = carry_out(run, course_of(config), config, [], time.perf_counter(), between=lambda: ends.append(run.step))
+    return outcome, len(ends)
+
+
+def in_pieces(name, renderer, pieces, folder):
+    """The same run, saved after so many parts and gone on with by a new process's means, again and again."""
+    config = replace(CONFIGS[name], renderer=renderer)
+    target = target_of(name)
+    start = Start(config, "a.png", target, config.weights(target))
+    (folder / "checkpoint").mkdir(exist_ok=True)
+    Keeper(folder, 0, pytest.fail).begin(start)
+    for path in (folder / "checkpoint").glob("0*.bin"):
+        path.unlink()
+    for number, parts in enumerate([*pieces, None]):
+        start = load_start(folder)
+        run, course = open_run(start.target, start.config, weights=start.weights), course_of(start.config)
+        if number:
+            restore(folder, run, course, pytest.fail)
+        outcome = carried_out(run, course, config, parts)
+        if outcome.reason != "interrupted":
+            break
+        Keeper(folder, 0, pytest.fail).save(run, course)
+    return outcome
+
+
+def carried_out(run, course, config, parts):
+    """What comes of a run that is interrupted while it carries out the part after so many; None for not at all."""
+    interruption, done = Interruption(), []
+
+    def between():
+        done.append(run.step)
+        if len(done) == parts:
+            interruption.signal = signal.SIGINT
+
+    if parts == 0:
+        interruption.signal = signal.SIGINT
+    return carry_out(run, course, config, [], time.perf_counter(), interruption, between)
+
+
+def assert_same(outcome, wanted):
+    assert outcome.reason == wanted.reason
+    record, other = outcome.record, wanted.record
+    assert record.scene.same_as(other.scene) and outcome.initial.same_as(wanted.initial)
+    assert [moment.step for moment in record.moments] == [moment.step for moment in other.moments]
+    assert all(a.scene.same_as(b.scene) for a, b in zip(record.moments, other.moments, strict=True))
+    metrics, expected = without_clock(outcome.metrics), without_clock(wanted.metrics)
+    assert metrics == expected
+
+
+def without_clock(metrics):
+    history = [{**row, "seconds": 0} for row in metrics["history"]]
+    return {**metrics, "fit_seconds": 0, "total_seconds": 0, "history": history}
+
+
+# --- in this process: after any part ---
+
+SLOW = [(name, renderer) for renderer in FITTING_RENDERERS for name in CONFIGS]
+QUICK = [("plain", "jax"), ("target-psnr of weights", "jax"), ("alpha", "torch"), ("patience", "torch")]
+
+
+def assert_pieces_make_a_whole(name, renderer, shares, folder):
+    wanted, count = whole(name, renderer)
+    pieces = [round(share * count) for share in shares]
+    assert_same(in_pieces(name, renderer, pieces, folder), wanted)
+
+
+@pytest.mark.parametrize(("name", "renderer"), QUICK)
+# 0: between the first seeding and the first step, where the fit draws rows that are not yet the scene's.
+@pytest.mark.parametrize("shares", [[0.0], [0.3, 0.02, 0.5]], ids=str)
+def test_a_run_in_pieces_ends_as_a_whole_one(tmp_path, name, renderer, shares):
+    assert_pieces_make_a_whole(name, renderer, shares, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "renderer"), SLOW)
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(shares=[0.0] * 6)
+@example(shares=[1.0, 0.0])
+@given(shares=st.lists(st.floats(0, 1), min_size=1, max_size=5))
+def test_a_run_in_any_pieces_ends_as_a_whole_one(tmp_path, name, renderer, shares):
+    assert_pieces_make_a_whole(name, renderer, shares, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
+def test_a_run_can_be_cut_off_after_any_of_its_parts(tmp_path, renderer):
+    wanted, count = whole("plain", renderer)
+    assert count > 60
+    for parts in range(renderer == "jax", count, 2):  # one renderer after every even part, the other after every odd
+        assert_same(in_pieces("plain", renderer, [parts], tmp_path), wanted)
+
+
+def test_the_runs_that_stop_rules_end_do_end_by_them():
+    for name, reason in (("patience", "patience"), ("target-psnr", "target-psnr"), ("plain", "finished")):
+        outcome, _ = whole(name, "jax")
+        assert outcome.reason == reason
+        assert outcome.metrics["steps"] == 60 or reason != "finished"
+        assert outcome.metrics["steps"] < 2000
+
+
+def test_a_state_holds_what_is_drawn_apart_from_the_scene(tmp_path):
+    """Rows that were placed are drawn rounded until the first step: a state without them would go astray."""
+    run = open_run(OPAQUE, PLAIN)
+    course = course_of(PLAIN)
+    part = next(course.parts(run))
+    for _ in part.work(run):
+        pass
+    state = run.state().fit
+    assert not np.array_equal(state.rows, state.scene.rows)
+    np.testing.assert_allclose(state.rows, state.scene.rows, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(renderer):
+    config = replace(PLAIN, renderer=renderer)
+    run, other = open_run(OPAQUE, config), open_run(OPAQUE[:, :-1], config)
+    for _ in Relocate(0.0, 4).work(run):
+        pass
+    before, state = run.state(), run.state()
+    broken = [
+        other.state(),
+        replace(state, chance={**state.chance, "bit_generator": "MT19937"}),
+        replace(state, fit=replace(state.fit, rows=state.fit.rows[1:])),
+        replace(state, fit=replace(state.fit, rows=np.full_like(state.fit.rows, np.nan))),
+        replace(state, fit=replace(state.fit, slates=state.fit.slates[:-1])),
+        replace(state, fit=replace(state.fit, slates=tuple(np.full_like(s, np.inf) for s in state.fit.slates))),
+        replace(state, fit=replace(state.fit, scene=state.fit.scene.with_background((0.0, 0.0, 0.0)))),
+    ]
+    run.rng.random()  # so that a generator that was set back would show
+    chance = run.rng.bit_generator.state
+    for wrong in broken:
+        with pytest.raises(InputError) as error:
+            run.restore(wrong)
+        assert "\n" not in str(error.value)
+        assert run.scene.same_as(before.fit.scene) and run.rng.bit_generator.state == chance
+        assert all(map(np.array_equal, run.state().fit.slates, before.fit.slates))
+
+
+# --- processes ---
+
+WORDS = ("--size", 64, "--max", 48, "--growth", 12, "--steps", 3000, "--no-export", "-q")
+KILLS = 26
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    path = tmp_path_factory.mktemp("picture") / "hills.png"
+    across, down = np.meshgrid(np.linspace(0, 7, 64), np.linspace(0, 5, 48))
+    waves = [np.sin(across * k + np.cos(down * (4 - k))) for k in (1, 2, 3)]
+    save_png((0.5 + 0.5 * np.stack(waves, axis=2)).astype(np.float32), path)
+    return path
+
+
+@pytest.fixture(scope="module", params=FITTING_RENDERERS)
+def uninterrupted(request, picture, tmp_path_factory):
+    """A renderer, the words of a run by it, and the folder that the run left."""
+    words = ("run", picture, *WORDS, "--renderer", request.param)
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    done = finished(*words, "-o", folder)
+    assert done.returncode == 0, done.stderr
+    return request.param, words, folder
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(uninterrupted, tmp_path):
+    """Any moment will do: while all is loaded, while it steps, while a checkpoint is written."""
+    renderer, words, whole_folder = uninterrupted
+    rng = random.Random(f"kills of {renderer}")
+    kills, chains = 0, 0
+    while kills < KILLS:
+        chains += 1
+        folder = tmp_path / f"run-{chains}"
+        line = (*words, "-o", folder, "--checkpoint-every", 0)
+        while True:
+            process = started(*line)
+            wait_until_it_fits(process, folder, rng)
+            code, errors = ended(process, [signal.SIGKILL] if kills < KILLS else [])
+            assert code in (0, -signal.SIGKILL), errors
+            kills += code != 0
+            if code == 0:
+                break
+            if (folder / "checkpoint" / "start.bin").exists():
+                every = rng.choice((0, 0, 0.02)) if kills < KILLS else 5
+                line = ("resume", folder, "--no-export", "--checkpoint-every", every)
+        assert results(folder) == results(whole_folder)
+    assert {path.name for path in tmp_path.iterdir()} == {f"run-{k + 1}" for k in range(chains)}  # and no sibling
+
+
+def wait_until_it_fits(process, folder, rng):
+    """Waits for some moment: now and then before the fit begins, else some steps into it."""
+    if rng.random() < 0.15:
+        time.sleep(rng.uniform(0.0, 1.5))
+    elif "resume" in process.args:
+        for line in process.stderr:
+            if "going on from" in line or "beginning anew" in line:
+                break
+        time.sleep(rng.uniform(0.0, 0.3))
+    else:
+        while process.poll() is None and not (folder / "checkpoint" / "000001.bin").exists():
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0.0, 0.2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_asked_to_stop_saves_the_best_and_can_be_gone_on_with(uninterrupted, tmp_path, number, code):
+    _, words, whole_folder = uninterrupted
+    folder = tmp_path / "run"
+    loud = [word for word in words if word != "-q"]
+    process = started(*loud, "-o", folder)
+    wait_for(process, ": step ")
+    exit_code, errors = ended(process, [number])
+    assert exit_code == code, errors
+    hints = [line for line in errors.splitlines() if "artpipe resume" in line]
+    assert hints == [f"interrupted; what stood is saved. To go on: artpipe resume {folder}"]
+    assert errors.splitlines()[-1] == hints[0]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*results(whole_folder)["names"], "checkpoint"])
+    record = load_record(folder)
+    losses = [mean_squared_error(render(moment.scene), record.target) for moment in record.moments[-8:]]
+    scene = load_scene(folder / "scene.json")
+    assert mean_squared_error(render(scene), record.target) <= min(losses) + 1e-9
+    assert 0 < scene.count <= 48 and results(folder)["metrics"]["reason"] == "interrupted"
+
+    done = finished("resume", folder, "--no-export")
+    assert done.returncode == 0 and "going on from step" in done.stderr
+    assert results(folder) == results(whole_folder)
+    again = finished("resume", folder, "--no-export")
+    assert again.returncode == 0 and "is finished" in again.stderr
+    assert results(folder) == results(whole_folder)
+
+
+@pytest.mark.slow
+def test_two_signals_at_work_leave_what_can_be_gone_on_with(uninterrupted, tmp_path):
+    _, words, whole_folder = uninterrupted
+    folder = tmp_path / "run"
+    process = started(*[word for word in words if word != "-q"], "-o", folder, "--checkpoint-every", 0)
+    wait_for(process, ": step ")
+    code, _ = ended(process, [signal.SIGINT, signal.SIGINT])
+    assert code == 130
+    assert finished("resume", folder, "--no-export").returncode == 0
+    assert results(folder) == results(whole_folder)
+
+
+@pytest.mark.slow
+def test_a_run_on_one_core_and_one_without_a_home_end_as_any_other(uninterrupted, tmp_path, monkeypatch):
+    _, words, whole_folder = uninterrupted
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("needs sched_setaffinity")
+    core = min(os.sched_getaffinity(0))
+    monkeypatch.delenv("HOME", raising=False)
+    done = finished(*words, "-o", tmp_path / "run", preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+    assert done.returncode == 0, done.stderr
+    assert results(tmp_path / "run") == results(whole_folder)
