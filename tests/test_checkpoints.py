@@ -532,15 +532,15 @@ def is_a_line(text):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
-def test_thousands_of_spoiled_checkpoints_are_used_or_refused_in_one_line(folder, seed):
+def test_many_spoiled_checkpoints_are_used_or_refused_in_one_line(folder, seed):
     """By another process, so that a crash is seen, and its memory is its own."""
-    command = [sys.executable, __file__, str(folder), str(seed), "2000"]
+    command = [sys.executable, __file__, str(folder), str(seed), "1000"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
     assert set(told["outcomes"]) <= {"whole", "refused"}, told
     assert told["slowest"][0] < SECONDS_MAX and told["bytes"] < BYTES_MAX, told
-    assert told["outcomes"]["refused"] > 1000 and told["outcomes"]["whole"] > 10  # neither all noise nor all good
+    assert told["outcomes"]["refused"] > 500 and told["outcomes"]["whole"] > 10  # neither all noise nor all good
     assert not (folder / "trap").exists()
 
 
