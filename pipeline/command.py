@@ -139,7 +139,7 @@ def _finish(
             cut_off = True
             keeper.save(run, course)
             break
-    if not cut_off:
+    if not cut_off and not outcome.resumable:
         clear(folder)
     if habits.as_json:
         click.echo(json.dumps(metrics))

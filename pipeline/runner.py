@@ -111,6 +111,11 @@ class Outcome:
         """Whether the run came to an end that was wanted."""
         return self.reason in _WANTED
 
+    @property
+    def resumable(self) -> bool:
+        """Whether to go on may lead further: it was interrupted, or there was too little memory."""
+        return not self.whole and not self.reason.startswith("diverged")
+
 
 def load_target(picture: str | Path, config: RunConfig, memory: int | None = None) -> Array:
     """The target that a configuration makes of a picture.

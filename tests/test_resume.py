@@ -105,7 +105,12 @@ def without_clock(metrics):
 # --- in this process: after any part ---
 
 SLOW = [(name, renderer) for renderer in FITTING_RENDERERS for name in CONFIGS]
-QUICK = [("plain", "jax"), ("target-psnr of weights", "jax"), ("alpha", "torch"), ("patience", "torch")]
+# 0: between the first seeding and the first step, where the fit draws rows that are not yet the scene's; 1: where a
+# stop rule ends the run.
+QUICK = [
+    ("plain", "jax", [0.0]), ("plain", "jax", [0.3, 0.02, 0.5]), ("target-psnr of weights", "jax", [1.0]),
+    ("alpha", "torch", [0.0]), ("alpha", "torch", [0.3, 0.02, 0.5]),
+]  # fmt: skip
 
 
 def assert_pieces_make_a_whole(name, renderer, shares, folder):
@@ -114,10 +119,7 @@ def assert_pieces_make_a_whole(name, renderer, shares, folder):
     assert_same(in_pieces(name, renderer, pieces, folder), wanted)
 
 
-@pytest.mark.parametrize(("name", "renderer"), QUICK)
-# 0: between the first seeding and the first step, where the fit draws rows that are not yet the scene's; 1: where a
-# stop rule ends the run.
-@pytest.mark.parametrize("shares", [[0.0], [0.3, 0.02, 0.5], [1.0]], ids=str)
+@pytest.mark.parametrize(("name", "renderer", "shares"), QUICK)
 def test_a_run_in_pieces_ends_as_a_whole_one(tmp_path, name, renderer, shares):
     assert_pieces_make_a_whole(name, renderer, shares, tmp_path)
 
@@ -142,7 +144,7 @@ def test_a_run_can_be_cut_off_after_any_of_its_parts(tmp_path, renderer):
 
 
 def test_the_runs_that_stop_rules_end_do_end_by_them():
-    for name, reason in (("patience", "patience"), ("target-psnr", "target-psnr"), ("plain", "finished")):
+    for name, reason in (("patience", "patience"), ("target-psnr of weights", "target-psnr"), ("plain", "finished")):
         outcome, _ = whole(name, "jax")
         assert outcome.reason == reason
         assert outcome.metrics["steps"] == 60 or reason != "finished"

@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import time
 
 import artpipe
@@ -10,14 +9,17 @@ import numpy as np
 import pytest
 from artpipe import InputError, RendererOptions, load_fitting_renderer, mean_squared_error, psnr
 from artpipe.pipeline.config import RunConfig
-from artpipe.pipeline.interruption import Interruption
+from artpipe.pipeline.observers import Forward
 from artpipe.pipeline.rundir import load_config
-from artpipe.pipeline.runner import Course, carry_out, course_of, open_run
+from artpipe.pipeline.runner import Course, carry_out, open_run
+from artpipe.pipeline.stopping import Stopping
 from artpipe.renderers import FitSettings
 from artpipe.stages.base import Run
 from artpipe.stages.events import Progress
+from artpipe.stages.grow import Grow
 from artpipe.stages.picture import load_picture, save_png
-from artpipe.stages.refine import Refine
+from artpipe.stages.refine import Refine, Settle
+from artpipe.stages.relocate import Search
 from artpipe.stages.seed import Seed
 from command_line import refusal, run_cli, succeeded
 
@@ -52,10 +54,10 @@ def test_a_run_ends_at_the_likeness_asked_for(picture, focus):
 
 
 def test_a_run_that_is_out_of_patience_settles_and_ends(picture):
-    result, stages = fitted(picture, patience=100)
+    result, stages = fitted(picture, patience=50)
     assert result.metrics["reason"] == "patience" and result.metrics["steps"] < STEPS
     assert stages[-1] == "settle" and stages[0] == "grow"
-    patient, _ = fitted(picture, patience=400)
+    patient, _ = fitted(picture, patience=150)
     assert result.metrics["steps"] < patient.metrics["steps"]
     assert result.scene.count <= 8
 
@@ -83,26 +85,18 @@ def test_a_run_ends_within_its_seconds(picture):
 
 @pytest.mark.slow
 def test_a_run_that_seconds_end_is_settled():
-    """It is better than what the search had by as many steps."""
+    """The search is cut short for it, and what is left of the seconds makes the picture better."""
     across, down = np.meshgrid(np.linspace(0, 7, 64), np.linspace(0, 5, 48))
     target = (0.5 + 0.5 * np.stack([np.sin(across * k + np.cos(down * (4 - k))) for k in (1, 2, 3)], 2)).astype("f4")
-    options = {"growth": 16, "steps": 20_000, "preset": "best", "seed": 2}
-    events = []
-    result = artpipe.fit(target, circles=48, seconds=4.0, on_event=events.append, **options)
-    assert result.metrics["reason"] == "seconds"
-    assert result.metrics["steps"] < 20_000
-    assert [event.stage for event in events if isinstance(event, Progress)][-1] == "settle"
-
-    config = RunConfig(most=48, **options)
-    run, course = open_run(target, config), course_of(config)
-    interruption = Interruption()
-
-    def cut_off():
-        if run.step >= result.metrics["steps"]:
-            interruption.signal = signal.SIGINT
-
-    unsettled = carry_out(run, course, config, [], time.perf_counter(), interruption, cut_off)
-    assert result.metrics["mse"] < unsettled.metrics["mse"]
+    config, events = RunConfig(most=48), []
+    plan = [Grow(60, 20, 60), Search(1_000_000, 48, 30, 0.5), Settle(1_000_000)]
+    course = Course(plan, Stopping(seconds=4.0))
+    outcome = carry_out(open_run(target, config), course, config, [Forward(events.append)], time.perf_counter())
+    assert outcome.reason == "seconds" and outcome.record.scene.count == 48
+    told = [event for event in events if isinstance(event, Progress)]
+    settling = [event for event in told if event.stage == "settle"]
+    assert told[-1] is settling[-1] and {event.circles for event in settling} == {48}
+    assert outcome.metrics["mse"] < settling[0].mse
 
 
 # --- the command line ---
