@@ -223,8 +223,9 @@ def run(picture: Path, output: Path | None, config: Path | None, **options: Any)
     """
     from .interruption import Interruption
 
-    with Interruption() as interruption:  # while all that follows is loaded, too
-        from .command import paint
+    with Interruption() as interruption:
+        with interruption.undisturbed():
+            from .command import paint
 
         habits = _habits(options)
         paint(picture, output, config, options, habits, interruption)
@@ -238,7 +239,8 @@ def resume(folder: Path, **options: Any) -> None:
     from .interruption import Interruption
 
     with Interruption() as interruption:
-        from .command import resume
+        with interruption.undisturbed():
+            from .command import resume
 
         resume(folder, _habits(options), interruption)
 

@@ -33,7 +33,7 @@ from .interruption import Interruption
 from .memory import check_memory
 from .observers import Forward, Observer, ProgressBar, ProgressLines
 from .rundir import is_finished, load_config, load_record, save_options, save_run
-from .runner import Course, Outcome, carry_out, course_of, load_target, open_run
+from .runner import Course, Outcome, carry_out, course_of, load_target, open_renderer, open_run
 
 # What lands in a run folder unless exports are not wanted.
 EXPORTED = ("painting.svg", "timelapse.gif", "viewer.html")
@@ -74,6 +74,7 @@ def paint(
     base = RunConfig() if config_file is None else load_config(config_file)
     config = with_options(base, options)
     wanted = output or Path("outputs") / picture.stem
+    _load_framework(config, interruption)  # while there is no folder yet that it might leave
     with new_folder(wanted, _warn) as folder:
         target = load_target(picture, config, habits.memory)
         start = Start(config, str(picture), target, config.weights(target, picture))
@@ -100,6 +101,7 @@ def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
         return
     with hold(folder):
         start = load_start(folder)
+        _load_framework(start.config, interruption)
         check_memory(start.target.shape[1], start.target.shape[0], start.config.most, habits.memory)
         run = _opened(start, habits)
         interruption.defer()
@@ -109,6 +111,12 @@ def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
             click.echo(f"going on from step {run.step}, {run.scene.count} circles", err=True)
         keeper = Keeper(folder, habits.checkpoint_every, _warn)
         _finish(folder, run, course, start, keeper, habits, started, interruption)
+
+
+def _load_framework(config: RunConfig, interruption: Interruption) -> None:
+    """Loads what a run computes with."""
+    with interruption.undisturbed():
+        open_renderer(config)
 
 
 def _opened(start: Start, habits: Habits) -> Run:
@@ -186,6 +194,7 @@ def carry_out_chain(
     started = time.perf_counter()
     config = with_options(RunConfig(), options)
     target = load_target(picture, config)
+    _load_framework(config, interruption)
     steps = sum(getattr(stage, "steps", 0) for stage in stages)
     with _announced(quiet):
         run = open_run(target, config, picture)

@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -47,6 +49,17 @@ class Interruption:
         self._deferred = True
         if self.signal is not None:
             raise KeyboardInterrupt(self.signal)
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """While libraries load: a signal just ends the process. Some abort, with a traceback, if it raises in them."""
+        for number in self._former:
+            signal.signal(number, signal.SIG_DFL)
+        try:
+            yield
+        finally:
+            for number in self._former:
+                signal.signal(number, self._note)
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():

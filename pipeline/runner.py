@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..renderers import Diverged, RendererOptions, Scene, load_fitting_renderer, psnr, seed_loss
+from ..renderers import Diverged, FittingRenderer, RendererOptions, Scene, load_fitting_renderer, psnr, seed_loss
 from ..stages.base import Part, Run, Stage
 from ..stages.events import Event
 from ..stages.export import Export
@@ -142,6 +142,15 @@ def course_of(config: RunConfig) -> Course:
     return Course(config.plan(), Stopping(config.seconds, config.target_psnr, config.patience))
 
 
+def open_renderer(config: RunConfig) -> FittingRenderer:
+    """The renderer of a configuration; loads its framework.
+
+    Raises:
+        BackendUnavailable: the framework or the device is missing.
+    """
+    return load_fitting_renderer(config.renderer, RendererOptions(device=config.device))  # type: ignore[arg-type]
+
+
 def open_run(target: Array, config: RunConfig, picture: str | Path | None = None, weights: Array | None = None) -> Run:
     """A run on a target, with everything compiled, so that its time is fitting time.
 
@@ -151,7 +160,7 @@ def open_run(target: Array, config: RunConfig, picture: str | Path | None = None
         picture: the file that the target was made from, for which a mask is measured.
         weights: (H, W), what each pixel counts; from the configuration if not given.
     """
-    renderer = load_fitting_renderer(config.renderer, RendererOptions(device=config.device))  # type: ignore[arg-type]
+    renderer = open_renderer(config)
     if weights is None:
         weights = config.weights(target, picture)
     settings = replace(config.fit_settings(), weights=weights)

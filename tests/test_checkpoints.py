@@ -20,6 +20,7 @@ from artpipe.pipeline.checkpoints import Keeper, Start, load_start, restore
 from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.runner import carry_out, course_of, open_run
 from command_line import refusal, run_cli
+from measuring import peak_memory
 from run_processes import opened, sealed
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 16), np.linspace(0, 1, 12))
@@ -476,9 +477,7 @@ def restored_many(name, seed, count):
             (folder / f"bad-{index}").write_bytes(data)
             outcome = f"{index}: {outcome}"
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"outcomes": outcomes, "slowest": slowest, "bytes": peak}))
+    print(json.dumps({"outcomes": outcomes, "slowest": slowest, "bytes": peak_memory()}))
 
 
 def with_about(payload, change):

@@ -75,7 +75,8 @@ def read(name, path):
             warnings.simplefilter("error")
             results = KINDS[name](path)
     except InputError as error:
-        message, seconds = str(error), time.process_time() - start
+        # The folder's name is as long as where the tests run makes it.
+        message, seconds = str(error).replace(str(path), name), time.process_time() - start
         outcome = "refused" if "\n" not in message and len(message) < LETTERS_MAX else f"said {message[:1000]!r}"
     except BaseException as error:
         outcome, seconds = f"raised {type(error).__name__}: {str(error)[:300]}", 0.0
@@ -87,11 +88,9 @@ def read(name, path):
 
 def tell(outcomes, slowest):
     """Prints, for the process that asked, what came of all files."""
-    import resource
+    from measuring import peak_memory
 
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"outcomes": outcomes, "slowest": slowest, "bytes": peak}))
+    print(json.dumps({"outcomes": outcomes, "slowest": slowest, "bytes": peak_memory()}))
 
 
 def read_many(name, seed, count, folder):

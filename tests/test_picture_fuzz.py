@@ -168,10 +168,9 @@ def mutated_jpeg(content, rng):
 
 def read_all(seed, count):
     """Reads mutated pictures until one is treated otherwise than it must be; tells how it went."""
-    import resource
-
     from artpipe import InputError
     from artpipe.stages.picture import load_picture
+    from measuring import peak_memory
 
     rng = np.random.default_rng(seed)
     files = list(seeds(rng))
@@ -197,8 +196,7 @@ def read_all(seed, count):
             told["loaded"] += 1
         told["slowest"] = max(told["slowest"], time.perf_counter() - started)
         assert told["slowest"] < SECONDS_MOST, f"number {number} took {told['slowest']:.1f} s"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    told["megabytes"] = round(peak / (1024 if sys.platform == "linux" else 1024**2))
+    told["megabytes"] = round(peak_memory() / 1e6)
     return told
 
 

@@ -1,12 +1,12 @@
 """What pictures store, and what it looks like: bits, transparency, colour profiles; and scans of any size."""
 
 import json
-import os
 import struct
 import subprocess
 import sys
 import zlib
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -375,11 +375,12 @@ def test_a_large_scan_that_was_cut_off_is_refused_in_one_line(tmp_path, capfd):
 
 # Prints the corners of a picture, and what memory the process took at most, MB.
 MEASURED = """
-import json, resource, sys
+import json, sys
+sys.path.insert(0, sys.argv[2])
 from artpipe.stages.picture import load_picture
+from measuring import peak_memory
 loaded = load_picture(sys.argv[1], (8, 8))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
-print(json.dumps([loaded.tolist(), peak]))
+print(json.dumps([loaded.tolist(), peak_memory() / 1e6]))
 """
 
 
@@ -404,9 +405,8 @@ def test_a_picture_of_900_million_pixels_is_right_within_two_gigabytes(tmp_path,
     colours = [(10, 20, 30), (250, 0, 0), (0, 200, 90), (255, 255, 255)]
     colours = colours if colour_type == RGB else [colour[:1] for colour in colours]
     write_quarters(tmp_path / "a.png", 30_000, colour_type, colours)
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, os.fspath(tmp_path / "a.png")], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", MEASURED, tmp_path / "a.png", Path(__file__).parent]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     loaded, megabytes = json.loads(done.stdout)
     corners = np.array(loaded)[[0, 0, 7, 7], [0, 7, 0, 7]]
