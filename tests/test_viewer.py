@@ -324,7 +324,11 @@ def test_squares_show_through_what_is_transparent(show, bare, scheme):
 @pytest.mark.slow
 def test_under_the_wipe_no_circle_shows_through_the_original(show, bare):
     page = show(replace(bare, target=np.zeros_like(bare.target)))
-    page.keyboard.press("w")
+    for _ in range(100):  # until the original is decoded there is nothing to wipe to
+        page.keyboard.press("w")
+        if page.locator("#wipe").get_attribute("aria-pressed") == "true":
+            break
+        page.wait_for_timeout(100)
     page.locator("#divider").press("Home")
     at_rest(page)
     wiped = picture(page)
