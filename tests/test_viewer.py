@@ -332,8 +332,10 @@ def test_under_the_wipe_no_circle_shows_through_the_original(show, bare):
     page.locator("#divider").press("Home")
     at_rest(page)
     wiped = picture(page)
-    page.keyboard.press("w")
-    page.keyboard.press("Home")
+    page.locator("#wipe").click()
+    page.locator("#slider").press("Home")
+    page.locator("#readout", has_text=" 0 circles").wait_for()
+    page.wait_for_timeout(500)  # until that is drawn
     at_rest(page)
     edge = 40  # the handle and the signs
     np.testing.assert_allclose(wiped[edge:-edge, edge:], picture(page)[edge:-edge, edge:], atol=0.01)
