@@ -47,7 +47,7 @@ _HEAD = len(_MARK) + 2 * _DIGEST().digest_size + 1  # bytes of mark and digest
 _HISTORY = ("step", "circles", "seconds", "mse")
 _SLATES = ("raw", "weight", "mean", "square")
 _COLUMNS = SHAPE + 1
-# What float64 counts to, one by one; no second and no loss of a run is beyond.
+# What float64 counts to, one by one; no step, circle, second or loss of a run is beyond.
 NUMBER_MAX = 2.0**53
 # Items of an array that is written; of one that is read, as many as the file has room for.
 _MOST = 2**62
@@ -226,7 +226,7 @@ def _state_values(state: RunState, course: Course, start: str) -> dict[str, Any]
     kinds = (chronicle.growths, chronicle.snapshots)
     moments = [(order, kind, moment) for kind, kept in enumerate(kinds) for order, moment in kept.kept]
     scenes = [moment.scene for _, _, moment in moments]
-    stopping = {**asdict(course.stopping)}
+    stopping = asdict(course.stopping)
     if stopping["best"] == float("inf"):
         stopping["best"] = None
     about = {

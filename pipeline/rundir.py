@@ -18,15 +18,13 @@ from ..stages.picture import load_picture, picture_size, save_png
 from ..stages.record import Record
 from ..stages.scene_file import load_scene, save_scene
 from ..stages.snapshots import load_snapshots, save_snapshots
-from .checkpoints import FOLDER, START
+from .checkpoints import FOLDER, NUMBER_MAX, START
 from .config import RunConfig
 
 Array = np.ndarray[Any, Any]
 
 # The largest files that are read; JSON takes up to 25 times its size in memory. A history of ten million steps fits.
 RUN_BYTES_MAX, METRICS_BYTES_MAX = 1_000_000, 50_000_000
-# What float64 counts to, one by one; no step, circle or second of a history is beyond.
-NUMBER_MAX = 2.0**53
 
 PACKAGES = ("artpipe", "jax", "jaxlib", "numba", "numpy", "optax", "pillow", "torch")
 

@@ -156,17 +156,6 @@ def picture_error(scene: Scene, target: Array, weights: Array | None = None) -> 
     return sum(errors) / len(errors)
 
 
-def loss_and_gradient(
-    renderer: Renderer, scene: Scene, target: Array, weights: Array | None = None
-) -> tuple[float, Array]:
-    """`Renderer.loss_and_gradient` for a target with or without alpha: the loss and its gradient by rows, (N, P)."""
-    found = [
-        renderer.loss_and_gradient(replace(scene, canvas=backdrop.under(scene.canvas)), backdrop.target, weights)
-        for backdrop in backdrops(target, scene.canvas)
-    ]
-    return sum(loss for loss, _, _ in found) / len(found), np.mean([by_rows for _, by_rows, _ in found], axis=0)
-
-
 def _with_alpha(over_black: Array, over_white: Array) -> Array:
     red, green, blue = np.moveaxis(over_white - over_black, 2, 0)
     alpha = np.clip(1 - (red + green + blue) / 3, 0, 1)

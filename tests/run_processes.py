@@ -10,6 +10,13 @@ import numpy as np
 MARK = b"artpipe checkpoint 1\n"
 
 
+def waves():
+    """A picture of 64 x 48 pixels that takes some steps to paint, (48, 64, 3) float32."""
+    across, down = np.meshgrid(np.linspace(0, 7, 64), np.linspace(0, 5, 48))
+    planes = [np.sin(across * k + np.cos(down * (4 - k))) for k in (1, 2, 3)]
+    return (0.5 + 0.5 * np.stack(planes, axis=2)).astype(np.float32)
+
+
 def command(*words):
     return [sys.executable, "-m", "artpipe", *map(str, words)]
 

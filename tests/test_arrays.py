@@ -2,7 +2,6 @@
 
 import io
 import struct
-import tracemalloc
 import zipfile
 
 import numpy as np
@@ -11,6 +10,7 @@ from artpipe.stages.arrays import Field, pack, unpack
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from measuring import peak_of
 
 TABLE = {
     "name": Field("<U", (), 12),
@@ -47,16 +47,6 @@ def refusal(data, table=TABLE):
         unpack(data, table)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
     return str(caught.value)
-
-
-def peak_of(action):
-    """The most memory that an action held, bytes."""
-    tracemalloc.start()
-    try:
-        action()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 counts = st.shared(st.integers(0, 9), key="rows")

@@ -3,25 +3,12 @@
 import numpy as np
 import pytest
 from artpipe import ArtpipeError, Canvas, Diverged, FitSettings, RendererOptions, Scene, load_renderer
+from cliffs import loss_with_a_cliff
 
 FITS = {
     f"{name} {path}": (name, RendererOptions(path=path)) for name in ("jax", "torch") for path in ("kernel", "pure")
 }
 TARGET = np.zeros((12, 16, 3), np.float32)
-
-
-def jax_loss_with_a_cliff(image, target):
-    import jax.numpy as jnp
-
-    error = jnp.mean((image - target) ** 2)
-    return jnp.where(error < 0.2, jnp.nan, error)
-
-
-def torch_loss_with_a_cliff(image, target):
-    import torch
-
-    error = ((image - target) ** 2).mean()
-    return torch.where(error < 0.2, torch.nan, error)
 
 
 def jax_distance(image, target):
@@ -34,7 +21,7 @@ def torch_distance(image, target):
     return ((image - target) ** 2).sum().sqrt()
 
 
-CLIFFS = {"jax": jax_loss_with_a_cliff, "torch": torch_loss_with_a_cliff}
+CLIFFS = {name: loss_with_a_cliff(name, 0.2) for name in ("jax", "torch")}
 DISTANCES = {"jax": jax_distance, "torch": torch_distance}
 
 

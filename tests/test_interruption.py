@@ -12,7 +12,7 @@ from artpipe import load_scene
 from artpipe.pipeline.interruption import Interruption
 from artpipe.stages.picture import save_png
 from PIL import Image
-from run_processes import ended, finished, results, started, wait_for
+from run_processes import ended, finished, results, started, wait_for, waves
 
 STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs signals of POSIX")
@@ -21,9 +21,7 @@ needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs signals of 
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory):
     path = tmp_path_factory.mktemp("picture") / "waves.png"
-    across, down = np.meshgrid(np.linspace(0, 7, 64), np.linspace(0, 5, 48))
-    waves = [np.sin(across * k + np.cos(down * (4 - k))) for k in (1, 2, 3)]
-    save_png((0.5 + 0.5 * np.stack(waves, axis=2)).astype(np.float32), path)
+    save_png(waves(), path)
     return path
 
 

@@ -20,7 +20,7 @@ from artpipe.stages.picture import save_png
 from artpipe.stages.relocate import Relocate
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from run_processes import ended, finished, results, started, wait_for
+from run_processes import ended, finished, results, started, wait_for, waves
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 24), np.linspace(0, 1, 20))
 OPAQUE = np.stack([ACROSS, DOWN, 0.5 + 0.5 * np.sin(9 * ACROSS * DOWN)], axis=2).astype(np.float32)
@@ -198,9 +198,7 @@ KILLS = 25  # for each renderer
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory):
     path = tmp_path_factory.mktemp("picture") / "hills.png"
-    across, down = np.meshgrid(np.linspace(0, 7, 64), np.linspace(0, 5, 48))
-    waves = [np.sin(across * k + np.cos(down * (4 - k))) for k in (1, 2, 3)]
-    save_png((0.5 + 0.5 * np.stack(waves, axis=2)).astype(np.float32), path)
+    save_png(waves(), path)
     return path
 
 

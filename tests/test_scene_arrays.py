@@ -2,7 +2,6 @@
 
 import io
 import json
-import tracemalloc
 import warnings
 import zipfile
 from dataclasses import replace
@@ -14,6 +13,7 @@ from artpipe.renderers.scene import SIDE_MAX
 from artpipe.stages.scene_arrays import ARRAYS, ROWS_MAX
 from hypothesis import example, given
 from hypothesis import strategies as st
+from measuring import peak_of
 
 ROWS = [[4, 3, 1, 0.5, 0, 0.75, 0.5, 2], [1.5, 2.5, 0, 0, 1, 1, 1, 1.25]]
 SCENE = Scene(np.array(ROWS, np.float32), Canvas(8, 6, (0.25, 0.5, 1)), ids=np.array([3, 7]), next_id=9)
@@ -272,16 +272,6 @@ def test_an_encrypted_file_is_refused(tmp_path):
 
 
 # --- sizes ---
-
-
-def peak_of(action):
-    """The most memory that an action held, bytes."""
-    tracemalloc.start()
-    try:
-        action()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("name", "size"), [("rows", 32 * ROWS_MAX + 2000), ("edge", 2_000_000)])

@@ -21,7 +21,9 @@ from artpipe.stages.picture import load_picture, save_png
 from artpipe.stages.refine import Refine, Settle
 from artpipe.stages.relocate import Search
 from artpipe.stages.seed import Seed
+from cliffs import loss_with_a_cliff
 from command_line import refusal, run_cli, succeeded
+from run_processes import waves
 
 SMALL = {"circles": 8, "growth": 4, "size": "16x12"}
 STEPS = 3000  # that none of the runs below should come to
@@ -86,8 +88,7 @@ def test_a_run_ends_within_its_seconds(picture):
 @pytest.mark.slow
 def test_a_run_that_seconds_end_is_settled():
     """The search is cut short for it, and what is left of the seconds makes the picture better."""
-    across, down = np.meshgrid(np.linspace(0, 7, 64), np.linspace(0, 5, 48))
-    target = (0.5 + 0.5 * np.stack([np.sin(across * k + np.cos(down * (4 - k))) for k in (1, 2, 3)], 2)).astype("f4")
+    target = waves()
     config, events = RunConfig(most=48), []
     plan = [Grow(60, 20, 60), Search(1_000_000, 48, 30, 0.5), Settle(1_000_000)]
     course = Course(plan, Stopping(seconds=4.0))
@@ -155,22 +156,9 @@ def test_python_refuses_them_too(picture, options):
 # --- a fit that leaves the finite numbers ---
 
 
-def jax_cliff(image, target):
-    import jax.numpy as jnp
-
-    error = jnp.mean((image - target) ** 2)
-    return jnp.where(error < 0.02, jnp.nan, error)
-
-
-def torch_cliff(image, target):
-    import torch
-
-    error = ((image - target) ** 2).mean()
-    return torch.where(error < 0.02, torch.nan, error)
-
-
-@pytest.mark.parametrize(("renderer", "cliff"), [("jax", jax_cliff), ("torch", torch_cliff)])
-def test_a_run_that_diverges_ends_with_the_last_good_scene_and_says_where(renderer, cliff):
+@pytest.mark.parametrize("renderer", ["jax", "torch"])
+def test_a_run_that_diverges_ends_with_the_last_good_scene_and_says_where(renderer):
+    cliff = loss_with_a_cliff(renderer, 0.02)
     target = np.zeros((12, 16, 3), np.float32)
     target[:, :8] = 1
     run = Run(target, load_fitting_renderer(renderer, RendererOptions()), settings=FitSettings(loss=cliff), most=8)

@@ -22,12 +22,13 @@ from ...renderers import (
     psnr,
     seed_loss,
 )  # fmt: skip
+from ...renderers.alpha import WHITE
 from ...renderers.cpu_kernel import shared_kernel
 from ...renderers.cpu_renderer import CpuRenderer
 from ...stages.events import Event, Progress
 from ...stages.files import write_text
 from ...stages.picture import load_picture, parse_size, save_png
-from ..config import RunConfig, parse_background
+from ..config import RunConfig
 from ..runner import carry_out, course_of, open_run
 from .baseline import open_baseline
 from .contestants import CONTESTANTS, USUAL, Contestant, under, varied
@@ -134,8 +135,8 @@ class Bench:
         """
         for name in options.renderers:
             load_fitting_renderer(name)  # says now what is missing
-        white = parse_background("white")  # a contestant may be one that knows no transparency
-        targets = {picture.stem: load_picture(picture, parse_size(options.size), white) for picture in pictures}
+        # Over white, since a contestant may be one that knows no transparency.
+        targets = {picture.stem: load_picture(picture, parse_size(options.size), WHITE) for picture in pictures}
         if not pictures or len(targets) < len(pictures):
             raise InputError("a bench needs one picture or more, each with a name of its own")
         bench = cls(folder, options, targets)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...renderers import BackendUnavailable, InputError
+from ...renderers.alpha import WHITE
 from ...stages.events import Event
 from ...stages.files import write_text
 from ...stages.picture import load_picture, parse_size
@@ -185,7 +186,7 @@ class Sweep:
         self.folder, self.base, self.options = Path(folder), base or RunConfig(), options or SweepOptions()
         self.pictures = [str(picture) for picture in pictures]
         size = None if self.base.size is None else parse_size(self.base.size)
-        background = parse_background(self.base.background) or parse_background("white")
+        background = parse_background(self.base.background) or WHITE
         self._targets = [load_picture(path, size, background) for path in self.pictures]
         self._start: dict[str, Value] = {name: settings(self.base.filled)[name] for name in names}
         open_run(self._targets[0], self.base)  # so that a device that is missing leaves no folder
