@@ -21,7 +21,9 @@ find_place()  # before the first function below asks for one
 TILE = 16  # pixels a side; a tile's planes then stay in the first-level cache
 
 _F = np.float32
-_ZERO = _F(0)
+_U = np.uintp  # indices that are never negative: no select for wrapping around
+_ZERO, _ONE = _F(0), _F(1)
+_PER_TILE = _F(1 / TILE)
 _REACH = _F(LOGISTIC_REACH)
 _LOGISTIC = LOGISTIC.code
 _X, _Y, _RADIUS, _SOFTNESS = X, Y, RADIUS, SOFTNESS
@@ -33,6 +35,16 @@ def support_radius(radius, softness, edge):
     if edge == _LOGISTIC:
         return math.sqrt(radius * radius + _REACH * softness)
     return radius + softness
+
+
+@njit(inline="always")
+def _tiles_reached(centre, reach, tile_count):
+    """The first and past-last tile, along one axis, that a disc touches."""
+    # int() of what is not negative, since Numba makes of math.floor a call that takes longer than all the rest.
+    most = _F(tile_count)
+    first = int(min(max((centre - reach) * _PER_TILE, _ZERO), most))
+    last = int(min(max((centre + reach) * _PER_TILE + _ONE, _ZERO), most))
+    return first, max(first, last)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -51,10 +63,8 @@ def measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
     for i in range(rows.shape[0]):
         reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
         x, y = rows[i, _X], rows[i, _Y]
-        across = min(max(math.floor((x - reach) / TILE), 0), tiles_x)
-        across_end = max(min(math.floor((x + reach) / TILE) + 1, tiles_x), across)
-        down = min(max(math.floor((y - reach) / TILE), 0), tiles_y)
-        down_end = max(min(math.floor((y + reach) / TILE) + 1, tiles_y), down)
+        across, across_end = _tiles_reached(x, reach, tiles_x)
+        down, down_end = _tiles_reached(y, reach, tiles_y)
         spans[i, 0], spans[i, 1], spans[i, 2], spans[i, 3] = across, across_end, down, down_end
         for tile_y in range(down, down_end):
             per_tile_row[tile_y] += across_end - across
@@ -101,35 +111,39 @@ def fill(
         slots: (N + 1,) int64, filled: row i owns slots slots[i] to slots[i + 1].
     """
     starts[:] = 0
-    slot = 0
-    for i in range(rows.shape[0]):
+    row_count, slot = _U(rows.shape[0]), _U(0)
+    for i in range(row_count):
         slots[i] = slot
         x, y = rows[i, _X], rows[i, _Y]
         reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
-        for tile_y in range(max(spans[i, 2], first_tile_row), min(spans[i, 3], last_tile_row)):
-            for tile_x in range(spans[i, 0], spans[i, 1]):
+        left, right = spans[i, _U(0)], spans[i, _U(1)]
+        for tile_y in range(max(spans[i, _U(2)], first_tile_row), min(spans[i, _U(3)], last_tile_row)):
+            first_tile = (tile_y - first_tile_row) * tiles_x
+            for tile_x in range(left, right):
                 if _tile_in_reach(x, y, reach, tile_x, tile_y):
-                    tile = (tile_y - first_tile_row) * tiles_x + tile_x
-                    starts[tile + 1] += 1
+                    tile = _U(first_tile + tile_x)
+                    starts[tile + _U(1)] += 1
                     slot_tiles[slot] = tile
-                    slot += 1
-    slots[rows.shape[0]] = slot
-    for tile in range(cursors.shape[0]):
-        starts[tile + 1] += starts[tile]
+                    slot += _U(1)
+    slots[row_count] = slot
+    for tile in range(_U(cursors.shape[0])):
+        starts[tile + _U(1)] += starts[tile]
         cursors[tile] = starts[tile]
-    for i in range(rows.shape[0]):
-        for slot in range(slots[i], slots[i + 1]):
-            entry = cursors[slot_tiles[slot]]
-            cursors[slot_tiles[slot]] = entry + 1
+    for i in range(row_count):
+        for slot in range(_U(slots[i]), _U(slots[i + _U(1)])):
+            tile = _U(slot_tiles[slot])
+            entry = _U(cursors[tile])
+            cursors[tile] = entry + _U(1)
             entry_rows[entry] = i
             entry_slots[entry] = slot
-    return slots[rows.shape[0]]
+    return slots[row_count]
 
 
 @njit(cache=True, nogil=True)
 def sum_slots(slots, per_slot, totals):
-    """Adds to (N, K) float64 `totals` what the entries of each row left in (M, K) `per_slot`, in slot order."""
-    for i in range(totals.shape[0]):
-        for slot in range(slots[i], slots[i + 1]):
-            for k in range(totals.shape[1]):
+    """Adds to (N, 8) float64 `totals` what the entries of each row left in (M, 8) `per_slot`, in slot order."""
+    columns = _U(totals.shape[1])
+    for i in range(_U(totals.shape[0])):
+        for slot in range(_U(slots[i]), _U(slots[i + _U(1)])):
+            for k in range(columns):
                 totals[i, k] += per_slot[slot, k]

@@ -68,13 +68,14 @@ _OPACITY, _SOFTNESS, _RADIUS = _U(OPACITY), _U(SOFTNESS), _U(RADIUS)
 
 # Planes of the scratch, AREA floats each. The three colour planes hold the composite on the way down and
 # dL/dC on the way up; LIGHT holds the transmittance on the way down and g·(composite beneath) on the way up.
+# The composite beneath (BR, BG, BB) and the shares are planes of their own: `_weigh` needs them beside the gradient.
 _LIGHT, _CR, _CG, _CB, _PX, _PY, _BR, _BG, _BB, _SHARE = (_U(k * AREA) for k in range(10))
 PLANES = 10
 _SECOND_LIGHT = _BR  # on the way down, before the composite beneath is needed
-# Behind them, for each entry visited: its coverage, then the transmittance above it (later dL/da).
-PLANES_PER_ENTRY = 2
+# Behind them, for each entry visited and only for the pixels that it touches: its coverage, the transmittance above
+# it (later dL/da), and one over the distance to its centre (which costs more to compute again than to keep).
+PLANES_PER_ENTRY = 3
 _VISITED = _U(PLANES * AREA)
-_STRIDE = _U(PLANES_PER_ENTRY * AREA)
 _AREA = _U(AREA)
 _LANES = _U(LANES)
 
@@ -161,7 +162,7 @@ def sigmoid(z):
 
 
 @njit(inline="always")
-def _cover_linear(s, out, first, last, x, y, radius, softness):
+def _cover_linear(s, covered, inverses, first, last, x, y, radius, softness):
     slope = spread(_HALF / softness)
     top = spread(_HALF + radius * (_HALF / softness))
     x, y, tiny = spread(x), spread(y), spread(_TINY)
@@ -169,37 +170,39 @@ def _cover_linear(s, out, first, last, x, y, radius, softness):
         dx = load(s, _PX + p) - x
         dy = load(s, _PY + p) - y
         d2 = dx * dx + (dy * dy + tiny)
-        store(s, out + p, clamp(top - d2 * inverse_square_root(d2) * slope))
-
-
-@njit(inline="always")
-def _pull_linear(s, covered, da, first, last, x, y, radius):
-    """Sums over the ramp of dL/da times the slope's direction: for x, y, softness and radius, unscaled."""
-    by_x = by_y = by_softness = by_radius = spread(_ZERO)
-    x, y, radius, tiny = spread(x), spread(y), spread(radius), spread(_TINY)
-    for p in range(first, last, _LANES):
-        v = where_partial(load(s, covered + p), load(s, da + p))
-        dx = load(s, _PX + p) - x
-        dy = load(s, _PY + p) - y
-        d2 = dx * dx + (dy * dy + tiny)
         inverse = inverse_square_root(d2)
-        by_radius = by_radius + v
-        by_softness = by_softness + v * (d2 * inverse - radius)
-        v = v * inverse
-        by_x = by_x + v * dx
-        by_y = by_y + v * dy
-    return by_x, by_y, by_softness, by_radius
+        store(s, inverses + p, inverse)
+        store(s, covered + p, clamp(top - d2 * inverse * slope))
 
 
 @njit(inline="always")
-def _cover_logistic(s, out, first, last, x, y, radius, softness):
+def _pull_linear(s, covered, da, inverses, first, last, x, y):
+    """Sums over the ramp of dL/da times the slope's direction: for x, y, softness and radius, unscaled.
+
+    On the ramp, (distance - radius) / 2 softness is 1/2 - m: the softness needs no distance.
+    """
+    by_x = by_y = by_softness = by_radius = spread(_ZERO)
+    x, y = spread(x), spread(y)
+    for p in range(first, last, _LANES):
+        m = load(s, covered + p)
+        v = where_partial(m, load(s, da + p))
+        by_radius = by_radius + v
+        by_softness = by_softness + v * m
+        v = v * load(s, inverses + p)
+        by_x = by_x + v * (load(s, _PX + p) - x)
+        by_y = by_y + v * (load(s, _PY + p) - y)
+    return by_x, by_y, by_radius * spread(_HALF) - by_softness, by_radius
+
+
+@njit(inline="always")
+def _cover_logistic(s, covered, first, last, x, y, radius, softness):
     slope = spread(_ONE / softness)
     top = spread(radius * radius)
     x, y = spread(x), spread(y)
     for p in range(first, last, _LANES):
         dx = load(s, _PX + p) - x
         dy = load(s, _PY + p) - y
-        store(s, out + p, sigmoid((top - (dx * dx + dy * dy)) * slope))
+        store(s, covered + p, sigmoid((top - (dx * dx + dy * dy)) * slope))
 
 
 @njit(inline="always")
@@ -226,8 +229,9 @@ def _touched_pixels(x, y, reach):
     if chord <= _ZERO:
         return _U(0), _U(0)
     half = math.sqrt(chord) + _F(1e-3)  # a rounding error must not cost a pixel row
-    top = min(max(math.ceil(y - half - _HALF), 0), TILE)
-    bottom = max(min(math.floor(y + half - _HALF) + 1, TILE), top)
+    # int() of what is not negative, since Numba makes of math.floor and math.ceil calls that cost a tenth of all.
+    top = min(int(max(y - half + _HALF, _ZERO)), TILE)
+    bottom = max(min(int(max(y + half + _HALF, _ZERO)), TILE), top)
     return _U(top * TILE), _U(bottom * TILE)
 
 
@@ -241,7 +245,11 @@ def _is_dark(s, plane, floor):
 
 @njit(nogil=True, error_model="numpy")
 def _descend(s, mode, rows, edge, entry_rows, first_entry, last_entry, left, top):
-    """Composites a tile front to back; returns how many entries were visited before the light was out."""
+    """Composites a tile front to back, until all light is out.
+
+    Returns:
+        How many entries were visited, and where what is kept of them ends in the scratch.
+    """
     floor = _PULL_FLOOR if mode == PULL else _FLOOR
     in_the_dark = False
     for p in range(_U(0), _AREA, _LANES):
@@ -250,6 +258,7 @@ def _descend(s, mode, rows, edge, entry_rows, first_entry, last_entry, left, top
         store(s, _CG + p, spread(_ZERO))
         store(s, _CB + p, spread(_ZERO))
     visited = _U(0)
+    cursor = _VISITED
     entry = last_entry
     while entry > first_entry:
         entry -= _U(1)
@@ -259,12 +268,15 @@ def _descend(s, mode, rows, edge, entry_rows, first_entry, last_entry, left, top
         radius = rows[i, _RADIUS]
         softness = rows[i, _SOFTNESS]
         first, last = _touched_pixels(x, y, support_radius(radius, softness, edge))
-        covered = _VISITED + visited * _STRIDE
-        above = covered + _AREA
+        covered = cursor - first
+        above = covered + (last - first)
+        inverses = above + (last - first)
+        if mode != RENDER:
+            cursor += _U(PLANES_PER_ENTRY) * (last - first)
         if edge == _LOGISTIC:
             _cover_logistic(s, covered, first, last, x, y, radius, softness)
         else:
-            _cover_linear(s, covered, first, last, x, y, radius, softness)
+            _cover_linear(s, covered, inverses, first, last, x, y, radius, softness)
         opacity = spread(rows[i, _OPACITY])
         red, green, blue = spread(rows[i, _RED]), spread(rows[i, _GREEN]), spread(rows[i, _BLUE])
         for p in range(first, last, _LANES):
@@ -286,11 +298,11 @@ def _descend(s, mode, rows, edge, entry_rows, first_entry, last_entry, left, top
             in_the_dark = True
             for p in range(_U(0), _AREA, _LANES):
                 store(s, _SECOND_LIGHT + p, spread(_ONE))
-    return visited
+    return visited, cursor
 
 
 @njit(nogil=True, error_model="numpy")
-def _ascend(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, top, results):
+def _ascend(s, rows, edge, entry_rows, entry_slots, last_entry, visited, cursor, left, top, results):
     """The backward pass, back to front, over the entries that `_descend` visited. No division by light."""
     while visited > _U(0):
         visited -= _U(1)
@@ -301,8 +313,10 @@ def _ascend(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, t
         radius = rows[i, _RADIUS]
         softness = rows[i, _SOFTNESS]
         first, last = _touched_pixels(x, y, support_radius(radius, softness, edge))
-        covered = _VISITED + visited * _STRIDE
-        above = covered + _AREA
+        cursor -= _U(PLANES_PER_ENTRY) * (last - first)
+        covered = cursor - first
+        above = covered + (last - first)
+        inverses = above + (last - first)
         opacity = spread(rows[i, _OPACITY])
         red, green, blue = spread(rows[i, _RED]), spread(rows[i, _GREEN]), spread(rows[i, _BLUE])
         by_red = by_green = by_blue = by_opacity = spread(_ZERO)
@@ -326,16 +340,16 @@ def _ascend(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, t
             slope = rows[i, _OPACITY] / softness
             radius_slope, slope, softness_slope = _F(2) * radius * slope, _F(2) * slope, slope / softness
         else:
-            by_x, by_y, by_softness, by_radius = _pull_linear(s, covered, above, first, last, x, y, radius)
+            by_x, by_y, by_softness, by_radius = _pull_linear(s, covered, above, inverses, first, last, x, y)
             slope = _HALF * rows[i, _OPACITY] / softness
-            radius_slope, softness_slope = slope, slope / softness
+            radius_slope, softness_slope = slope, rows[i, _OPACITY] / softness
         sums = totals(by_x, by_y, by_red, by_green, by_blue, by_opacity, by_softness, by_radius)
         scales = pack(slope, slope, _ONE, _ONE, _ONE, _ONE, softness_slope, radius_slope)
         store_row(results, _U(entry_slots[entry]), sums * scales)
 
 
 @njit(nogil=True, error_model="numpy")
-def _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, top, results):
+def _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, cursor, left, top, results):
     """The exact rise of the loss if each row were taken out, back to front, beside the composite beneath.
 
     With e the error, w a pixel's share and d = T a (c - B) what the row adds to the picture, taking it out
@@ -347,8 +361,9 @@ def _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, to
         i = _U(entry_rows[entry])
         reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
         first, last = _touched_pixels(rows[i, _X] - left, rows[i, _Y] - top, reach)
-        covered = _VISITED + visited * _STRIDE
-        above = covered + _AREA
+        cursor -= _U(PLANES_PER_ENTRY) * (last - first)
+        covered = cursor - first
+        above = covered + (last - first)
         opacity = spread(rows[i, _OPACITY])
         red, green, blue = spread(rows[i, _RED]), spread(rows[i, _GREEN]), spread(rows[i, _BLUE])
         rise = spread(_ZERO)
@@ -363,7 +378,79 @@ def _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, to
             dr, dg, db = dr * light, dg * light, db * light
             along = dr * load(s, _CR + p) + (dg * load(s, _CG + p) + db * load(s, _CB + p))
             rise = rise + (load(s, _SHARE + p) * (dr * dr + (dg * dg + db * db)) - along)
-        results[_U(entry_slots[entry]), _U(0)] = total(rise)
+        worth = total(rise)
+        store_row(results, _U(entry_slots[entry]), pack(worth, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO))
+
+
+@njit(nogil=True, error_model="numpy")
+def _turn(s, mode, background, start, width, plane, target, shares):
+    """Turns from the composite to its gradient, on a tile that lies on the canvas as a whole.
+
+    Fills the colour planes with g = dL/dC, LIGHT with g·background, and SHARE.
+
+    Args:
+        s: the scratch.
+        mode: LOSS, PULL or WORTH.
+        background: (3,) float32.
+        start: index of the tile's first pixel in a plane of the canvas.
+        width: pixels of the canvas across.
+        plane: pixels of the canvas.
+        target: (3 H W,) float32, as in `paint_tiles`.
+        shares: (H W,) float32, as in `paint_tiles`.
+
+    Returns:
+        The tile's part of the loss and of dL/dbackground.
+    """
+    back_r, back_g, back_b = spread(background[0]), spread(background[1]), spread(background[2])
+    loss = by_r = by_g = by_b = spread(_ZERO)
+    two = spread(_F(2))
+    for p in range(_U(0), _AREA, _LANES):
+        at = start + p // _U(TILE) * width + p % _U(TILE)
+        light = load(s, _LIGHT + p)
+        gr, gg, gb = load(target, at), load(target, plane + at), load(target, _U(2) * plane + at)
+        if mode != PULL:
+            share = load(shares, at)
+            gr = load(s, _CR + p) + light * back_r - gr
+            gg = load(s, _CG + p) + light * back_g - gg
+            gb = load(s, _CB + p) + light * back_b - gb
+            loss = loss + share * (gr * gr + (gg * gg + gb * gb))
+            store(s, _SHARE + p, share)
+            share = share * two
+            gr, gg, gb = gr * share, gg * share, gb * share
+        by_r, by_g, by_b = by_r + light * gr, by_g + light * gg, by_b + light * gb
+        store(s, _CR + p, gr)
+        store(s, _CG + p, gg)
+        store(s, _CB + p, gb)
+        store(s, _LIGHT + p, gr * back_r + (gg * back_g + gb * back_b))
+    return total(loss), total(by_r), total(by_g), total(by_b)
+
+
+@njit(nogil=True, fastmath=True, error_model="numpy")
+def _turn_at_border(s, mode, background, start, width, plane, target, shares, across, down):
+    """As `_turn`, on a tile with only `across` x `down` pixels on the canvas; the others have no gradient."""
+    loss = by_r = by_g = by_b = _ZERO
+    for p in range(_AREA):
+        gr = gg = gb = share = _ZERO
+        if p % _U(TILE) < across and p // _U(TILE) < down:
+            at = start + p // _U(TILE) * width + p % _U(TILE)
+            light = s[_LIGHT + p]
+            gr, gg, gb = target[at], target[plane + at], target[_U(2) * plane + at]
+            if mode != PULL:
+                share = shares[at]
+                gr = s[_CR + p] + light * background[0] - gr
+                gg = s[_CG + p] + light * background[1] - gg
+                gb = s[_CB + p] + light * background[2] - gb
+                loss += share * (gr * gr + gg * gg + gb * gb)
+                gr *= _F(2) * share
+                gg *= _F(2) * share
+                gb *= _F(2) * share
+            by_r += light * gr
+            by_g += light * gg
+            by_b += light * gb
+        s[_SHARE + p] = share
+        s[_CR + p], s[_CG + p], s[_CB + p] = gr, gg, gb
+        s[_LIGHT + p] = gr * background[0] + gg * background[1] + gb * background[2]
+    return loss, by_r, by_g, by_b
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -387,12 +474,13 @@ def paint_tiles(
         entry_rows: (M,) int32.
         entry_slots: (M,) int32.
         background: (3,) float32.
-        target: (3, H, W) float32: the target (LOSS, WORTH) or dL/dimage (PULL); not read by RENDER.
-        shares: (H, W) float32: each pixel's share of the loss (LOSS, WORTH); else not read.
+        target: (3 H W,) float32, plane by plane: the target (LOSS, WORTH) or dL/dimage (PULL); not read by RENDER.
+        shares: (H W,) float32: each pixel's share of the loss (LOSS, WORTH); else not read.
         image: (H, W, 3) float32, filled by RENDER.
-        results: (M, P) float32, filled by slot: gradients (LOSS, PULL), or worth in column 0 (WORTH).
+        results: (M, 8) float32, filled by slot: gradients (LOSS, PULL), or worth in column 0 (WORTH).
         tile_sums: (tiles in the band, 4) float64, filled: loss, dL/dbackground.
-        scratch: ((PLANES + PLANES_PER_ENTRY * most entries of a tile) * AREA,) float32, one a thread.
+        scratch: ((PLANES + PLANES_PER_ENTRY * most entries of a tile) * AREA,) float32, one a thread. Fastest if it
+            begins with a cache line.
     """
     s = scratch
     back_r, back_g, back_b = background[0], background[1], background[2]
@@ -413,7 +501,7 @@ def paint_tiles(
         across, down = _U(min(TILE, width - x0)), _U(min(TILE, height - y0))
         left, top = _F(x0), _F(y0)
         first_entry, last_entry = _U(starts[tile]), _U(starts[tile + 1])
-        visited = _descend(s, mode, rows, edge, entry_rows, first_entry, last_entry, left, top)
+        visited, cursor = _descend(s, mode, rows, edge, entry_rows, first_entry, last_entry, left, top)
 
         if mode == RENDER:
             for j in range(down):
@@ -427,48 +515,19 @@ def paint_tiles(
 
         # Entries that were not visited lie in the dark: neither they nor what they hide is seen.
         for entry in range(first_entry, last_entry - visited):
-            for k in range(_U(results.shape[1])):
-                results[_U(entry_slots[entry]), k] = _ZERO
+            store_row(results, _U(entry_slots[entry]), spread(_ZERO))
 
-        # From here on the colour planes hold g = dL/dC; pixels beyond the canvas have none.
-        loss = by_r = by_g = by_b = _ZERO
-        if across < _U(TILE) or down < _U(TILE):
-            for p in range(_AREA):
-                s[_BR + p], s[_BG + p], s[_BB + p], s[_SHARE + p] = _ZERO, _ZERO, _ZERO, _ZERO
+        start, plane = _U(y0 * width + x0), _U(width * height)
+        if across == _U(TILE) and down == _U(TILE):
+            sums = _turn(s, mode, background, start, _U(width), plane, target, shares)
         else:
-            across = _U(TILE)  # a constant trip count for the common tile
-        for j in range(down):
-            for i in range(across):
-                p = j * _U(TILE) + i
-                tr = target[_U(0), _U(y0) + j, _U(x0) + i]
-                tg = target[_U(1), _U(y0) + j, _U(x0) + i]
-                tb = target[_U(2), _U(y0) + j, _U(x0) + i]
-                light = s[_LIGHT + p]
-                if mode != PULL:
-                    share = shares[_U(y0) + j, _U(x0) + i]
-                    tr = s[_CR + p] + light * back_r - tr
-                    tg = s[_CG + p] + light * back_g - tg
-                    tb = s[_CB + p] + light * back_b - tb
-                    loss += share * (tr * tr + tg * tg + tb * tb)
-                    s[_SHARE + p] = share
-                    share *= _F(2)
-                    tr *= share
-                    tg *= share
-                    tb *= share
-                by_r += light * tr
-                by_g += light * tg
-                by_b += light * tb
-                s[_BR + p], s[_BG + p], s[_BB + p] = tr, tg, tb
-        for p in range(_AREA):
-            gr, gg, gb = s[_BR + p], s[_BG + p], s[_BB + p]
-            s[_CR + p], s[_CG + p], s[_CB + p] = gr, gg, gb
-            s[_LIGHT + p] = gr * back_r + gg * back_g + gb * back_b
-        tile_sums[tile, 0], tile_sums[tile, 1], tile_sums[tile, 2], tile_sums[tile, 3] = loss, by_r, by_g, by_b
+            sums = _turn_at_border(s, mode, background, start, _U(width), plane, target, shares, across, down)
+        tile_sums[tile, 0], tile_sums[tile, 1], tile_sums[tile, 2], tile_sums[tile, 3] = sums
 
         if mode == WORTH:
             for p in range(_AREA):
                 s[_BR + p], s[_BG + p], s[_BB + p] = back_r, back_g, back_b
-            _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, top, results)
+            _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, cursor, left, top, results)
         else:
-            _ascend(s, rows, edge, entry_rows, entry_slots, last_entry, visited, left, top, results)
+            _ascend(s, rows, edge, entry_rows, entry_slots, last_entry, visited, cursor, left, top, results)
     _fetch_add(flags, np.int64(LEFT), np.int64(1))

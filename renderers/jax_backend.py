@@ -13,7 +13,7 @@ import optax
 
 from .alpha import Backdrop
 from .base import FitSettings, RendererOptions
-from .cpu_kernel import shared_kernel
+from .cpu_kernel import aligned, shared_kernel
 from .cpu_renderer import CpuRenderer
 from .errors import BackendUnavailable
 from .fitting import BaseFit, mean
@@ -183,14 +183,15 @@ def _decode(recipe: _Recipe, raw: jax.Array) -> jax.Array:
 
 
 def _move(
-    recipe: _Recipe, raw: jax.Array, state: RowAdamState, by_rows: jax.Array, rates: Any, low: Any, high: Any
-) -> tuple[jax.Array, RowAdamState, jax.Array]:
+    recipe: _Recipe, raw: jax.Array, state: RowAdamState, by_rows: jax.Array,
+    rates: Any, low: Any, high: Any, scale: Any,
+) -> tuple[jax.Array, RowAdamState, jax.Array]:  # fmt: skip
     """One optimiser step: new raw parameters, optimiser state, and rows."""
     rows = _decode(recipe, raw)
     s0, s1, s2 = (jnp.array(row, jnp.float32)[None, :] for row in recipe.slope)
     by_raw = by_rows * (s0 + rows * (s1 + rows * s2))
     updates, state = scale_by_row_adam(*recipe.adam).update(by_raw.T, state)
-    raw = jnp.clip(optax.apply_updates(raw, -rates[:, None] * updates), low[:, None], high[:, None])
+    raw = jnp.clip(optax.apply_updates(raw, -(rates * scale)[:, None] * updates), low[:, None], high[:, None])
     return raw, state, _decode(recipe, raw)
 
 
@@ -198,9 +199,9 @@ _rows_of = jax.jit(_decode, static_argnums=(0,))
 _move_jit = jax.jit(_move, static_argnums=(0,))
 
 
-@partial(jax.jit, static_argnums=(0, 8, 9, 10))
+@partial(jax.jit, static_argnums=(0, 9, 10, 11))
 def _move_pure(
-    recipe: _Recipe, raw: jax.Array, state: RowAdamState, rates: Any, low: Any, high: Any,
+    recipe: _Recipe, raw: jax.Array, state: RowAdamState, rates: Any, low: Any, high: Any, scale: Any,
     backgrounds: Any, problem: tuple[Any, Any, Any], canvas: Canvas, memory_mb: float,
     loss: Callable[[Any, Any], Any] | None,
 ) -> tuple[jax.Array, jax.Array, jax.Array, RowAdamState, jax.Array]:  # fmt: skip
@@ -220,7 +221,7 @@ def _move_pure(
 
     value, by_rows = jax.value_and_grad(objective)(_decode(recipe, raw))
     finite = jnp.isfinite(value) & jnp.isfinite(by_rows).all()
-    return value, finite, *_move(recipe, raw, state, by_rows, rates, low, high)
+    return value, finite, *_move(recipe, raw, state, by_rows, rates, low, high, scale)
 
 
 class JaxFit(BaseFit):
@@ -241,7 +242,7 @@ class JaxFit(BaseFit):
             tuple(map(tuple, p.slope.tolist())),
             (settings.beta1, settings.beta2, settings.epsilon),
         )
-        self._bounds = jax.device_put((p.low, p.high), self._device)
+        self._limits = jax.device_put((p.rates, p.low, p.high), self._device)
         self._loss_gradient = None if settings.loss is None else jax.jit(jax.value_and_grad(settings.loss))
         self._write([np.zeros((0, len(p.rates)), np.float32)], canvas)
 
@@ -261,6 +262,9 @@ class JaxFit(BaseFit):
         self._raw = upload(raw)
         self._state = RowAdamState(*map(upload, kept))
         self._drawn_rows = _rows_of(self._recipe, self._raw)
+        # JAX reads an aligned array where it lies. It is written again only when the rows that came of it are there.
+        self._by_rows = aligned(bucket * width).reshape(bucket, width)
+        self._by_rows[self._count :] = 0
         if not self._options.uses_kernel:
             backgrounds = tuple(_split(backdrop.under(canvas))[0] for backdrop in self.backdrops)
             targets = tuple(backdrop.target for backdrop in self.backdrops)
@@ -282,10 +286,10 @@ class JaxFit(BaseFit):
         return np.asarray(self._drawn_rows)[: self._count]  # waits for the device
 
     def _step(self, scale: float) -> float:
-        rates = self.parameters.rates * np.float32(scale)
+        numbers = *self._limits, np.float32(scale)
         if not self._options.uses_kernel:
             loss, finite, raw, state, rows = _move_pure(
-                self._recipe, self._raw, self._state, rates, *self._bounds, self._backgrounds,
+                self._recipe, self._raw, self._state, *numbers, self._backgrounds,
                 self._problem, self._plain_canvas, self._options.memory_mb, self.settings.loss,
             )  # fmt: skip
             if not bool(finite):  # waits for the device
@@ -294,9 +298,8 @@ class JaxFit(BaseFit):
             loss, by_rows = self._kernel_gradient()
             if not (np.isfinite(loss) and np.isfinite(by_rows).all()):
                 raise FloatingPointError
-            padded = np.zeros(self._drawn_rows.shape, np.float32)
-            padded[: self._count] = by_rows
-            raw, state, rows = _move_jit(self._recipe, self._raw, self._state, padded, rates, *self._bounds)
+            self._by_rows[: self._count] = by_rows
+            raw, state, rows = _move_jit(self._recipe, self._raw, self._state, self._by_rows, *numbers)
         self._raw, self._state, self._drawn_rows = raw, state, rows
         return float(loss)
 
