@@ -200,8 +200,11 @@ class Fit(Protocol):
         """(H, W, 3) float32: picture minus target, both over the scene's background; as it stands, or another scene."""
         ...
 
-    def worth(self) -> Array:
-        """(N,): how much the weighted mean squared error rises when each row alone is taken out."""
+    def worth(self, scene: Scene | None = None) -> Array:
+        """(N,): how much the weighted mean squared error rises when each row alone is taken out.
+
+        Of the scene as it stands, or of another scene on the same canvas.
+        """
         ...
 
 

@@ -101,6 +101,13 @@ def _gain(planes, height, width, padded, edge, rows, i, opacity_min):
     return gain
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def colour(planes, height, width, padded, edge, rows):
+    """Gives rows the best colours at their own opacities; see `cpu_placing.PlacingBoard.coloured`."""
+    for i in range(rows.shape[0]):
+        _gain(planes, height, width, padded, edge, rows, i, rows[i, _OPACITY])
+
+
 @njit(nogil=True, error_model="numpy")
 def _paint(planes, height, width, padded, edge, rows, i):
     """Paints row i over the composite."""

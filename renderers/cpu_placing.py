@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .cpu_candidates import CELL, CENTRES, COMPOSITE, PLANES, SHARES, TARGET, choose
+from .cpu_candidates import CELL, CENTRES, COMPOSITE, PLANES, SHARES, TARGET, choose, colour
 from .edges import EDGES
 from .scene import Canvas
 from .simd import LANES
@@ -74,3 +74,19 @@ class PlacingBoard:
             EDGES[self.canvas.edge].code, rows, np.float32(opacity_min), self._stamps, chosen,
         )  # fmt: skip
         return rows[chosen[:chosen_count]]
+
+    def coloured(self, rows: Array) -> Array:
+        """The rows in the colours that are best for each of them alone on top, at its own opacity; paints nothing.
+
+        Args:
+            rows: (M, P) circle rows. One that touches no pixel that counts keeps its colour.
+
+        Returns:
+            (M, P) float32.
+        """
+        rows = np.array(rows, np.float32)
+        colour(
+            self._planes.reshape(-1), self.canvas.height, self.canvas.width, self._padded,
+            EDGES[self.canvas.edge].code, rows,
+        )  # fmt: skip
+        return rows

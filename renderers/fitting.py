@@ -50,6 +50,7 @@ class BaseFit(ABC):
         self.kernel: CpuKernel = shared_kernel()
         self._scene = Scene.empty(canvas)
         self._stale = False  # whether the parameters have moved since _scene
+        self._weighed: tuple[Scene, Array] | None = None  # the scene last weighed, and the worth of its rows
         self.step_count = 0
         """Optimiser steps taken so far."""
 
@@ -83,16 +84,14 @@ class BaseFit(ABC):
         before = self.scene()
         _, old, new = np.intersect1d(before.ids, scene.ids, assume_unique=True, return_indices=True)
         slates = []
-        for k, slate in enumerate(self._read()):
+        for slate in self._read():
             moved = np.zeros((scene.count, slate.shape[1]), np.float32)
-            if k == 0:
-                moved = self.parameters.encode(scene.rows)
-                # Rows that were not touched keep their exact parameters, free of the rounding of a round trip.
-                same = (before.rows[old] == scene.rows[new]).all(axis=1)
-                moved[new[same]] = slate[old[same]]
-            else:
-                moved[new] = slate[old]
+            moved[new] = slate[old]
             slates.append(moved)
+        # Rows that were not touched keep their exact parameters, free of the rounding of a round trip.
+        touched = np.ones(scene.count, bool)
+        touched[new[(before.rows[old] == scene.rows[new]).all(axis=1)]] = False
+        slates[0][touched] = self.parameters.encode(scene.rows[touched])
         self.canvas = scene.canvas
         self._write(slates, scene.canvas)
         self._scene, self._stale = scene, False
@@ -170,15 +169,16 @@ class BaseFit(ABC):
         scene = scene or self.scene()
         return self.kernel.render(scene.rows, scene.canvas) - flattened(self.target, scene.canvas.background)
 
-    def worth(self) -> Array:
-        """(N,): how much the weighted mean squared error rises when each row alone is taken out."""
-        scene = self.scene()
-        return mean(
-            [
+    def worth(self, scene: Scene | None = None) -> Array:
+        """(N,): what each row is worth; see `base.Fit.worth`."""
+        scene = scene or self.scene()
+        if self._weighed is None or self._weighed[0] is not scene:
+            found = [
                 self.kernel.worth(scene.rows, backdrop.under(scene.canvas), backdrop.planes, self.shares)[1]
                 for backdrop in self.backdrops
             ]
-        )
+            self._weighed = scene, mean(found)
+        return self._weighed[1].copy()
 
     def _kernel_loss_and_gradient(self, rows: Array) -> tuple[float, Array]:
         """The weighted mean squared error and its gradient by rows, (N, P), by the kernel."""

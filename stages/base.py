@@ -78,6 +78,7 @@ class Run:
         self.fit.worth()
         self.board.set_image(self.flat_target)
         self.board.choose(one.rows, 1)
+        self.board.coloured(one.rows)
         blurred(self.shares, 1.0)
         self.fit.put(Scene.empty(self.canvas))
         self.fit.step_count = 0

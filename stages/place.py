@@ -11,7 +11,7 @@ from ..renderers import Scene
 from ..renderers.alpha import BLACK, WHITE
 from ..renderers.primitives import BLUE, OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
 from .base import Run
-from .energy import blurred, squared_error
+from .energy import squared_error
 from .seeders import SEEDERS
 
 Array = np.ndarray[Any, Any]
@@ -60,17 +60,15 @@ def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) 
     candidates[:, RADIUS] = np.clip(radii, RADIUS_MIN, max(canvas.width / 2, 1.0))
     candidates[:, SOFTNESS] = np.maximum(newcomers.softness_share * candidates[:, RADIUS], run.settings.softness_min)
     candidates[:, OPACITY] = newcomers.opacity
+    column = np.clip(candidates[:, X].astype(int), 0, canvas.width - 1)
+    line = np.clip(candidates[:, Y].astype(int), 0, canvas.height - 1)
+    candidates[:, RED : BLUE + 1] = run.flat_target[line, column]  # what they keep where no pixel counts
     run.board.set_image(image)
     chosen = run.board.choose(candidates, count, newcomers.opacity_min)
     if len(chosen) < count:  # nothing left would lower the loss: the rest are plain draws
         rest = candidates[~np.isin(candidates[:, X], chosen[:, X])][: count - len(chosen)]
         rest[:, OPACITY] = newcomers.opacity_plain
-        column = np.clip(rest[:, X].astype(int), 0, canvas.width - 1)
-        line = np.clip(rest[:, Y].astype(int), 0, canvas.height - 1)
-        for k in range(3):
-            rest[:, RED + k] = blurred(run.flat_target[:, :, k], radius / 2)[line, column]
-        chosen = np.concatenate([chosen, rest])
-    chosen[:, RED : BLUE + 1] = np.clip(chosen[:, RED : BLUE + 1], 0, 1)
+        chosen = np.concatenate([chosen, run.board.coloured(rest)])
     return scene.append(chosen)
 
 

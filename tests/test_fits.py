@@ -77,6 +77,16 @@ def test_a_fit_answers_for_the_scene_as_it_stands(backend, target, start):
     np.testing.assert_allclose(fit.worth(), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+def test_a_fit_weighs_other_scenes_and_each_scene_anew(backend, target, start):
+    fit = open_fit(backend, target, start)
+    part = fit.scene().select(np.arange(start.count // 2))
+    for scene in (part, None, part, None):
+        expected = reference.worth(scene or fit.scene(), target)
+        np.testing.assert_allclose(fit.worth(scene), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+        fit.step()
+    assert fit.scene().count == start.count
+
+
 # JAX compiles the step of its pure path anew for each edge and each loss, for some 5 s.
 @pytest.mark.parametrize("edge", ["linear", pytest.param("logistic", marks=pytest.mark.slow)])
 def test_every_fit_ends_where_the_others_do(make_scene, target, edge):

@@ -309,9 +309,31 @@ def test_never_more_are_chosen_than_asked_for_or_offered(count):
     np.testing.assert_array_equal(chosen, more[: len(chosen)])
 
 
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_circles_can_be_given_their_best_colours_without_being_painted(size, edge):
+    problem = Problem(edge, size)
+    rows = problem.candidates(30)
+    coloured = problem.board.coloured(rows)
+    np.testing.assert_array_equal(np.delete(coloured, [2, 3, 4], axis=1), np.delete(rows, [2, 3, 4], axis=1))
+    np.testing.assert_allclose(problem.board.image(), problem.image, atol=1e-7)
+    expected = [problem.best(row, problem.image)[0] for row in rows]
+    seen = [abs(problem.best(row, problem.image)[1]) > 1e-7 for row in rows]
+    np.testing.assert_allclose(coloured[seen][:, COLOUR], np.array(expected)[seen], atol=1e-3)
+    assert sum(seen) > 10
+
+
+def test_a_circle_where_no_pixel_counts_keeps_its_colour():
+    problem = Problem("linear")
+    problem.shares = np.zeros_like(problem.shares)
+    rows = problem.candidates(5, colours=True)
+    np.testing.assert_array_equal(problem.board_at(problem.image).coloured(rows), rows)
+
+
 def test_no_candidates_are_no_circles():
     problem = Problem("linear")
     assert problem.board.choose(np.zeros((0, 8), np.float32), 5).shape == (0, 8)
+    assert problem.board.coloured(np.zeros((0, 8), np.float32)).shape == (0, 8)
 
 
 @pytest.mark.parametrize("edge", EDGES)

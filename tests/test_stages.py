@@ -292,13 +292,33 @@ def test_relocation_keeps_the_worthiest_in_their_order_with_their_ids(renderer, 
     run = run_of(renderer, settings=FitSettings(weights=weights))
     list(Refine(3)(run))
     before = run.scene
-    worth = reference.worth(before, run.target, weights)
     list(Relocate(0.4)(run))
     removed = round(0.4 * BEFORE)
-    survivors = np.sort(np.argsort(worth)[removed:])
-    np.testing.assert_array_equal(run.scene.ids[: BEFORE - removed], before.ids[survivors])
-    np.testing.assert_array_equal(run.scene.rows[: BEFORE - removed], before.rows[survivors])
+    survivors = before
+    for left in (BEFORE - removed // 2, BEFORE - removed):  # half of them go before the others are weighed again
+        survivors = keep_worthiest(survivors, reference.worth(survivors, run.target, weights), left)
+    np.testing.assert_array_equal(run.scene.ids[: BEFORE - removed], survivors.ids)
+    np.testing.assert_array_equal(run.scene.rows[: BEFORE - removed], survivors.rows)
     assert (run.scene.ids[BEFORE - removed :] >= before.next_id).all()
+
+
+def test_of_two_circles_that_hide_the_same_relocation_keeps_one():
+    canvas = Canvas(WIDTH, HEIGHT, (0.5, 0.5, 0.5))
+    scene = Scene.circles(
+        canvas,
+        x=[20, 20, 6, 34],
+        y=[14, 14, 6, 20],
+        radius=[6, 6, 3, 2],
+        colour=[[1, 0, 0], [1, 0, 0], [0.9, 0.9, 0.1], [0.2, 0.5, 0.8]],
+    )
+    target = reference.render(scene)
+    worth = reference.worth(scene, target)
+    assert max(worth[:2]) < min(worth[2:])  # of the red ones, each alone is worth next to nothing
+    run = Run(target, load_fitting_renderer("jax"))
+    run.fit.put(scene)
+    list(Relocate(0.5)(run))
+    assert len({0, 1} & set(run.scene.ids.tolist())) == 1
+    assert 3 not in run.scene.ids  # the small pale one is worth less than the red that is left
 
 
 def test_keeping_the_worthiest_keeps_painting_order_and_survives_ties():
