@@ -50,7 +50,7 @@ class Preset:
 PRESETS = {
     "draft": Preset(370, 0.2, 0.16, 25, 0.3),
     "balanced": Preset(1700, 0.1, 0.1, 30, 0.45),
-    "best": Preset(25000, 0.05, 0.08, 50, 0.5),
+    "best": Preset(30000, 0.05, 0.08, 30, 0.5),
 }
 DEFAULT_PRESET = "balanced"
 _FILLED_BY_PRESET = ("steps", "relocate_every", "relocate_fraction")

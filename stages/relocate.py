@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from .base import AtomicStage, Part, Run, Stage, keep_worthiest
 from .descend import descent
 from .events import Event, Relocated, Snapshot
@@ -66,6 +68,8 @@ class Search(Stage):
         shrink: where the pool begins and ends to shrink to `count`, as shares of this stage.
         cooling: factors on the learning rates at the start and at the end, a straight line between. Hot
             rates carry newcomers far while many come; cool ones let the last of them be judged fairly.
+        warming: factors on the learning rates just after a relocation and just before the next, a straight line
+            between. Newcomers have no moments yet, so that Adam's first strides are long and blind.
         newcomers: how new circles look.
     """
 
@@ -75,6 +79,7 @@ class Search(Stage):
     fraction: float = 0.4
     shrink: tuple[float, float] = (0.51, 0.97)
     cooling: tuple[float, float] = (1.4, 0.7)
+    warming: tuple[float, float] = (0.5, 1.5)
     newcomers: Newcomers = field(default_factory=Newcomers)
 
     def parts(self, circles: int) -> Iterator[Part]:
@@ -89,7 +94,8 @@ class Search(Stage):
             if done + self.every >= self.steps:
                 count = final
             yield Relocate(self.fraction * (1 - share), count, self.newcomers)
-            yield from descent("search", [hot + (cool - hot) * share] * min(self.every, self.steps - done))
+            rate, steps = hot + (cool - hot) * share, min(self.every, self.steps - done)
+            yield from descent("search", (rate * np.linspace(*self.warming, steps)).tolist())
             yield Remember()
         if self.steps == 0 and circles != final:
             yield Relocate(0.0, final, self.newcomers)
