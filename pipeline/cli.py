@@ -132,9 +132,9 @@ _GROWTH_OPTIONS: list[Decorator] = [
     click.option("--max", "most", type=click.IntRange(1), help="Circles at the end.  [default: 2048]"),
     click.option(
         "--preset", type=click.Choice(["draft", "balanced", "best"]),
-        help="How long to take: about 1, 5 or 65 seconds at 2048 circles.  [default: balanced]",
+        help="How long to take: about 1, 4 or 60 seconds at 2048 circles.  [default: balanced]",
     ),
-    click.option("--steps", type=click.IntRange(0), help="Optimiser steps.  [default: 370, 1700 or 25000]"),
+    click.option("--steps", type=click.IntRange(0), help="Optimiser steps.  [default: 370, 1700 or 30000]"),
 ]  # fmt: skip
 
 
@@ -189,7 +189,7 @@ _SEARCH_OPTIONS: list[Decorator] = [
         help="Advanced: size of new circles over that of discs that tile the canvas.  [default: 1.2]",
     ),
     click.option(
-        "--relocate-every", type=click.IntRange(1), help="Advanced: steps between relocations.  [default: 25, 30 or 50]"
+        "--relocate-every", type=click.IntRange(1), help="Advanced: steps between relocations.  [default: 25, 30 or 30]"
     ),
     click.option(
         "--relocate-fraction", type=click.FloatRange(0, 1),
