@@ -321,6 +321,18 @@ def test_of_two_circles_that_hide_the_same_relocation_keeps_one():
     assert 3 not in run.scene.ids  # the small pale one is worth less than the red that is left
 
 
+def test_the_search_warms_its_rates_up_after_each_relocation():
+    def moved(steps, every):
+        run = run_of()
+        before = run.scene
+        list(Search(steps, every=every, fraction=0.0, warming=(0.0, 1.0))(run))
+        return not np.allclose(run.scene.rows, before.rows, atol=1e-4)  # more than the rounding of logarithms
+
+    assert not moved(1, 1)  # the first step after a relocation does not move anything at a factor of 0
+    assert not moved(4, 1)
+    assert moved(2, 2)
+
+
 def test_keeping_the_worthiest_keeps_painting_order_and_survives_ties():
     scene = circles(Canvas(WIDTH, HEIGHT), 6, np.random.default_rng(3))
     kept = keep_worthiest(scene, np.array([3.0, 0.0, 5.0, 0.0, 4.0, 1.0]), 3)
