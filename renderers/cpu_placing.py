@@ -49,7 +49,7 @@ class PlacingBoard:
         """The picture with all that was placed, (H, W, 3) float32."""
         return np.ascontiguousarray(np.moveaxis(self._planes[COMPOSITE : COMPOSITE + 3, :, : self.canvas.width], 0, 2))
 
-    def choose(self, candidates: Array, count: int, opacity_min: float = 1.0) -> Array:
+    def choose(self, candidates: Array, count: int, opacity_min: float = 1.0) -> tuple[Array, Array]:
         """Paints up to `count` of the candidates, as a rule each time the one that lowers the loss most.
 
         Lazy greedy (Minoux, Accelerated greedy algorithms, 1978): a gain is computed again only when the
@@ -63,8 +63,8 @@ class PlacingBoard:
             opacity_min: the least that they may get; their own opacity if that is smaller.
 
         Returns:
-            (K, P) float32 rows with their best colours and opacities, in painting order;
-            K < count when no candidate is left whose gain, as last computed, is above 0.
+            (K,) int64 indices of the chosen candidates and (K, P) float32 rows with their best colours and opacities,
+            both in painting order; K < count when no candidate is left whose gain, as last computed, is above 0.
         """
         rows = np.array(candidates, np.float32)
         chosen = np.empty(min(count, len(rows)), np.int64)
@@ -73,7 +73,8 @@ class PlacingBoard:
             self._planes.reshape(-1), self.canvas.height, self.canvas.width, self._padded,
             EDGES[self.canvas.edge].code, rows, np.float32(opacity_min), self._stamps, chosen,
         )  # fmt: skip
-        return rows[chosen[:chosen_count]]
+        chosen = chosen[:chosen_count]
+        return chosen, rows[chosen]
 
     def coloured(self, rows: Array) -> Array:
         """The rows in the colours that are best for each of them alone on top, at its own opacity; paints nothing.

@@ -66,7 +66,7 @@ class Primitive:
 CIRCLE = Primitive(
     name="circle",
     code=0,
-    columns=(*COMMON_COLUMNS, Column("radius", "radius", "log", lambda w, h, s: (0.5, max(w / 2, 1.0)))),
+    columns=(*COMMON_COLUMNS, Column("radius", "radius", "log", lambda w, h, s: (0.5, max(w / 2, h / 2, 1.0)))),
 )
 
 PRIMITIVES: dict[str, Primitive] = {CIRCLE.name: CIRCLE}

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..renderers import Scene
 from ..renderers.alpha import BLACK, WHITE
-from ..renderers.primitives import BLUE, OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
+from ..renderers.primitives import BLUE, CIRCLE, OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
 from .base import Run
 from .energy import squared_error
 from .seeders import SEEDERS
@@ -57,19 +57,20 @@ def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) 
     x, y, radii = SEEDERS[newcomers.seeder](energy, count, radius, run.rng)
     candidates = np.zeros((len(x), SHAPE + 1), np.float32)
     candidates[:, X], candidates[:, Y] = x, y
-    candidates[:, RADIUS] = np.clip(radii, RADIUS_MIN, max(canvas.width / 2, 1.0))
+    _, radius_max = CIRCLE.columns[RADIUS].limits(canvas.width, canvas.height, run.settings.softness_min)
+    candidates[:, RADIUS] = np.clip(radii, RADIUS_MIN, radius_max)
     candidates[:, SOFTNESS] = np.maximum(newcomers.softness_share * candidates[:, RADIUS], run.settings.softness_min)
     candidates[:, OPACITY] = newcomers.opacity
     column = np.clip(candidates[:, X].astype(int), 0, canvas.width - 1)
     line = np.clip(candidates[:, Y].astype(int), 0, canvas.height - 1)
     candidates[:, RED : BLUE + 1] = run.flat_target[line, column]  # what they keep where no pixel counts
     run.board.set_image(image)
-    chosen = run.board.choose(candidates, count, newcomers.opacity_min)
+    chosen, rows = run.board.choose(candidates, count, newcomers.opacity_min)
     if len(chosen) < count:  # nothing left would lower the loss: the rest are plain draws
-        rest = candidates[~np.isin(candidates[:, X], chosen[:, X])][: count - len(chosen)]
+        rest = np.delete(candidates, chosen, axis=0)[: count - len(chosen)]
         rest[:, OPACITY] = newcomers.opacity_plain
-        chosen = np.concatenate([chosen, run.board.coloured(rest)])
-    return scene.append(chosen)
+        rows = np.concatenate([rows, run.board.coloured(rest)])
+    return scene.append(rows)
 
 
 def _error(run: Run, scene: Scene) -> tuple[Array, Array]:

@@ -41,7 +41,7 @@ class Relocate(AtomicStage):
         if kept < count:
             scene = place(run, scene, count - kept, count, self.newcomers)
         run.fit.put(scene)
-        yield Relocated(run.step, kept, count - kept)
+        yield Relocated(run.step, kept, scene.count - kept)
 
 
 @dataclass(frozen=True)

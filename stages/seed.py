@@ -24,7 +24,7 @@ class Seed(AtomicStage):
 
     def work(self, run: Run) -> Iterator[Event]:
         """Places the batch and hands it to the fit."""
-        scene = run.scene
-        scene = place(run, scene, self.count, scene.count + self.count, self.newcomers)
+        before = run.scene
+        scene = place(run, before, self.count, before.count + self.count, self.newcomers)
         run.fit.put(scene)
-        yield Grew(run.step, self.count, run.showable())
+        yield Grew(run.step, scene.count - before.count, run.showable())

@@ -61,11 +61,13 @@ def seed_at_random(energy: Array, count: int, radius: float, rng: np.random.Gene
 def seed_on_grid(energy: Array, count: int, radius: float, rng: np.random.Generator) -> tuple[Array, Array, Array]:
     """Positions on the coarsest square grid with enough places, shuffled; radii all the same."""
     height, width = energy.shape
-    down = max(1, int(np.ceil(np.sqrt(count * height / width))))
-    across = int(np.ceil(count / down))
-    places = rng.permutation(across * down)[:count]
-    x = (places % across + 0.5) * width / across
-    y = (places // across + 0.5) * height / down
+    longer, shorter = max(width, height), min(width, height)
+    lines = max(1, int(np.ceil(np.sqrt(count * shorter / longer))))  # of the grid, along the longer side
+    in_line = int(np.ceil(count / lines))
+    places = rng.permutation(in_line * lines)[:count]
+    along = (places % in_line + 0.5) * longer / in_line
+    beside = (places // in_line + 0.5) * shorter / lines
+    x, y = (along, beside) if width >= height else (beside, along)
     return x, y, np.full(count, radius)
 
 

@@ -63,9 +63,6 @@ class Problem:
     def loss(self, scene):
         return mean_squared_error(reference.render(scene), self.target, self.weights)
 
-    def order_of(self, chosen, candidates):
-        """Which candidates were chosen, by their places, which choosing does not change."""
-        return [int(np.flatnonzero((candidates[:, [X, Y]] == row[[X, Y]]).all(axis=1))[0]) for row in chosen]
 
 
 @pytest.mark.parametrize("edge", EDGES)
@@ -77,7 +74,7 @@ def test_a_lone_candidate_gets_the_colour_of_weighted_least_squares(size, edge):
         colour, gain, _ = problem.best(row, problem.image)
         if gain < 1e-6:  # too little for float32 to tell from nothing
             continue
-        chosen = problem.board_at(problem.image).choose(row[None], 1)
+        _, chosen = problem.board_at(problem.image).choose(row[None], 1)
         assert len(chosen) == 1
         np.testing.assert_allclose(chosen[0, COLOUR], colour, atol=2e-4)
         np.testing.assert_array_equal(np.delete(chosen[0], [2, 3, 4]), np.delete(row, [2, 3, 4]))
@@ -90,7 +87,7 @@ def test_the_gain_in_closed_form_is_what_the_reference_loss_falls_by(edge):
     problem = Problem(edge)
     for row in problem.candidates(20):
         _, gain, _ = problem.best(row, problem.image)
-        chosen = problem.board_at(problem.image).choose(row[None], 1)
+        _, chosen = problem.board_at(problem.image).choose(row[None], 1)
         fall = problem.loss(problem.start) - problem.loss(problem.start.append(chosen))
         if len(chosen):
             assert fall == pytest.approx(gain, rel=1e-4, abs=1e-8)
@@ -103,7 +100,7 @@ def test_no_other_colour_would_lower_the_loss_further(edge):
     problem = Problem(edge)
     rng = np.random.default_rng(1)
     for row in problem.candidates(6):
-        chosen = problem.board_at(problem.image).choose(row[None], 1)
+        _, chosen = problem.board_at(problem.image).choose(row[None], 1)
         if not len(chosen):
             continue
         best = problem.loss(problem.start.append(chosen))
@@ -118,7 +115,7 @@ def test_no_other_colour_would_lower_the_loss_further(edge):
 def test_the_board_shows_the_start_with_the_chosen_painted_over_it(size, edge):
     problem = Problem(edge, size)
     np.testing.assert_allclose(problem.board.image(), problem.image, atol=1e-7)
-    chosen = problem.board.choose(problem.candidates(30), 12)
+    _, chosen = problem.board.choose(problem.candidates(30), 12)
     assert len(chosen) > 0
     np.testing.assert_allclose(problem.board.image(), reference.render(problem.start.append(chosen)), atol=2e-5)
 
@@ -126,12 +123,23 @@ def test_the_board_shows_the_start_with_the_chosen_painted_over_it(size, edge):
 def test_a_board_can_choose_again_and_start_again():
     problem = Problem("linear")
     candidates = problem.candidates(30)
-    first = problem.board.choose(candidates, 4)
-    second = problem.board.choose(problem.candidates(30), 4)
+    _, first = problem.board.choose(candidates, 4)
+    _, second = problem.board.choose(problem.candidates(30), 4)
     both = problem.start.append(np.concatenate([first, second]))
     np.testing.assert_allclose(problem.board.image(), reference.render(both), atol=2e-5)
     problem.board.set_image(problem.image)
-    np.testing.assert_array_equal(problem.board.choose(candidates, 4), first)
+    np.testing.assert_array_equal(problem.board.choose(candidates, 4)[1], first)
+
+
+def test_what_is_chosen_is_named_by_its_index_even_among_candidates_that_share_a_place():
+    problem = Problem("linear")
+    candidates = problem.candidates(24)
+    candidates[:, X] = 18
+    candidates[::3, Y] = 14
+    order, rows = problem.board.choose(candidates, 24)
+    assert 3 < len(order) and len(set(order.tolist())) == len(order)
+    kept = [X, Y, RADIUS, SOFTNESS]
+    np.testing.assert_array_equal(rows[:, kept], candidates[order][:, kept])
 
 
 def test_choosing_leaves_the_candidates_as_they_were():
@@ -147,7 +155,7 @@ def test_the_colours_of_candidates_are_not_read():
     plain = problem.candidates(20)
     coloured = plain.copy()
     coloured[:, COLOUR] = problem.rng.uniform(0, 1, (20, 3))
-    first, second = (problem.board_at(problem.image).choose(rows, 9) for rows in (plain, coloured))
+    first, second = (problem.board_at(problem.image).choose(rows, 9)[1] for rows in (plain, coloured))
     np.testing.assert_array_equal(first, second)
 
 
@@ -157,14 +165,14 @@ def test_the_first_chosen_is_the_candidate_that_gains_most(seed, edge):
     problem = Problem(edge, seed=seed)
     candidates = problem.candidates(50)
     gains = [problem.best(row, problem.image)[1] for row in candidates]
-    chosen = problem.board.choose(candidates, 1)
-    assert problem.order_of(chosen, candidates) == [int(np.argmax(gains))]
+    order, _ = problem.board.choose(candidates, 1)
+    assert order.tolist() == [int(np.argmax(gains))]
 
 
 @pytest.mark.parametrize("edge", EDGES)
 def test_each_chosen_circle_lowers_the_reference_loss(edge):
     problem = Problem(edge)
-    chosen = problem.board.choose(problem.candidates(60), 60)
+    _, chosen = problem.board.choose(problem.candidates(60), 60)
     assert 5 < len(chosen) < 60
     losses = [problem.loss(problem.start.append(chosen[:count])) for count in range(len(chosen) + 1)]
     assert (np.diff(losses) < 1e-8).all()
@@ -183,8 +191,7 @@ def test_lazy_greedy_equals_plain_greedy_where_painting_can_only_lower_other_gai
         order.append(left.pop(int(np.argmax(gains))))
         image = problem.best(candidates[order[-1]], image)[2]
     board = problem.board_at(problem.image)
-    chosen = board.choose(candidates, 20)
-    assert problem.order_of(chosen, candidates) == order
+    assert board.choose(candidates, 20)[0].tolist() == order
     np.testing.assert_allclose(board.image(), image, atol=2e-5)
 
 
@@ -207,8 +214,7 @@ def test_lazy_greedy_equals_the_same_loop_in_float64(seed, edge):
         else:
             gains[i] = problem.best(candidates[i], image)[1]
             fresh.add(i)
-    chosen = problem.board.choose(candidates, 20)
-    assert problem.order_of(chosen, candidates) == order
+    assert problem.board.choose(candidates, 20)[0].tolist() == order
 
 
 @pytest.mark.parametrize("edge", EDGES)
@@ -222,7 +228,7 @@ def test_a_candidate_that_gains_nothing_is_not_chosen(case, opacity_min, edge):
     # The target is no flat colour, so that a flat circle could only harm it.
     for image in (problem.target,) if case == "on a picture that is right already" else (problem.target, problem.image):
         board = problem.board_at(image)
-        assert board.choose(row, 1, opacity_min).shape == (0, 8)
+        assert board.choose(row, 1, opacity_min)[1].shape == (0, 8)
         np.testing.assert_allclose(board.image(), image, atol=1e-7)
 
 
@@ -233,7 +239,7 @@ def test_pixels_without_weight_do_not_count():
     problem.shares = pixel_shares(weights, 29, 37)
     rows = problem.candidates(12)
     rows[:, X] += 30  # what would be at -4 is now at 26, and reaches at most 13 to the left
-    assert len(problem.board_at(problem.image).choose(rows, 12)) == 0
+    assert len(problem.board_at(problem.image).choose(rows, 12)[0]) == 0
 
 
 @pytest.mark.parametrize("edge", EDGES)
@@ -241,7 +247,7 @@ def test_an_opacity_that_may_be_lower_gains_at_least_as_much(edge):
     problem = Problem(edge)
     gained_more = 0
     for row in problem.candidates(30, opacity=(0.6, 0.95)):
-        full, free = (problem.board_at(problem.image).choose(row[None], 1, least) for least in (1.0, 0.3))
+        full, free = (problem.board_at(problem.image).choose(row[None], 1, least)[1] for least in (1.0, 0.3))
         assert len(free) >= len(full)
         if len(free):
             assert 0.3 - 1e-6 <= free[0, OPACITY] <= row[OPACITY]
@@ -256,7 +262,7 @@ def test_an_opacity_that_may_be_lower_gains_at_least_as_much(edge):
 def test_a_chosen_opacity_comes_with_its_best_colour_and_nearly_its_best_value(edge):
     problem = Problem(edge)
     for row in problem.candidates(30, opacity=(0.6, 0.95)):
-        chosen = problem.board_at(problem.image).choose(row[None], 1, 0.3)
+        _, chosen = problem.board_at(problem.image).choose(row[None], 1, 0.3)
         if not len(chosen):
             continue
         colour, gain, _ = problem.best(chosen[0], problem.image)
@@ -275,7 +281,7 @@ def test_the_least_opacity_is_never_above_a_candidate_s_own():
     problem = Problem("linear")
     rows = problem.candidates(20, opacity=(0.1, 0.2))
     for row, chosen in zip(
-        rows, (problem.board_at(problem.image).choose(row[None], 1, 0.5) for row in rows), strict=True
+        rows, (problem.board_at(problem.image).choose(row[None], 1, 0.5)[1] for row in rows), strict=True
     ):
         if len(chosen):
             assert chosen[0, OPACITY] == row[OPACITY]
@@ -287,10 +293,10 @@ def test_the_first_chosen_gains_most_with_a_free_opacity_too(edge):
     candidates = problem.candidates(25, opacity=(0.6, 0.95))
     falls = []
     for row in candidates:
-        alone = problem.board_at(problem.image).choose(row[None], 1, 0.3)
+        _, alone = problem.board_at(problem.image).choose(row[None], 1, 0.3)
         falls.append(problem.loss(problem.start) - problem.loss(problem.start.append(alone)))
-    chosen = problem.board.choose(candidates, 25, 0.3)
-    assert problem.order_of(chosen, candidates)[0] == int(np.argmax(falls))
+    order, chosen = problem.board.choose(candidates, 25, 0.3)
+    assert order[0] == int(np.argmax(falls))
     np.testing.assert_allclose(problem.board.image(), reference.render(problem.start.append(chosen)), atol=2e-5)
     losses = [problem.loss(problem.start.append(chosen[:count])) for count in range(len(chosen) + 1)]
     assert (np.diff(losses) < 1e-8).all()
@@ -300,12 +306,11 @@ def test_the_first_chosen_gains_most_with_a_free_opacity_too(edge):
 def test_never_more_are_chosen_than_asked_for_or_offered(count):
     problem = Problem("linear")
     candidates = problem.candidates(20)
-    chosen = problem.board.choose(candidates, count)
+    order, chosen = problem.board.choose(candidates, count)
     assert len(chosen) <= min(count, 20)
-    order = problem.order_of(chosen, candidates)
-    assert len(set(order)) == len(order)
+    assert len(set(order.tolist())) == len(order) == len(chosen)
     # Fewer are the beginning of more.
-    more = problem.board_at(problem.image).choose(candidates, 20)
+    _, more = problem.board_at(problem.image).choose(candidates, 20)
     np.testing.assert_array_equal(chosen, more[: len(chosen)])
 
 
@@ -332,7 +337,7 @@ def test_a_circle_where_no_pixel_counts_keeps_its_colour():
 
 def test_no_candidates_are_no_circles():
     problem = Problem("linear")
-    assert problem.board.choose(np.zeros((0, 8), np.float32), 5).shape == (0, 8)
+    assert problem.board.choose(np.zeros((0, 8), np.float32), 5)[1].shape == (0, 8)
     assert problem.board.coloured(np.zeros((0, 8), np.float32)).shape == (0, 8)
 
 
@@ -346,10 +351,9 @@ def test_circles_that_hang_over_every_side_are_painted_right(edge):
     rows[:, SOFTNESS] = 1 if edge == "linear" else rows[:, RADIUS]
     problem.target = np.float32(1) - problem.image.astype(np.float32)
     board = problem.board_at(problem.image)
-    chosen = board.choose(rows, 8)
+    order, chosen = board.choose(rows, 8)
     assert len(chosen) >= 6
     np.testing.assert_allclose(board.image(), reference.render(problem.start.append(chosen)), atol=2e-5)
-    order = problem.order_of(chosen, rows)
     image = problem.image
     for i, row in zip(order, chosen, strict=True):
         colour, _, image = problem.best(rows[i], image)
