@@ -14,7 +14,20 @@ from artpipe import (
     render,
 )
 from artpipe.renderers import reference
-from artpipe.renderers.primitives import BLUE, GREEN, OPACITY, OPACITY_LIMITS, RADIUS, RED, SOFTNESS, X, Y
+from artpipe.renderers.primitives import (
+    BLUE,
+    GREEN,
+    OPACITY,
+    OPACITY_LIMITS,
+    PRIMITIVES,
+    RADIUS,
+    RED,
+    SOFTNESS,
+    X,
+    Y,
+)
+from hypothesis import given
+from hypothesis import strategies as st
 
 FITS = {
     f"{name} {path}": (name, RendererOptions(path=path)) for name in ("jax", "torch") for path in ("kernel", "pure")
@@ -252,6 +265,23 @@ def test_rows_stay_within_the_limits(backend, target, start, rng):
             # Limits of lengths and opacity are kept on their logarithms, in float32.
             assert columns[column].min() >= low - 2e-6 * abs(low)
             assert columns[column].max() <= high * (1 + 2e-6)
+
+
+@pytest.mark.parametrize("primitive", PRIMITIVES.values(), ids=PRIMITIVES)
+@given(width=st.integers(1, 4096), height=st.integers(1, 4096), softness_min=st.floats(0.001, 1000))
+def test_limits_of_a_picture_on_its_side_are_those_of_the_picture(primitive, width, height, softness_min):
+    upright = {column.name: column.limits(width, height, softness_min) for column in primitive.columns}
+    turned = {column.name: column.limits(height, width, softness_min) for column in primitive.columns}
+    turned["x"], turned["y"] = turned["y"], turned["x"]
+    assert upright == turned
+
+
+def test_a_circle_may_be_half_as_large_as_the_longer_side(backend):
+    for width, height in ((16, 48), (48, 16)):
+        scene = Scene.circles(Canvas(width, height), x=[8], y=[8], radius=[400], colour=[[1, 0, 0]])
+        fit = open_fit(backend, np.zeros((height, width, 3), np.float32), scene)
+        fit.step(1, 0.0)
+        assert fit.scene().rows[0, RADIUS] == pytest.approx(24, rel=1e-5)
 
 
 def test_an_empty_scene_can_be_fitted_and_filled(backend, target, start):

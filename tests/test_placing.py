@@ -64,7 +64,6 @@ class Problem:
         return mean_squared_error(reference.render(scene), self.target, self.weights)
 
 
-
 @pytest.mark.parametrize("edge", EDGES)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_a_lone_candidate_gets_the_colour_of_weighted_least_squares(size, edge):

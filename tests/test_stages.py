@@ -499,6 +499,63 @@ def test_a_seeder_s_typical_radius_is_the_one_that_was_asked_for(seeder):
     assert 3.6 < np.median(radii) < 4.4
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What a batch is painted on: a target of (H, W, 3) by size, whether a scene met it before, and its weights."""
+
+    target: Any
+    weights: Any = lambda width, height: None
+
+
+def _left_half(width, height):
+    weights = np.zeros((height, width))
+    weights[:, : (width + 1) // 2] = 1
+    return weights
+
+
+GROUNDS = {
+    "a painting": Ground(painting),
+    "noise": Ground(lambda width, height: np.random.default_rng(3).uniform(0, 1, (height, width, 3))),
+    "a flat picture, which nothing makes better": Ground(lambda width, height: np.full((height, width, 3), 0.4)),
+    "half without weight": Ground(painting, _left_half),
+}
+
+
+@pytest.mark.parametrize("ground", GROUNDS)
+@pytest.mark.parametrize("seeder", SEEDERS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 64), (64, 1), (33, 17), (64, 64)], ids=str)
+def test_a_batch_adds_exactly_what_was_asked_for_and_tells_so(seeder, ground, size):
+    weights = GROUNDS[ground].weights(*size)
+    target = GROUNDS[ground].target(*size)
+    scenes = []
+    for _ in range(2):
+        run = Run(target, load_fitting_renderer("jax"), seed=8, settings=FitSettings(weights=weights))
+        for count in (1, 64, 64, 5, 64):
+            before = run.scene
+            (grew,) = Seed(count, Newcomers(seeder))(run)
+            assert grew.added == count and run.scene.count == before.count + count
+            assert_inside(run.scene)
+        (relocated,) = Relocate(0.5, 210, Newcomers(seeder))(run)
+        assert run.scene.count == relocated.kept + relocated.added == 210
+        assert_inside(run.scene)
+        scenes.append(run.scene)
+    assert scenes[0].same_as(scenes[1])
+
+
+@pytest.mark.parametrize("seeder", SEEDERS)
+def test_a_batch_on_a_finished_picture_adds_exactly_what_was_asked_for(seeder):
+    scene = circles(Canvas(WIDTH, HEIGHT), 9, np.random.default_rng(5))
+    run = Run(reference.render(scene), load_fitting_renderer("jax"))
+    run.fit.put(scene)
+    assert [event.added for count in (64, 7, 64) for event in Seed(count, Newcomers(seeder))(run)] == [64, 7, 64]
+    assert run.scene.count == 9 + 64 + 7 + 64
+
+
+def assert_inside(scene):
+    assert (scene.rows[:, [X, Y]] >= 0).all()
+    assert (scene.rows[:, [X, Y]] <= [scene.canvas.width, scene.canvas.height]).all()
+
+
 @pytest.mark.parametrize("seeder", ["error", "gain"])
 def test_seeders_by_error_seek_where_the_error_is(seeder):
     energy = np.zeros((60, 80), np.float32)
@@ -517,6 +574,17 @@ def test_the_grid_covers_the_canvas_evenly():
     x, y, radii = SEEDERS["grid"](np.zeros((30, 30)), 9, 4.0, np.random.default_rng(0))
     assert sorted(zip(x, y, strict=True)) == [(a, b) for a in (5, 15, 25) for b in (5, 15, 25)]
     assert (radii == 4).all()
+
+
+@given(
+    width=st.integers(1, 80), height=st.integers(1, 80), count=st.integers(1, 90), seed=st.integers(0, 2**32)
+)  # fmt: skip
+def test_the_grid_of_a_picture_on_its_side_is_the_grid_on_its_side(width, height, count, seed):
+    x, y, _ = SEEDERS["grid"](np.zeros((height, width)), count, 4.0, np.random.default_rng(seed))
+    across, down, _ = SEEDERS["grid"](np.zeros((width, height)), count, 4.0, np.random.default_rng(seed))
+    assert len({*zip(x, y, strict=True)}) == count
+    if width != height:
+        np.testing.assert_array_equal(np.stack([x, y]), np.stack([down, across]))
 
 
 @pytest.mark.parametrize("seeder", ["error", "gain"])
