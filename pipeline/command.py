@@ -30,7 +30,6 @@ from .checkpoints import Keeper, Start, clear, load_start, restore
 from .claim import hold, new_folder
 from .config import STOP_RULES, RunConfig
 from .interruption import Interruption
-from .memory import check_memory
 from .observers import Forward, Observer, ProgressBar, ProgressLines
 from .rundir import is_finished, load_config, load_record, save_options, save_run
 from .runner import Course, Outcome, carry_out, course_of, load_target, open_renderer, open_run
@@ -102,7 +101,6 @@ def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
     with hold(folder):
         start = load_start(folder)
         _load_framework(start.config, interruption)
-        check_memory(start.target.shape[1], start.target.shape[0], start.config.most, habits.memory)
         run = _opened(start, habits)
         interruption.defer()
         course = course_of(start.config)
@@ -122,7 +120,7 @@ def _load_framework(config: RunConfig, interruption: Interruption) -> None:
 def _opened(start: Start, habits: Habits) -> Run:
     """The run as it is begun."""
     with _announced(habits.quiet):
-        run = open_run(start.target, start.config, weights=start.weights)
+        run = open_run(start.target, start.config, weights=start.weights, memory=habits.memory)
     run.title = Path(start.picture).stem
     return run
 

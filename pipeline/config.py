@@ -160,21 +160,24 @@ class RunConfig:
         grow_steps = round(filled.steps * preset.grow_share)
         settle_steps = round(filled.steps * preset.settle_share)
         search_steps = filled.steps - grow_steps - settle_steps
-        searches = search_steps > 0 and filled.relocate_fraction > 0
-        pool = self.pool_count if searches else self.most
         middle: list[Stage] = []
-        if searches:
+        if self.searches:
             middle = [
                 Search(search_steps, self.most, filled.relocate_every, filled.relocate_fraction, newcomers=newcomers)
             ]
         else:
             grow_steps += search_steps
-        return [Grow(pool, self.growth, grow_steps, newcomers), *middle, Settle(settle_steps)]
+        return [Grow(self.pool_count, self.growth, grow_steps, newcomers), *middle, Settle(settle_steps)]
+
+    @property
+    def searches(self) -> bool:
+        """Whether the plan has a search, and so a pool."""
+        return self.steps != 0 and self.filled.relocate_fraction != 0
 
     @property
     def pool_count(self) -> int:
-        """Circles that the search works on at most."""
-        return round(self.most * self.pool)
+        """Most circles that a run holds at any time."""
+        return round(self.most * self.pool) if self.searches else self.most
 
     def fit_settings(self) -> FitSettings:
         """What the fit needs to know."""

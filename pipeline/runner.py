@@ -133,7 +133,7 @@ def load_target(picture: str | Path, config: RunConfig, memory: int | None = Non
     """
     size = None if config.size is None else parse_size(config.size)
     width, height = target_size(picture_size(picture), size)
-    check_memory(width, height, config.most, memory)
+    check_memory(width, height, config.pool_count, memory, config.pool, exact=isinstance(size, tuple))
     return load_picture(picture, size, parse_background(config.background))
 
 
@@ -151,7 +151,13 @@ def open_renderer(config: RunConfig) -> FittingRenderer:
     return load_fitting_renderer(config.renderer, RendererOptions(device=config.device))  # type: ignore[arg-type]
 
 
-def open_run(target: Array, config: RunConfig, picture: str | Path | None = None, weights: Array | None = None) -> Run:
+def open_run(
+    target: Array,
+    config: RunConfig,
+    picture: str | Path | None = None,
+    weights: Array | None = None,
+    memory: int | None = None,
+) -> Run:
     """A run on a target, with everything compiled, so that its time is fitting time.
 
     Args:
@@ -159,7 +165,14 @@ def open_run(target: Array, config: RunConfig, picture: str | Path | None = None
         config: its options.
         picture: the file that the target was made from, for which a mask is measured.
         weights: (H, W), what each pixel counts; from the configuration if not given.
+        memory: bytes that the run may need; what the machine has if not given.
+
+    Raises:
+        InputError: the run would need more memory, or the mask cannot be used.
+        BackendUnavailable: the framework or the device is missing.
     """
+    if target.ndim == 3:  # any other is refused by `Run`
+        check_memory(target.shape[1], target.shape[0], config.pool_count, memory, config.pool)
     renderer = open_renderer(config)
     if weights is None:
         weights = config.weights(target, picture)

@@ -5,11 +5,13 @@ import re
 import subprocess
 import sys
 
+import artpipe
 import numpy as np
 import pytest
 from artpipe import InputError
+from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.memory import available, check_memory, needed, parse_memory
-from artpipe.stages.picture import SIZE_MAX, save_png
+from artpipe.stages.picture import SIZE_MAX, parse_size, save_png, target_size
 from command_line import refusal
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,23 +36,47 @@ def test_any_text_is_a_size_of_memory_or_refused_in_one_line(text):
         assert "\n" not in str(error) and "2GB" in str(error)
 
 
-@given(SIDES, SIDES, COUNTS, st.integers(1, 10**11))
-def test_what_fits_is_let_through_and_what_does_not_names_a_size_that_does(width, height, circles, budget):
-    if needed(width, height, circles) <= budget:
-        check_memory(width, height, circles, budget)
+@given(SIDES, SIDES, COUNTS, st.floats(1, 4), st.integers(1, 10**11), st.booleans())
+def test_what_fits_is_let_through_and_what_does_not_names_options_that_do(width, height, most, pool, budget, exact):
+    rows = round(most * pool)
+    if needed(width, height, rows) <= budget:
+        check_memory(width, height, rows, budget, pool, exact)
         return
     with pytest.raises(InputError) as caught:
-        check_memory(width, height, circles, budget)
+        check_memory(width, height, rows, budget, pool, exact)
     message = str(caught.value)
     assert "\n" not in message and f"{width} x {height}" in message
-    fitting = re.search(r"--size (\d+)$", message)
-    if fitting:
-        longest = int(fitting[1])
-        assert longest < max(width, height)
-        factor = longest / max(width, height)
-        # As a picture is sized: sides are rounded, and none is below a pixel.
-        sides = [max(1, round(side * factor)) for side in (width, height)]
-        assert needed(*sides, circles) <= budget * 1.01 + 200 * max(sides)
+    if size := re.search(r"--size (\d+x\d+|\d+)$", message):
+        assert exact == ("x" in size[1])
+        sides = target_size((width, height), parse_size(size[1]))
+        assert max(sides) < max(width, height)
+        check_memory(*sides, rows, budget, pool)
+    elif count := re.search(r"--max (\d+)$", message):
+        assert 1 <= int(count[1]) < most
+        check_memory(width, height, round(int(count[1]) * pool), budget, pool)
+    else:
+        assert "smaller --size and a smaller --max" in message or "machine with more memory" in message
+
+
+@pytest.mark.parametrize(
+    "options", [{"pool": 4.0}, {"pool": 4.0, "steps": 40}, {"most": 100_000, "pool": 1.0}], ids=str
+)
+def test_the_whole_pool_is_counted_for_pictures_and_for_arrays(tmp_path, monkeypatch, options):
+    most = options.pop("most", 60_000)
+    save_png(np.full((40, 60, 3), 0.5, np.float32), tmp_path / "a.png")
+    monkeypatch.setattr("artpipe.pipeline.memory.available", lambda: needed(60, 40, 80_000))
+    for picture in (tmp_path / "a.png", np.full((40, 60, 3), 0.5, np.float32)):
+        with pytest.raises(InputError, match=r"60 x 40 pixels .* Try --max \d+$"):
+            artpipe.fit(picture, circles=most, **options)
+    words = ("run", tmp_path / "a.png", "-o", tmp_path / "run", "--max", most, "--pool", options["pool"])
+    assert "--memory gives 1.00GB. Try --max" in refusal(*words, "--memory", "1GB")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_without_a_search_needs_no_pool():
+    assert RunConfig(most=100, pool=4.0).pool_count == 400
+    assert RunConfig(most=100, pool=4.0, relocate_fraction=0.0).pool_count == 100
+    assert RunConfig(most=100, pool=4.0, steps=0).pool_count == 100
 
 
 def test_a_machine_has_room_for_the_default_canvas():
