@@ -65,7 +65,7 @@ class RunConfig:
         growth: circles of a batch.
         most: circles that stand at the end (`--max`).
         preset: a key of `PRESETS`; fills what is None below.
-        steps: optimiser steps in all.
+        steps: optimiser steps in all; the preset's, or with `seconds` as many as fit, if None.
         renderer: "jax" or "torch".
         device: "auto", "cpu" or "cuda".
         seed: of the random generator.
@@ -78,7 +78,7 @@ class RunConfig:
         relocate_every: steps between two relocations.
         relocate_fraction: share relocated at first, 0..1.
         rates: learning rates.
-        seconds: of fitting, after which the run ends; None for no limit. It settles within them.
+        seconds: of fitting, in which the run grows, searches and settles; None for as many as the steps take.
         target_psnr: dB at which the run ends; None for none.
         patience: optimiser steps without a better loss after which the run settles and ends; None for any number.
         mask: image file whose white parts count more; None for none.
@@ -142,11 +142,11 @@ class RunConfig:
 
     @property
     def filled(self) -> RunConfig:
-        """This configuration with the preset's numbers where none were given."""
+        """This configuration with the preset's numbers where none were given; of steps the most that it may take."""
         preset = PRESETS[self.preset]
         return replace(
             self,
-            steps=preset.steps if self.steps is None else self.steps,
+            steps=(preset.steps if self.seconds is None else STEPS_MAX) if self.steps is None else self.steps,
             relocate_every=self.relocate_every or preset.relocate_every,
             relocate_fraction=preset.relocate_fraction if self.relocate_fraction is None else self.relocate_fraction,
         )

@@ -15,6 +15,7 @@ from ..renderers import Diverged, FittingRenderer, RendererOptions, Scene, load_
 from ..stages.base import Part, Run, Stage
 from ..stages.events import Event
 from ..stages.export import Export
+from ..stages.grow import Grow
 from ..stages.picture import load_picture, parse_size, picture_size, target_size
 from ..stages.record import Record
 from ..stages.refine import Settle
@@ -23,6 +24,7 @@ from .config import RunConfig, parse_background
 from .interruption import Interruption
 from .memory import check_memory
 from .observers import Observer
+from .pacing import Paced, Pacing, Place
 from .stopping import Stopping
 
 Array = np.ndarray[Any, Any]
@@ -43,9 +45,11 @@ class Course:
         stage: index of the stage at work.
         done: its parts that are done.
         circles: circles that stood when it began; None if it has not begun.
+        begun: optimiser steps of the run when it began, or was last planned.
         seconds: of fitting so far.
         elapsed: seconds that earlier processes spent on it, all told.
         cut: if the plan was cut short: from which stage on, keeping how many circles, settling in how many steps.
+        pacing: scales the plan to the seconds that it has; None where it takes its steps, however long.
     """
 
     stages: Sequence[Stage]
@@ -53,9 +57,17 @@ class Course:
     stage: int = 0
     done: int = 0
     circles: int | None = None
+    begun: int = 0
     seconds: float = 0.0
     elapsed: float = 0.0
     cut: tuple[int, int, int] | None = None
+    pacing: Pacing | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._looked = -1.0  # at how many seconds the plan was last held against the time
+        paced = [stage for stage in self.stages if isinstance(stage, Paced)]
+        if self.stopping.seconds is not None and len(paced) == len(self.stages):
+            self.pacing = Pacing(paced, self.stopping.seconds)
 
     @property
     def settles(self) -> bool:
@@ -66,14 +78,35 @@ class Course:
         """What is left to do; who carries a part out adds it to `done`."""
         while self.stage < len(self.stages):
             if self.circles is None:
-                self.circles = run.scene.count
-            at_work = self.stage
-            for part in islice(self.stages[at_work].parts(self.circles), self.done, None):
+                self.circles, self.begun = run.scene.count, run.step
+            at_work, stage = self.stage, self.stages[self.stage]
+            for part in islice(stage.parts(self.circles), self.done, None):
+                if self._is_replanned(run, part):
+                    break
                 yield part
                 if self.stage != at_work:  # the plan was cut short
                     break
             else:
                 self._go_to(at_work + 1)
+
+    def _is_replanned(self, run: Run, part: Part) -> bool:
+        """Whether the stage at work and those after it have other numbers of steps now, to end in time."""
+        at, pacing = self.stage, self.pacing
+        if pacing is None or self.cut is not None or not pacing.is_due(self.stages[at], self.done, part):
+            return False
+        if self.seconds == self._looked:
+            return False
+        self._looked = self.seconds
+        assert self.circles is not None
+        place = Place(self.circles, run.step - self.begun, run.scene.count, run.step, self.seconds)
+        rest = pacing.replanned(self.stages[at:], place)
+        if rest is None:
+            return False
+        self.stages = [*self.stages[:at], *rest]
+        self.done, self.begun = 0, run.step
+        if isinstance(rest[0], Grow):
+            self.circles = place.circles  # a search goes on with the pool that it began with
+        return True
 
     def cut_short(self, circles: int, steps: int) -> None:
         """Leaves the stage at work and all after it, to keep so many of the circles and settle in so many steps."""
@@ -205,20 +238,23 @@ def carry_out(
     reason = "finished"
     try:
         for part in course.parts(run):
+            before = course.seconds
             for event in _timed(part.work(run), course):
                 _tell(run, course, observers, event)
             course.done += 1
+            if course.pacing is not None:
+                course.pacing.measure(part, course.seconds - before)
             if course.stopping.met(run, course.seconds, course.settles):
                 break
-            if not course.settles and course.cut is None:
-                settling = course.stopping.settling(run.step, course.seconds, _settling_steps(course))
-                if settling is not None:
-                    course.cut_short(min(run.scene.count, run.most or run.scene.count), settling)
+            if not course.settles and course.cut is None and course.stopping.impatient(run.step):
+                course.cut_short(min(run.scene.count, run.most or run.scene.count), _settling_steps(course))
             # After the rules: a run that is gone on with does not ask them about this part again.
             if interruption is not None and interruption.signal is not None:
                 raise KeyboardInterrupt
             if between is not None:
                 between()
+        if course.pacing is not None and run.step < course.pacing.steps_max:
+            reason = "seconds"  # for which the plan has fewer steps
         reason = course.stopping.reason or reason
     except KeyboardInterrupt:
         reason = "interrupted"
@@ -276,9 +312,10 @@ def _tell(run: Run, course: Course, observers: Sequence[Observer], event: Event)
 
 
 def _settling_steps(course: Course) -> int:
-    """Steps of settling in the plan."""
+    """Steps of settling in the plan, as far as they fit into its seconds."""
     last = course.stages[-1]
-    return last.steps if isinstance(last, Settle) else 0
+    steps = last.steps if isinstance(last, Settle) else 0
+    return steps if course.pacing is None else course.pacing.fitting(steps, course.seconds)
 
 
 def _best_so_far(run: Run, record: Record) -> Scene:

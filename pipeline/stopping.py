@@ -9,20 +9,16 @@ from ..renderers import psnr
 from ..stages.base import Run
 from ..stages.events import Event, Progress
 
-# What is left of the seconds for settling, once the search is cut short.
-SETTLE_SHARE = 0.15
 # A loss is better than the best so far if it is lower by this share of it: descent always finds a little.
 BETTER = 1e-3
-# Steps over which the speed is taken: newcomers and a growing pool change it.
-SPEED_STEPS = 100
 
 
 @dataclass
 class Stopping:
     """The rules of a run, and what they have seen of it. Whichever comes first ends the run.
 
-    A run that is out of patience, or nearly out of seconds, goes on to a short settling: its picture is better for it
-    than that of a search which is cut off.
+    A run that is out of patience goes on to settle: its picture is better for it than that of a search which is cut
+    off. One with so many seconds has a plan that settles within them (see `pacing`).
 
     Attributes:
         seconds: of fitting.
@@ -44,7 +40,6 @@ class Stopping:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        self._clock: list[tuple[int, float]] = []  # steps and seconds, of the last SPEED_STEPS
         self._told: float | None = None  # the loss, if a part told it that `met` was not asked about yet
 
     def see(self, event: Event) -> None:
@@ -83,30 +78,12 @@ class Stopping:
             return False
         return psnr(run.mean_squared_error(run.showable(), weighted=False)) >= self.target_psnr
 
-    def settling(self, step: int, seconds: float, planned: int) -> int | None:
-        """Steps of settling that are to begin now, instead of what the plan has before its own; None for not yet.
-
-        Args:
-            step: optimiser steps so far.
-            seconds: of fitting so far.
-            planned: steps of settling in the plan.
-        """
-        if self._impatient(step):
-            self.reason, self.best_step = "patience", step
-            return planned
-        if self.seconds is None:
-            return None
-        self._clock = [*(seen for seen in self._clock if step - seen[0] < SPEED_STEPS), (step, seconds)]
-        first, began = self._clock[0]
-        if step == first:
-            return None
-        pace = (seconds - began) / (step - first)
-        left = self.seconds - seconds
-        wanted = min(planned * pace, SETTLE_SHARE * self.seconds)
-        if left > wanted:
-            return None
-        self.reason = "seconds"
-        return max(1, int(left / max(pace, 1e-9)))
+    def impatient(self, step: int) -> bool:
+        """Whether the run is to settle now, after so many steps, instead of what the plan has before; says so."""
+        if not self._impatient(step):
+            return False
+        self.reason, self.best_step = "patience", step
+        return True
 
     def _impatient(self, step: int) -> bool:
         return self.patience is not None and self.circles >= 0 and step - self.best_step >= self.patience

@@ -202,6 +202,22 @@ class Stage(ABC):
             yield from part.work(run)
 
 
+class ScheduledStage(Stage):
+    """A stage that follows a schedule from its first step to its last, and that may begin amid the schedule.
+
+    Attributes:
+        steps: optimiser steps that it takes.
+        begin: share of the schedule that is done when it begins, 0..1.
+    """
+
+    steps: int
+    begin: float
+
+    def progress(self, taken: int) -> float:
+        """Share of the schedule that is done after this many of its steps, 0..1."""
+        return self.begin + (1 - self.begin) * taken / max(1, self.steps)
+
+
 class AtomicStage(Stage):
     """A stage that is a single piece of work."""
 

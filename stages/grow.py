@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .base import Part, Stage
+from .base import Part, ScheduledStage
 from .descend import descent
 from .place import Newcomers
 from .seed import Seed
 
 
 @dataclass(frozen=True)
-class Grow(Stage):
+class Grow(ScheduledStage):
     """Grows the scene to `count` circles, batch by batch.
 
     Attributes:
@@ -20,20 +20,41 @@ class Grow(Stage):
         growth: circles of a batch.
         steps: optimiser steps in all, shared out evenly over the batches.
         newcomers: how new circles look.
+        lead: how many of the steps come before the first batch.
+        begin: share of the growth that is done when it begins, 0..1.
     """
 
     count: int
     growth: int
     steps: int
     newcomers: Newcomers = field(default_factory=Newcomers)
+    lead: int = 0
+    begin: float = 0.0
+
+    def batches(self, circles: int) -> int:
+        """Batches that are still to be seeded where so many circles stand."""
+        return max(0, -(-(self.count - circles) // self.growth))
+
+    def lead_left(self, taken: int, began: int, circles: int) -> float:
+        """Share of the steps left that come before the next batch.
+
+        Args:
+            taken: steps that were taken.
+            began: circles that stood when the stage began.
+            circles: how many stand now.
+        """
+        left = self.steps - taken
+        to_come = (self.steps - self.lead) * self.batches(circles) / max(1, self.batches(began))
+        return max(0.0, 1 - to_come / left) if left > 0 else 0.0
 
     def parts(self, circles: int) -> Iterator[Part]:
         """Seeds, refines, and repeats."""
-        batch_count = max(1, -(-(self.count - circles) // self.growth))
+        yield from descent("grow", [1.0] * self.lead)
+        batch_count, steps = max(1, self.batches(circles)), self.steps - self.lead
         for batch in range(batch_count):
             added = min(self.growth, self.count - circles)
             if added > 0:
                 yield Seed(added, self.newcomers)
                 circles += added
-            share = self.steps * (batch + 1) // batch_count - self.steps * batch // batch_count
+            share = steps * (batch + 1) // batch_count - steps * batch // batch_count
             yield from descent("grow", [1.0] * share)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .base import Part, Stage
+from .base import Part, ScheduledStage, Stage
 from .descend import descent
 
 
@@ -23,23 +23,25 @@ class Refine(Stage):
 
 
 @dataclass(frozen=True)
-class Settle(Stage):
+class Settle(ScheduledStage):
     """Refines with rates that fall to almost nothing, so that Adam's noise dies out.
 
     Attributes:
         steps: how many.
         floor: the last step's rates over the first's.
         start: the factor on the learning rates at the first step.
+        begin: share of the settling that is done when it begins, 0..1.
     """
 
     steps: int
     floor: float = 0.02
     start: float = 0.7
+    begin: float = 0.0
 
     @property
     def scales(self) -> list[float]:
         """The factor on the learning rates at each step."""
-        done = ((k + 1) / self.steps for k in range(self.steps))
+        done = (self.progress(k + 1) for k in range(self.steps))
         return [self.start * (self.floor + (1 - self.floor) * math.sqrt(1 - share)) for share in done]
 
     def parts(self, circles: int) -> Iterator[Part]:

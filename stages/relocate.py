@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .base import AtomicStage, Part, Run, Stage, keep_worthiest
+from .base import AtomicStage, Part, Run, ScheduledStage, keep_worthiest
 from .descend import descent
 from .events import Event, Relocated, Snapshot
 from .place import Newcomers, place
@@ -54,7 +54,7 @@ class Remember:
 
 
 @dataclass(frozen=True)
-class Search(Stage):
+class Search(ScheduledStage):
     """Relocates again and again between refinements, ever fewer circles: the discrete search.
 
     Trials say that the discrete search, not the descent, decides the loss; that tearing out 40 % at a time
@@ -71,6 +71,7 @@ class Search(Stage):
         warming: factors on the learning rates just after a relocation and just before the next, a straight line
             between. Newcomers have no moments yet, so that Adam's first strides are long and blind.
         newcomers: how new circles look.
+        begin: share of this stage that is done when it begins, 0..1; `parts` still takes the size of the first pool.
     """
 
     steps: int
@@ -81,6 +82,7 @@ class Search(Stage):
     cooling: tuple[float, float] = (1.4, 0.7)
     warming: tuple[float, float] = (0.5, 1.5)
     newcomers: Newcomers = field(default_factory=Newcomers)
+    begin: float = 0.0
 
     def parts(self, circles: int) -> Iterator[Part]:
         """Relocates and refines by turns."""
@@ -88,7 +90,7 @@ class Search(Stage):
         first, last = self.shrink
         hot, cool = self.cooling
         for done in range(0, self.steps, self.every):
-            share = done / self.steps
+            share = self.progress(done)
             shrunk = min(1.0, max(0.0, (share - first) / (last - first)))
             count = round(circles - (circles - final) * shrunk)
             if done + self.every >= self.steps:

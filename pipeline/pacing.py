@@ -1,0 +1,134 @@
+"""Pacing: how many steps a plan takes, so that its schedules end when the seconds of a run are over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..stages.base import Part, Stage
+from ..stages.descend import STEPS_PER_EVENT, Descend
+from ..stages.grow import Grow
+from ..stages.refine import Settle
+from ..stages.relocate import Relocate, Remember, Search
+from ..stages.seed import Seed
+
+# Steps of a growth after which the pace is known for the first time.
+FIRST_STEPS = 5
+# A plan is kept while the steps that fit differ by at most this share of those planned: no pace is known better.
+TOLERANCE = 0.02
+# Seeding takes at most this share of the time to grow; batches are larger where it would take more.
+SEEDING_SHARE = 0.5
+
+Paced = Grow | Search | Settle
+
+
+@dataclass
+class _Mean:
+    """Mean of the values so far, in which the last `memory` of them count most."""
+
+    memory: int
+    value: float = 0.0
+    count: int = 0
+
+    def add(self, value: float) -> None:
+        self.count = min(self.count + 1, self.memory)
+        self.value += (value - self.value) / self.count
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a run has come.
+
+    Attributes:
+        began: circles that stood when the stage at work began.
+        taken: steps of the stage at work that were taken.
+        circles: how many stand.
+        step: optimiser steps of the run so far.
+        seconds: of fitting so far.
+    """
+
+    began: int
+    taken: int
+    circles: int
+    step: int
+    seconds: float
+
+
+class Pacing:
+    """Scales a plan to the seconds that are left, at the pace measured so far.
+
+    What the stage at work still has to do keeps its proportion to what later stages have to do, and schedules go on
+    from where they are: growth, search and settling take about the shares of the time that they have of the steps.
+
+    Args:
+        plan: the stages, with the most steps that the run may take.
+        seconds: of fitting, in all.
+    """
+
+    def __init__(self, plan: Sequence[Paced], seconds: float) -> None:
+        self.plan = plan
+        self.seconds = seconds
+        self.steps_max = sum(stage.steps for stage in plan)
+        self._means = {Descend: _Mean(200), Seed: _Mean(4), Relocate: _Mean(10), Remember: _Mean(10)}
+
+    def measure(self, part: Part, seconds: float) -> None:
+        """Takes note of how long a part took."""
+        if mean := self._means.get(type(part)):
+            mean.add(seconds)
+
+    def fitting(self, steps: int, seconds: float) -> int:
+        """How many of these steps of descent fit after so many seconds: at least one; all if no pace is known."""
+        pace = self._means[Descend].value
+        return min(steps, max(1, int((self.seconds - seconds) / pace))) if pace > 0 else steps
+
+    @staticmethod
+    def is_due(stage: Stage, done: int, part: Part) -> bool:
+        """Whether a plan may be changed after `done` parts of a stage, before this one."""
+        return (
+            isinstance(part, (Seed, Relocate))
+            or (isinstance(stage, Grow) and done == 1 + FIRST_STEPS)
+            or (isinstance(stage, Settle) and done % STEPS_PER_EVENT == 0)
+        )
+
+    def replanned(self, rest: Sequence[Paced], place: Place) -> list[Paced] | None:
+        """The rest of a plan with as many steps as fit; None where it has about as many, or no pace is known.
+
+        Args:
+            rest: the stage at work and those after it, as planned so far.
+            place: how far the run has come.
+        """
+        work, *later = rest
+        weights = [float(stage.steps) for stage in self.plan[-len(rest) :]]
+        weights[0] *= 1 - work.progress(place.taken)
+        costs = [weight * self._seconds_a_step(stage) for weight, stage in zip(weights, rest, strict=True)]
+        if not sum(costs) > 0:
+            return None
+        left = max(0.0, self.seconds - place.seconds)
+        growth = None
+        if isinstance(work, Grow):
+            growth = self._growth(work, place.circles, left * costs[0] / sum(costs))
+            left -= replace(work, growth=growth).batches(place.circles) * self._means[Seed].value
+        total = min(self.steps_max - place.step, int(sum(weights) * max(0.0, left) / sum(costs)))
+        planned = sum(stage.steps for stage in rest) - place.taken
+        if abs(total - planned) <= max(1.0, TOLERANCE * planned) and growth in (None, getattr(work, "growth", None)):
+            return None
+        first, *counts = (int(total * weight / sum(weights)) for weight in weights)
+        if isinstance(work, Grow) and growth is not None:
+            lead = round(first * work.lead_left(place.taken, place.began, place.circles))
+            work = replace(work, growth=growth, steps=first, lead=lead, begin=work.progress(place.taken))
+        else:
+            work = replace(work, steps=first, begin=work.progress(place.taken))
+        return [work, *(replace(stage, steps=count) for stage, count in zip(later, counts, strict=True))]
+
+    def _seconds_a_step(self, stage: Paced) -> float:
+        """What a step of a stage takes, with what belongs to it."""
+        step, batch, relocation, snapshot = (mean.value for mean in self._means.values())
+        if not isinstance(stage, Search):
+            return step
+        # Before the first relocation: it places about as many circles as a batch has.
+        return step + ((relocation or batch) + snapshot) / stage.every
+
+    def _growth(self, stage: Grow, circles: int, seconds: float) -> int:
+        """Circles of a batch: more than planned where seeding would take too much of the seconds left to grow."""
+        most = max(1, int(SEEDING_SHARE * seconds / max(self._means[Seed].value, 1e-9)))
+        return stage.growth if stage.batches(circles) <= most else -(-(stage.count - circles) // most)
