@@ -25,7 +25,7 @@ from ..renderers import Canvas, FitState, InputError, Scene
 from ..renderers.errors import one_line
 from ..renderers.primitives import SHAPE
 from ..stages.arrays import Field, pack, unpack
-from ..stages.base import Run, RunState
+from ..stages.base import Run, RunState, Stage
 from ..stages.files import whole_file
 from ..stages.record import MOMENTS_KEPT, Chronicle, Moment, Thinned
 from .config import COUNT_MAX, STEPS_MAX, RunConfig
@@ -45,6 +45,9 @@ _MARK = b"artpipe checkpoint 1\n"
 _DIGEST = hashlib.sha256
 _HEAD = len(_MARK) + 2 * _DIGEST().digest_size + 1  # bytes of mark and digest
 _HISTORY = ("step", "circles", "seconds", "mse")
+_COURSE = ("stage", "done", "circles", "begun", "seconds", "elapsed", "cut")
+# What pacing changes of the stages of a plan, where they have it.
+_PACED = ("steps", "begin", "growth", "lead")
 _SLATES = ("raw", "weight", "mean", "square")
 _COLUMNS = SHAPE + 1
 # What float64 counts to, one by one; no step, circle, second or loss of a run is beyond.
@@ -231,7 +234,8 @@ def _state_values(state: RunState, course: Course, start: str) -> dict[str, Any]
         stopping["best"] = None
     about = {
         "start": start,
-        "course": {name: getattr(course, name) for name in ("stage", "done", "circles", "seconds", "elapsed", "cut")},
+        "course": {name: getattr(course, name) for name in _COURSE},
+        "paced": _paced_values(course),
         "stopping": stopping,
         "chance": state.chance,
         "step_count": fit.step_count,
@@ -277,9 +281,12 @@ def _state_of(values: Mapping[str, Any], course: Course, run: Run, start: str) -
         _stopping_of(about["stopping"], course.stopping),
         done=_whole(told["done"], 2 * STEPS_MAX + COUNT_MAX),
         circles=None if told["circles"] is None else _whole(told["circles"], 4 * COUNT_MAX),
+        begun=_whole(told["begun"], fit.step_count),
         seconds=_number_of(told["seconds"], NUMBER_MAX),
         elapsed=_number_of(told["elapsed"], NUMBER_MAX),
     )
+    if moved.pacing is not None:
+        moved.stages = _paced(moved.stages, about["paced"])
     if told["cut"] is not None:
         at, circles, steps = told["cut"]
         most = 4 * COUNT_MAX if run.most is None else run.most
@@ -287,6 +294,30 @@ def _state_of(values: Mapping[str, Any], course: Course, run: Run, start: str) -
     moved.stage = _whole(told["stage"], len(moved.stages))
     _check_place(moved)
     return RunState(fit, about["chance"], _chronicle_of(values, about, canvas)), moved
+
+
+def _paced_values(course: Course) -> list[dict[str, Any]]:
+    """What pacing has made of the stages of the plan, up to where it was cut short."""
+    if course.pacing is None:
+        return []
+    stages = course.stages if course.cut is None else course.stages[: course.cut[0]]
+    return [{name: getattr(stage, name) for name in _PACED if hasattr(stage, name)} for stage in stages]
+
+
+def _paced(stages: Sequence[Stage], told: Sequence[Mapping[str, Any]]) -> list[Stage]:
+    """The stages of a plan, the first of them as pacing had made them."""
+    if len(told) > len(stages):
+        raise ValueError("its plan has too many stages")
+    most = {"steps": STEPS_MAX, "begin": 1, "growth": 4 * COUNT_MAX, "lead": STEPS_MAX}
+    paced: list[Stage] = []
+    for stage, values in zip(stages, told, strict=False):
+        known = {name: _number_of(values[name], most[name]) for name in _PACED if hasattr(stage, name)}
+        whole = {name: _whole(values[name], most[name]) for name in known if name != "begin"}
+        if whole.get("growth") == 0:
+            raise ValueError("its batches hold nothing")
+        plan: Any = stage  # one of several dataclasses
+        paced.append(replace(plan, **{**known, **whole}))
+    return [*paced, *stages[len(told) :]]
 
 
 def _check_place(course: Course) -> None:

@@ -131,7 +131,7 @@ def _finish(
 ) -> None:  # fmt: skip
     """Carries out what is left of a run, and saves all of it."""
     config, quiet = start.config, habits.quiet
-    display = _display(config.filled.steps or 0, quiet)
+    display = _display(*config.extent, quiet)
     outcome = carry_out(run, course, config, display, started, interruption, lambda: keeper.offer(run, course))
     metrics = outcome.metrics
     cut_off = outcome.reason == "interrupted"
@@ -199,7 +199,7 @@ def carry_out_chain(
     run.title = picture.stem
     run.most = None  # each stage says how many it leaves
     interruption.defer()
-    observers = [] if quiet else [Forward(_name_file), *_display(steps, quiet)]
+    observers = [] if quiet else [Forward(_name_file), *_display(steps, "steps", quiet)]
     outcome = carry_out(run, Course(stages), config, observers, started, interruption)
     if not quiet:
         metrics = outcome.metrics
@@ -269,10 +269,10 @@ def _announced(quiet: bool) -> Iterator[None]:
         timer.cancel()
 
 
-def _display(steps: int, quiet: bool) -> list[Observer]:
+def _display(planned: float, unit: str, quiet: bool) -> list[Observer]:
     if quiet:
         return []
-    return [ProgressBar(steps) if sys.stderr.isatty() else ProgressLines(steps)]
+    return [ProgressBar(planned, unit) if sys.stderr.isatty() else ProgressLines(planned, unit)]
 
 
 def _name_file(event: Event) -> None:

@@ -170,6 +170,13 @@ class RunConfig:
         return [Grow(self.pool_count, self.growth, grow_steps, newcomers), *middle, Settle(settle_steps)]
 
     @property
+    def extent(self) -> tuple[float, str]:
+        """How long a run is at most, and in which unit: steps, or seconds (s) where they alone end it."""
+        if self.steps is None and self.seconds is not None:
+            return self.seconds, "s"
+        return self.filled.steps or 0, "steps"
+
+    @property
     def searches(self) -> bool:
         """Whether the plan has a search, and so a pool."""
         return self.steps != 0 and self.filled.relocate_fraction != 0

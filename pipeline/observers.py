@@ -39,10 +39,17 @@ class Forward:
 
 
 class ProgressLines:
-    """Plain lines on stderr, one every few seconds, for logs and pipes."""
+    """Plain lines on stderr, one every few seconds, for logs and pipes.
 
-    def __init__(self, planned_steps: int, every_seconds: float = 2.0) -> None:
-        self._planned = planned_steps
+    Args:
+        planned: what the run takes, in this unit.
+        unit: "steps" or "s".
+        every_seconds: between two lines.
+    """
+
+    def __init__(self, planned: float, unit: str = "steps", every_seconds: float = 2.0) -> None:
+        self._planned = planned
+        self._unit = unit
         self._every = every_seconds
         self._last = 0.0
 
@@ -50,10 +57,12 @@ class ProgressLines:
         """Prints a line when the last is old enough, and at the end."""
         if not isinstance(event, Progress):
             return
-        if time.monotonic() - self._last >= self._every or event.step >= self._planned:
+        timed = self._unit == "s"
+        if time.monotonic() - self._last >= self._every or (seconds if timed else event.step) >= self._planned:
             self._last = time.monotonic()
+            of = f", {seconds:.0f} of {self._planned:g} s" if timed else f" of {self._planned}"
             print(
-                f"{event.stage}: step {event.step} of {self._planned}, {event.circles} circles, "
+                f"{event.stage}: step {event.step}{of}, {event.circles} circles, "
                 f"{psnr(event.mse):.2f} dB, {event.step / max(seconds, 1e-9):.0f} steps/s",
                 file=sys.stderr,
             )
@@ -63,9 +72,14 @@ class ProgressLines:
 
 
 class ProgressBar:
-    """A live line on stderr: stage, circles, step, loss, speed, time left."""
+    """A live line on stderr: stage, circles, step, loss, speed, time left.
 
-    def __init__(self, planned_steps: int) -> None:
+    Args:
+        planned: what the run takes, in this unit.
+        unit: "steps" or "s".
+    """
+
+    def __init__(self, planned: float, unit: str = "steps") -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
@@ -73,7 +87,7 @@ class ProgressBar:
             SpinnerColumn(),
             TextColumn("[bold]{task.description:<7}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.completed:>5.0f}/{task.total:.0f} steps"),
+            TextColumn(f"{{task.completed:>5.0f}}/{{task.total:.0f}} {unit}"),
             TextColumn("[cyan]{task.fields[circles]:>5} circles"),
             TextColumn("[green]{task.fields[psnr]:>5.2f} dB"),
             TextColumn("[dim]mse {task.fields[mse]:.2e}  {task.fields[speed]:.0f} steps/s"),
@@ -81,14 +95,16 @@ class ProgressBar:
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._bar.add_task("seed", total=planned_steps, circles=0, psnr=0.0, mse=1.0, speed=0.0)
+        self._timed = unit == "s"
+        self._task = self._bar.add_task("seed", total=planned, circles=0, psnr=0.0, mse=1.0, speed=0.0)
         self._bar.start()
 
     def see(self, event: Event, seconds: float) -> None:
         """Moves the bar."""
         if isinstance(event, Progress):
+            completed = seconds if self._timed else event.step
             self._bar.update(
-                self._task, description=event.stage, completed=event.step, circles=event.circles,
+                self._task, description=event.stage, completed=completed, circles=event.circles,
                 psnr=psnr(event.mse), mse=event.mse, speed=event.step / max(seconds, 1e-9),
             )  # fmt: skip
 

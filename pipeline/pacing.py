@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..stages.base import Part, Stage
+from ..stages.base import Part
 from ..stages.descend import STEPS_PER_EVENT, Descend
 from ..stages.grow import Grow
 from ..stages.refine import Settle
@@ -16,23 +16,35 @@ from ..stages.seed import Seed
 FIRST_STEPS = 5
 # A plan is kept while the steps that fit differ by at most this share of those planned: no pace is known better.
 TOLERANCE = 0.02
-# Seeding takes at most this share of the time to grow; batches are larger where it would take more.
-SEEDING_SHARE = 0.5
+# A machine that is suddenly busy may leave the search no time to end: it is left out once there is less than this share
+# of the time to settle.
+LATE_SHARE = 0.5
+# Seeding takes at most this share of the time; batches are larger where it would take more. (Trials: all circles in one
+# batch cost up to 0.2 dB; how many steps come between batches is no matter.)
+SEEDING_SHARE = 0.2
 
 Paced = Grow | Search | Settle
 
 
+# The pace of a step is the mean of about the last third of all steps, since it changes with the number of circles and
+# a busy machine stands still now and then; but of no more steps than are to come, and at least of so many.
+RECENT = 1 / 3
+RECENT_STEPS = 25
+# The same for batches, relocations and snapshots, at least.
+RECENT_OTHERS = 4
+
+
 @dataclass
 class _Mean:
-    """Mean of the values so far, in which the last `memory` of them count most."""
+    """Mean of values of which the last ones count most; 0 if there is none yet."""
 
-    memory: int
     value: float = 0.0
     count: int = 0
 
-    def add(self, value: float) -> None:
-        self.count = min(self.count + 1, self.memory)
-        self.value += (value - self.value) / self.count
+    def add(self, value: float, memory: float) -> None:
+        """Takes a value in; about as many of the last ones as `memory` says count."""
+        self.count += 1
+        self.value += (value - self.value) / min(self.count, memory)
 
 
 @dataclass(frozen=True)
@@ -69,26 +81,38 @@ class Pacing:
         self.plan = plan
         self.seconds = seconds
         self.steps_max = sum(stage.steps for stage in plan)
-        self._means = {Descend: _Mean(200), Seed: _Mean(4), Relocate: _Mean(10), Remember: _Mean(10)}
+        self._ahead = self.steps_max  # steps still to come
+        self._means: dict[type, _Mean] = {kind: _Mean() for kind in (Descend, Seed, Relocate, Remember)}
 
     def measure(self, part: Part, seconds: float) -> None:
         """Takes note of how long a part took."""
-        if mean := self._means.get(type(part)):
-            mean.add(seconds)
+        mean = self._means.get(type(part))
+        if mean is None:
+            return
+        if isinstance(part, Descend):
+            self._ahead -= 1
+            mean.add(seconds, max(RECENT_STEPS, min(RECENT * mean.count, self._ahead)))
+        else:
+            mean.add(seconds, max(RECENT_OTHERS, RECENT * mean.count))
 
     def fitting(self, steps: int, seconds: float) -> int:
         """How many of these steps of descent fit after so many seconds: at least one; all if no pace is known."""
         pace = self._means[Descend].value
         return min(steps, max(1, int((self.seconds - seconds) / pace))) if pace > 0 else steps
 
-    @staticmethod
-    def is_due(stage: Stage, done: int, part: Part) -> bool:
-        """Whether a plan may be changed after `done` parts of a stage, before this one."""
+    def is_due(self, rest: Sequence[Paced], done: int, part: Part, seconds: float) -> bool:
+        """Whether a plan is to be held against the time after `done` parts of its first stage, before this one."""
         return (
             isinstance(part, (Seed, Relocate))
-            or (isinstance(stage, Grow) and done == 1 + FIRST_STEPS)
-            or (isinstance(stage, Settle) and done % STEPS_PER_EVENT == 0)
+            or (isinstance(rest[0], Grow) and done % STEPS_PER_EVENT == 1 + FIRST_STEPS)
+            or (isinstance(rest[0], Settle) and done % STEPS_PER_EVENT == 0)
+            or self._is_late(rest, seconds)
         )
+
+    def _is_late(self, rest: Sequence[Paced], seconds: float) -> bool:
+        """Whether so little time is left that what stands before the settling has to be left out."""
+        settling = self.seconds * self.plan[-1].steps / max(1, self.steps_max)
+        return len(rest) > 1 and self.seconds - seconds < LATE_SHARE * settling
 
     def replanned(self, rest: Sequence[Paced], place: Place) -> list[Paced] | None:
         """The rest of a plan with as many steps as fit; None where it has about as many, or no pace is known.
@@ -100,16 +124,19 @@ class Pacing:
         work, *later = rest
         weights = [float(stage.steps) for stage in self.plan[-len(rest) :]]
         weights[0] *= 1 - work.progress(place.taken)
+        if self._is_late(rest, place.seconds):
+            weights[:-1] = [0.0] * len(later)
         costs = [weight * self._seconds_a_step(stage) for weight, stage in zip(weights, rest, strict=True)]
-        if not sum(costs) > 0:
+        if self._means[Descend].count < FIRST_STEPS or not sum(costs) > 0:
             return None
         left = max(0.0, self.seconds - place.seconds)
         growth = None
         if isinstance(work, Grow):
-            growth = self._growth(work, place.circles, left * costs[0] / sum(costs))
+            growth = self._growth(work, place.circles, left)
             left -= replace(work, growth=growth).batches(place.circles) * self._means[Seed].value
         total = min(self.steps_max - place.step, int(sum(weights) * max(0.0, left) / sum(costs)))
         planned = sum(stage.steps for stage in rest) - place.taken
+        self._ahead = total
         if abs(total - planned) <= max(1.0, TOLERANCE * planned) and growth in (None, getattr(work, "growth", None)):
             return None
         first, *counts = (int(total * weight / sum(weights)) for weight in weights)
@@ -129,6 +156,6 @@ class Pacing:
         return step + ((relocation or batch) + snapshot) / stage.every
 
     def _growth(self, stage: Grow, circles: int, seconds: float) -> int:
-        """Circles of a batch: more than planned where seeding would take too much of the seconds left to grow."""
+        """Circles of a batch: more than planned where seeding would take too much of the seconds that are left."""
         most = max(1, int(SEEDING_SHARE * seconds / max(self._means[Seed].value, 1e-9)))
         return stage.growth if stage.batches(circles) <= most else -(-(stage.count - circles) // most)

@@ -92,19 +92,19 @@ class Course:
     def _is_replanned(self, run: Run, part: Part) -> bool:
         """Whether the stage at work and those after it have other numbers of steps now, to end in time."""
         at, pacing = self.stage, self.pacing
-        if pacing is None or self.cut is not None or not pacing.is_due(self.stages[at], self.done, part):
+        if pacing is None or self.cut is not None or self.seconds == self._looked or self.circles is None:
             return False
-        if self.seconds == self._looked:
+        rest = [stage for stage in self.stages[at:] if isinstance(stage, Paced)]
+        if not pacing.is_due(rest, self.done, part, self.seconds):
             return False
         self._looked = self.seconds
-        assert self.circles is not None
         place = Place(self.circles, run.step - self.begun, run.scene.count, run.step, self.seconds)
-        rest = pacing.replanned(self.stages[at:], place)
-        if rest is None:
+        planned = pacing.replanned(rest, place)
+        if planned is None:
             return False
-        self.stages = [*self.stages[:at], *rest]
+        self.stages = [*self.stages[:at], *planned]
         self.done, self.begun = 0, run.step
-        if isinstance(rest[0], Grow):
+        if isinstance(planned[0], Grow):
             self.circles = place.circles  # a search goes on with the pool that it began with
         return True
 

@@ -215,7 +215,7 @@ class ScheduledStage(Stage):
 
     def progress(self, taken: int) -> float:
         """Share of the schedule that is done after this many of its steps, 0..1."""
-        return self.begin + (1 - self.begin) * taken / max(1, self.steps)
+        return min(1.0, self.begin + (1 - self.begin) * taken / max(1, self.steps))
 
 
 class AtomicStage(Stage):

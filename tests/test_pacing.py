@@ -1,0 +1,206 @@
+"""Runs with so many seconds: the plan has as many steps as fit, whatever the pace, and ends settled."""
+
+import time
+from dataclasses import replace
+from itertools import pairwise
+
+import artpipe
+import numpy as np
+import pytest
+from artpipe.pipeline.checkpoints import Keeper, Start, restore
+from artpipe.pipeline.config import PRESETS, RunConfig
+from artpipe.pipeline.observers import Forward
+from artpipe.pipeline.runner import carry_out, course_of, open_run
+from artpipe.stages.events import Grew, Progress, Relocated
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from run_processes import waves
+
+ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 24), np.linspace(0, 1, 20))
+TARGET = np.stack([ACROSS, DOWN, 0.5 + 0.5 * np.sin(9 * ACROSS * DOWN)], axis=2).astype(np.float32)
+CONFIG = RunConfig(growth=4, most=8, seed=3, seconds=1.0)
+STEP = 0.001  # seconds of an optimiser step by a steady clock
+
+
+class Clock:
+    """A clock that each look at it moves on, so that a step takes as long on any machine.
+
+    Args:
+        tick: seconds for a look, from the seconds that it shows.
+    """
+
+    def __init__(self, tick=lambda now: STEP):
+        self.now = 0.0
+        self.tick = tick
+
+    def perf_counter(self):
+        self.now += self.tick(self.now)
+        return self.now
+
+
+CLOCKS = {
+    "steady": lambda now: STEP,
+    "ever slower": lambda now: STEP * (1 + now),
+    "ever faster": lambda now: STEP * (4 - 3 * min(1.0, now)),
+    "five times slower after half a second": lambda now: STEP * (5 if now > 0.5 else 1),
+    "five times faster after half a second": lambda now: STEP * (1 if now > 0.5 else 5),
+    "stopping now and then": lambda now: 0.04 if int(now / STEP) % 97 == 0 else STEP,
+    "slow": lambda now: 10 * STEP,
+}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return lambda tick=CLOCKS["steady"]: monkeypatch.setattr("artpipe.pipeline.runner.time", Clock(tick))
+
+
+def carried_out(config, target=TARGET, between=None):
+    """How a run goes by the clock in place, its course, and its events."""
+    events = []
+    run, course = open_run(target, config), course_of(config)
+    outcome = carry_out(
+        run, course, config, [Forward(events.append)], 0.0, between=between and (lambda: between(run, course))
+    )
+    return outcome, course, events
+
+
+def steps_of(stage, events):
+    return sum(1 for _ in filter(lambda event: isinstance(event, Progress) and event.stage == stage, events))
+
+
+@pytest.mark.parametrize("tick", CLOCKS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_run_takes_its_seconds_and_ends_settled_at_any_pace(clock, preset, tick):
+    clock(CLOCKS[tick])
+    outcome, course, events = carried_out(replace(CONFIG, preset=preset))
+    assert outcome.reason == "seconds" and outcome.record.scene.count == 8
+    assert 0.85 < outcome.metrics["fit_seconds"] < 1.1
+    assert next(event for event in events if isinstance(event, Progress)).stage == "grow"
+    if course.stage < len(course.stages):
+        assert course.settles and course.stages[-1].progress(outcome.metrics["steps"] - course.begun) > 0.85
+
+
+def test_the_share_that_is_relocated_falls_to_nothing_and_the_pool_shrinks_in_time(clock):
+    clock()
+    _, _, events = carried_out(RunConfig(growth=20, most=40, seed=3, seconds=2.0, preset="best"))
+    relocated = [event for event in events if isinstance(event, Relocated)]
+    assert len(relocated) > 20
+    assert relocated[0].added == 25 and relocated[-1].added <= 2  # half of the pool at first
+    pools = [event.kept + event.added for event in relocated]
+    assert pools[0] == 50 and pools[-1] == 40 and pools == sorted(pools, reverse=True)
+    falling = [event.added for event in relocated]
+    assert all(later <= earlier + 1 for earlier, later in pairwise(falling))
+
+
+def test_presets_take_their_shares_of_the_time_and_all_of_it(clock):
+    steps = {}
+    for preset in PRESETS:
+        clock()
+        outcome, _, _ = carried_out(replace(CONFIG, preset=preset))
+        steps[preset] = outcome.metrics["steps"]
+    assert min(steps.values()) > 0.9 * max(steps.values()) > 500
+
+
+def test_a_plan_by_seconds_is_as_good_as_the_plan_of_as_many_steps(clock):
+    """The run that a clock would cut off amid its search was far worse."""
+    target = waves()
+    for preset in PRESETS:
+        config = RunConfig(growth=16, most=48, preset=preset, seconds=0.6)
+        clock()
+        timed = carried_out(config, target)[0].metrics
+        planned = carried_out(replace(config, seconds=None, steps=timed["steps"]), target)[0].metrics
+        assert timed["psnr"] > planned["psnr"] - 0.5
+
+
+def test_steps_that_come_first_end_the_run_as_if_there_were_no_clock(clock):
+    for steps in (0, 1, 7, 90, 400):
+        clock()
+        config = replace(CONFIG, steps=steps)
+        timed = carried_out(replace(config, seconds=100.0))[0]
+        plain = carried_out(replace(config, seconds=None))[0]
+        assert timed.reason == "finished" and timed.metrics["steps"] == steps
+        assert timed.record.scene.same_as(plain.record.scene)
+
+
+def test_seconds_that_come_first_leave_steps_out(clock):
+    clock()
+    outcome, _, _ = carried_out(replace(CONFIG, steps=5000))
+    assert outcome.reason == "seconds" and 500 < outcome.metrics["steps"] < 1000
+
+
+def test_batches_are_larger_where_seeding_would_take_all_the_time(clock):
+    clock(lambda now: 5 * STEP)
+    outcome, _, events = carried_out(RunConfig(growth=1, most=80, seconds=0.8))
+    batches = [event.added for event in events if isinstance(event, Grew)]
+    assert outcome.record.scene.count == 80 and sum(batches) == 100
+    assert batches[0] == 1 and max(batches) > 3
+    assert steps_of("settle", events) and outcome.metrics["fit_seconds"] < 0.85
+
+
+def test_patience_ends_a_run_before_its_seconds_and_settles_within_them(clock):
+    clock()
+    outcome, _, events = carried_out(replace(CONFIG, patience=60, seconds=30.0), np.full_like(TARGET, 0.5))
+    assert outcome.reason == "patience" and outcome.metrics["fit_seconds"] < 30
+    assert steps_of("settle", events)
+
+
+@pytest.mark.slow
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    growth=st.integers(1, 30), most=st.integers(1, 20), pool=st.floats(1, 3), seconds=st.floats(0.001, 2),
+    preset=st.sampled_from(list(PRESETS)), steps=st.none() | st.integers(0, 300), every=st.none() | st.integers(1, 60),
+    fraction=st.none() | st.floats(0, 1), ticks=st.lists(st.floats(1e-5, 0.02), min_size=1, max_size=5),
+)  # fmt: skip
+def test_any_run_with_seconds_ends_in_time_with_a_whole_scene(
+    monkeypatch, growth, most, pool, seconds, preset, steps, every, fraction, ticks
+):
+    clock = Clock(lambda now: ticks[int(7 * now) % len(ticks)])
+    monkeypatch.setattr("artpipe.pipeline.runner.time", clock)
+    config = RunConfig(
+        growth=growth, most=most, pool=pool, seconds=seconds, preset=preset, steps=steps, relocate_every=every,
+        relocate_fraction=fraction,
+    )  # fmt: skip
+    outcome, _, _ = carried_out(config)
+    assert outcome.reason == "seconds" or outcome.metrics["steps"] == steps
+    assert 0 < outcome.record.scene.count <= most
+    assert outcome.metrics["steps"] <= (300 if steps is None else steps) or steps is None
+    assert outcome.metrics["fit_seconds"] < seconds + 0.2
+
+
+# --- interrupted ---
+
+
+@pytest.mark.parametrize("after", [3, 9, 60, 300, 450])
+def test_a_run_goes_on_with_what_was_planned(clock, tmp_path, after):
+    clock()
+    config = replace(CONFIG, relocate_every=9)
+    (tmp_path / "checkpoint").mkdir()
+    keeper = Keeper(tmp_path, 0, pytest.fail)
+    keeper.begin(Start(config, "a.png", TARGET, None))
+    kept = []
+
+    def between(run, course):
+        if not kept and run.step >= after:
+            keeper.save(run, course)
+            kept.append((run.step, list(course.stages), course.stage, course.done, course.begun, course.seconds))
+
+    whole, _, _ = carried_out(config, between=between)
+    run, course = open_run(TARGET, config), course_of(config)
+    restore(tmp_path, run, course, pytest.fail)
+    assert [(run.step, list(course.stages), course.stage, course.done, course.begun, course.seconds)] == kept
+    outcome = carry_out(run, course, config, [], 0.0)
+    assert outcome.reason == "seconds" and outcome.record.scene.count == 8
+    assert 0.85 < outcome.metrics["fit_seconds"] < 1.1
+    assert abs(outcome.metrics["steps"] - whole.metrics["steps"]) < 0.1 * whole.metrics["steps"]
+
+
+# --- by the machine's clock ---
+
+
+@pytest.mark.slow
+def test_a_run_by_the_machine_s_clock_ends_in_time():
+    began = time.perf_counter()
+    result = artpipe.fit(waves(), circles=48, growth=16, seconds=3.0, preset="best")
+    assert result.metrics["reason"] == "seconds" and result.scene.count == 48
+    assert 2.5 < result.metrics["fit_seconds"] < 3.3
+    assert time.perf_counter() - began < 20
