@@ -134,7 +134,10 @@ _GROWTH_OPTIONS: list[Decorator] = [
         "--preset", type=click.Choice(["draft", "balanced", "best"]),
         help="How long to take: about 1, 4 or 60 seconds at 2048 circles.  [default: balanced]",
     ),
-    click.option("--steps", type=click.IntRange(0), help="Optimiser steps.  [default: 370, 1700 or 30000]"),
+    click.option(
+        "--steps", type=click.IntRange(0),
+        help="Optimiser steps.  [default: 370, 1700 or 30000; with --seconds, as many as fit]",
+    ),
 ]  # fmt: skip
 
 
@@ -151,7 +154,7 @@ def _bytes(ctx: click.Context, parameter: click.Parameter, text: str | None) -> 
 _STOP_OPTIONS: list[Decorator] = [
     click.option(
         "--seconds", type=click.FloatRange(0, min_open=True),
-        help="End, settled, after so long a fit.  [default: none]",
+        help="Fit for so long: as many steps as it takes, unless --steps ends it first.  [default: none]",
     ),
     click.option("--target-psnr", type=click.FloatRange(0), help="End at this likeness, dB.  [default: none]"),
     click.option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..stages.base import Part
 from ..stages.descend import STEPS_PER_EVENT, Descend
@@ -137,15 +138,16 @@ class Pacing:
         total = min(self.steps_max - place.step, int(sum(weights) * max(0.0, left) / sum(costs)))
         planned = sum(stage.steps for stage in rest) - place.taken
         self._ahead = total
-        if abs(total - planned) <= max(1.0, TOLERANCE * planned) and growth in (None, getattr(work, "growth", None)):
+        if abs(total - planned) <= max(1.0, TOLERANCE * planned) and growth == getattr(work, "growth", None):
             return None
-        first, *counts = (int(total * weight / sum(weights)) for weight in weights)
-        if isinstance(work, Grow) and growth is not None:
-            lead = round(first * work.lead_left(place.taken, place.began, place.circles))
-            work = replace(work, growth=growth, steps=first, lead=lead, begin=work.progress(place.taken))
-        else:
-            work = replace(work, steps=first, begin=work.progress(place.taken))
-        return [work, *(replace(stage, steps=count) for stage, count in zip(later, counts, strict=True))]
+        counts = [int(total * weight / sum(weights)) for weight in weights]
+        counts[-1] += total - sum(counts)
+        changes: dict[str, Any] = {"begin": work.progress(place.taken)}
+        if isinstance(work, Grow):
+            lead = round(counts[0] * work.lead_left(place.taken, place.began, place.circles))
+            changes |= {"growth": growth, "lead": lead}
+        stages = [replace(work, **changes), *later]
+        return [replace(stage, steps=count) for stage, count in zip(stages, counts, strict=True)]
 
     def _seconds_a_step(self, stage: Paced) -> float:
         """What a step of a stage takes, with what belongs to it."""

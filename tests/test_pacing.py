@@ -1,5 +1,7 @@
 """Runs with so many seconds: the plan has as many steps as fit, whatever the pace, and ends settled."""
 
+import json
+import re
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -12,6 +14,8 @@ from artpipe.pipeline.config import PRESETS, RunConfig
 from artpipe.pipeline.observers import Forward
 from artpipe.pipeline.runner import carry_out, course_of, open_run
 from artpipe.stages.events import Grew, Progress, Relocated
+from artpipe.stages.picture import save_png
+from command_line import succeeded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from run_processes import waves
@@ -165,6 +169,17 @@ def test_any_run_with_seconds_ends_in_time_with_a_whole_scene(
     assert 0 < outcome.record.scene.count <= most
     assert outcome.metrics["steps"] <= (300 if steps is None else steps) or steps is None
     assert outcome.metrics["fit_seconds"] < seconds + 0.2
+
+
+def test_the_command_line_tells_how_many_of_the_seconds_are_over(clock, tmp_path):
+    clock()
+    save_png(TARGET, tmp_path / "a.png")
+    words = ("--max", 8, "--growth", 4, "--preset", "draft", "--seconds", 1.5, "--no-export")
+    result = succeeded("run", tmp_path / "a.png", "-o", tmp_path / "run", *words)
+    assert re.search(r"^\w+: step \d+, \d of 1\.5 s, ", result.stderr, re.MULTILINE)
+    assert ", ended by --seconds 1.5" in result.stdout
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["reason"] == "seconds" and metrics["circles"] == 8 and metrics["steps"] > 1000
 
 
 # --- interrupted ---
