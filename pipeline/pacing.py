@@ -7,19 +7,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..stages.base import Part
-from ..stages.descend import STEPS_PER_EVENT, Descend
+from ..stages.descend import Descend
 from ..stages.grow import Grow
 from ..stages.refine import Settle
 from ..stages.relocate import Relocate, Remember, Search
 from ..stages.seed import Seed
 
-# Steps of a growth after which the pace is known for the first time.
+# Steps after which the pace is known for the first time.
 FIRST_STEPS = 5
+# Steps of growth and settling after which the plan is held against the time. A search is so at each relocation.
+LOOK_STEPS = 5
 # A plan is kept while the steps that fit differ by at most this share of those planned: no pace is known better.
 TOLERANCE = 0.02
 # A machine that is suddenly busy may leave the search no time to end: it is left out once there is less than this share
 # of the time to settle.
-LATE_SHARE = 0.5
+LATE_SHARE = 0.6
 # Seeding takes at most this share of the time; batches are larger where it would take more. (Trials: all circles in one
 # batch cost up to 0.2 dB; how many steps come between batches is no matter.)
 SEEDING_SHARE = 0.2
@@ -33,6 +35,10 @@ RECENT = 1 / 3
 RECENT_STEPS = 25
 # The same for batches, relocations and snapshots, at least.
 RECENT_OTHERS = 4
+# What takes more than so many times its mean stands still for the rest: that says how busy the machine is, not how much
+# work there is. The share of the time that is lost so is taken over the run so far, and at least over this share of it.
+STILL = 4
+STILL_SHARE = 0.1
 
 
 @dataclass
@@ -83,6 +89,7 @@ class Pacing:
         self.seconds = seconds
         self.steps_max = sum(stage.steps for stage in plan)
         self._ahead = self.steps_max  # steps still to come
+        self._still = 0.0  # seconds in which nothing went on
         self._means: dict[type, _Mean] = {kind: _Mean() for kind in (Descend, Seed, Relocate, Remember)}
 
     def measure(self, part: Part, seconds: float) -> None:
@@ -90,11 +97,13 @@ class Pacing:
         mean = self._means.get(type(part))
         if mean is None:
             return
+        memory = max(RECENT_OTHERS, RECENT * mean.count)
         if isinstance(part, Descend):
             self._ahead -= 1
-            mean.add(seconds, max(RECENT_STEPS, min(RECENT * mean.count, self._ahead)))
-        else:
-            mean.add(seconds, max(RECENT_OTHERS, RECENT * mean.count))
+            memory = max(RECENT_STEPS, min(RECENT * mean.count, self._ahead))
+        at_work = min(seconds, STILL * mean.value) if mean.count else seconds
+        self._still += seconds - at_work
+        mean.add(at_work, memory)
 
     def fitting(self, steps: int, seconds: float) -> int:
         """How many of these steps of descent fit after so many seconds: at least one; all if no pace is known."""
@@ -105,8 +114,7 @@ class Pacing:
         """Whether a plan is to be held against the time after `done` parts of its first stage, before this one."""
         return (
             isinstance(part, (Seed, Relocate))
-            or (isinstance(rest[0], Grow) and done % STEPS_PER_EVENT == 1 + FIRST_STEPS)
-            or (isinstance(rest[0], Settle) and done % STEPS_PER_EVENT == 0)
+            or (isinstance(rest[0], (Grow, Settle)) and done % LOOK_STEPS == 0)
             or self._is_late(rest, seconds)
         )
 
@@ -130,7 +138,8 @@ class Pacing:
         costs = [weight * self._seconds_a_step(stage) for weight, stage in zip(weights, rest, strict=True)]
         if self._means[Descend].count < FIRST_STEPS or not sum(costs) > 0:
             return None
-        left = max(0.0, self.seconds - place.seconds)
+        still = self._still / (place.seconds + STILL_SHARE * self.seconds)
+        left = max(0.0, self.seconds - place.seconds) * (1 - still)
         growth = None
         if isinstance(work, Grow):
             growth = self._growth(work, place.circles, left)
