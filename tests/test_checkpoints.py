@@ -25,7 +25,7 @@ from run_processes import opened, sealed
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 16), np.linspace(0, 1, 12))
 TARGET = np.stack([ACROSS, DOWN, ACROSS * DOWN], axis=2).astype(np.float32)
-CONFIG = RunConfig(growth=3, most=6, steps=30, relocate_every=6, patience=1000)
+CONFIG = RunConfig(growth=3, most=6, steps=30, relocate_every=6, patience=1000, seconds=1e6)
 OLDER, NEWER = "000001.bin", "000002.bin"
 
 
@@ -214,6 +214,20 @@ HOSTILE = {
             ("circles", []), ("seconds", -1), ("seconds", 1e300), ("seconds", "1"), ("elapsed", None),
             ("cut", 7), ("cut", []), ("cut", "abc"), ("cut", [1, 2]), ("cut", [1, 6, 10**12]), ("cut", [1, 10**12, 5]),
             ("cut", [1, 7, 5]), ("cut", [9, 6, 5]), ("cut", [-1, 6, 5]), ("cut", {"a": 1, "b": 2, "c": 3}),
+        )
+    },
+    **{f"begun {value}": put("course", "begun", value=value) for value in (-1, 10**18, 1.5, None, "1", True)},
+    "no begun of the course": drop("course", "begun"),
+    "no paced": drop("paced"),
+    "paced that is a number": put("paced", value=7),
+    "paced of too many stages": put("paced", value=[{"steps": 1, "begin": 0, "growth": 1, "lead": 0}] * 4),
+    "paced of nothing": put("paced", value=[{}, {}, {}]),
+    **{
+        f"paced {name} {value}": put("paced", 0, name, value=value)
+        for name, value in (
+            ("steps", -1), ("steps", 10**12), ("steps", 1.5), ("steps", "9"), ("begin", -0.1), ("begin", 1.1),
+            ("begin", "0"), ("begin", float("nan")), ("growth", 0), ("growth", 10**9), ("growth", None), ("lead", -1),
+            ("lead", 10**12),
         )
     },
     "seconds that are not a number": put("course", "seconds", value=float("nan")),
