@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from ..stages.record import Record
 from ..stages.scene_file import save_scene
 from .checkpoints import Keeper, Start, clear, load_start, restore
 from .claim import hold, new_folder
-from .config import STOP_RULES, RunConfig
+from .config import COUNT_MAX, STOP_RULES, RunConfig
 from .interruption import Interruption
 from .observers import Forward, Observer, ProgressBar, ProgressLines
 from .rundir import is_finished, load_config, load_record, save_options, save_run
@@ -190,14 +191,16 @@ def carry_out_chain(
 ) -> None:
     """Carries out `artpipe load … stage …`."""
     started = time.perf_counter()
-    config = with_options(RunConfig(), options)
+    # Each stage says how many circles it leaves; there is no pool beside them.
+    counts = accumulate(stages, lambda circles, stage: stage.leaves(circles), initial=0)
+    config = replace(with_options(RunConfig(), options), most=min(max(1, *counts), COUNT_MAX), pool=1.0)
     target = load_target(picture, config)
     _load_framework(config, interruption)
     steps = sum(getattr(stage, "steps", 0) for stage in stages)
     with _announced(quiet):
         run = open_run(target, config, picture)
     run.title = picture.stem
-    run.most = None  # each stage says how many it leaves
+    run.most = None
     interruption.defer()
     observers = [] if quiet else [Forward(_name_file), *_display(steps, "steps", quiet)]
     outcome = carry_out(run, Course(stages), config, observers, started, interruption)

@@ -196,6 +196,10 @@ class Stage(ABC):
             circles: how many stand when the stage begins.
         """
 
+    def leaves(self, circles: int) -> int:
+        """How many circles stand after the stage, of this number before it; at no time more than the larger of both."""
+        return circles
+
     def __call__(self, run: Run) -> Iterator[Event]:
         """Works on the run's scene."""
         for part in self.parts(run.scene.count):

@@ -47,6 +47,10 @@ class Grow(ScheduledStage):
         to_come = (self.steps - self.lead) * self.batches(circles) / max(1, self.batches(began))
         return max(0.0, 1 - to_come / left) if left > 0 else 0.0
 
+    def leaves(self, circles: int) -> int:
+        """`count`, or as many as before if those are more."""
+        return max(circles, self.count)
+
     def parts(self, circles: int) -> Iterator[Part]:
         """Seeds, refines, and repeats."""
         yield from descent("grow", [1.0] * self.lead)

@@ -31,10 +31,14 @@ class Relocate(AtomicStage):
     count: int | None = None
     newcomers: Newcomers = field(default_factory=Newcomers)
 
+    def leaves(self, circles: int) -> int:
+        """`count`, or as many as before if that is not given."""
+        return circles if self.count is None else self.count
+
     def work(self, run: Run) -> Iterator[Event]:
         """Removes, and places anew."""
         scene = run.scene
-        count = scene.count if self.count is None else self.count
+        count = self.leaves(scene.count)
         kept = min(scene.count - round(self.fraction * scene.count), count)
         for left in (scene.count + kept) // 2, kept:
             scene = keep_worthiest(scene, run.fit.worth(scene), left)
@@ -84,9 +88,13 @@ class Search(ScheduledStage):
     newcomers: Newcomers = field(default_factory=Newcomers)
     begin: float = 0.0
 
+    def leaves(self, circles: int) -> int:
+        """`count`, or as many as before if that is not given."""
+        return circles if self.count is None else self.count
+
     def parts(self, circles: int) -> Iterator[Part]:
         """Relocates and refines by turns."""
-        final = circles if self.count is None else self.count
+        final = self.leaves(circles)
         first, last = self.shrink
         hot, cool = self.cooling
         for done in range(0, self.steps, self.every):

@@ -22,6 +22,10 @@ class Seed(AtomicStage):
     count: int
     newcomers: Newcomers = field(default_factory=Newcomers)
 
+    def leaves(self, circles: int) -> int:
+        """The batch more."""
+        return circles + self.count
+
     def work(self, run: Run) -> Iterator[Event]:
         """Places the batch and hands it to the fit."""
         before = run.scene

@@ -73,6 +73,14 @@ def test_the_whole_pool_is_counted_for_pictures_and_for_arrays(tmp_path, monkeyp
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("stages", [("grow", "--max", 90_000), ("seed", "--count", 45_000) * 2], ids=str)
+def test_a_chain_of_stages_counts_the_most_circles_that_one_of_them_leaves(tmp_path, monkeypatch, stages):
+    save_png(np.full((40, 60, 3), 0.5, np.float32), tmp_path / "a.png")
+    monkeypatch.setattr("artpipe.pipeline.memory.available", lambda: needed(60, 40, 80_000))
+    line = refusal("load", tmp_path / "a.png", *stages, "relocate", "--max", 5, "export", tmp_path / "b.png")
+    assert "up to 90000 circles" in line and "--max 80000" in line
+
+
 def test_a_plan_without_a_search_needs_no_pool():
     assert RunConfig(most=100, pool=4.0).pool_count == 400
     assert RunConfig(most=100, pool=4.0, relocate_fraction=0.0).pool_count == 100

@@ -122,6 +122,7 @@ def test_a_stage_leaves_a_valid_scene_with_the_count_and_the_steps_it_promised(n
         assert_valid(run.scene, run)
     assert_valid(run.scene, run)
     assert (run.scene.count, run.step) == (case.count, case.steps)
+    assert case.stage.leaves(BEFORE) == case.count
 
 
 @pytest.mark.parametrize("name", STAGES)
