@@ -46,8 +46,8 @@ _DIGEST = hashlib.sha256
 _HEAD = len(_MARK) + 2 * _DIGEST().digest_size + 1  # bytes of mark and digest
 _HISTORY = ("step", "circles", "seconds", "mse")
 _COURSE = ("stage", "done", "circles", "begun", "seconds", "elapsed", "cut")
-# What pacing changes of the stages of a plan, where they have it.
-_PACED = ("steps", "begin", "growth", "lead")
+# What pacing changes in the stages of a plan, where they have it, and the largest value of each.
+_PACED = {"steps": STEPS_MAX, "growth": 4 * COUNT_MAX, "lead": STEPS_MAX, "begin": 1.0}
 _SLATES = ("raw", "weight", "mean", "square")
 _COLUMNS = SHAPE + 1
 # What float64 counts to, one by one; no step, circle, second or loss of a run is beyond.
@@ -297,7 +297,7 @@ def _state_of(values: Mapping[str, Any], course: Course, run: Run, start: str) -
 
 
 def _paced_values(course: Course) -> list[dict[str, Any]]:
-    """What pacing has made of the stages of the plan, up to where it was cut short."""
+    """What pacing has changed in the stages of the plan, up to where it was cut short."""
     if course.pacing is None:
         return []
     stages = course.stages if course.cut is None else course.stages[: course.cut[0]]
@@ -305,18 +305,20 @@ def _paced_values(course: Course) -> list[dict[str, Any]]:
 
 
 def _paced(stages: Sequence[Stage], told: Sequence[Mapping[str, Any]]) -> list[Stage]:
-    """The stages of a plan, the first of them as pacing had made them."""
+    """The stages of a plan; those that `_paced_values` told of have their numbers from there."""
     if len(told) > len(stages):
         raise ValueError("its plan has too many stages")
-    most = {"steps": STEPS_MAX, "begin": 1, "growth": 4 * COUNT_MAX, "lead": STEPS_MAX}
     paced: list[Stage] = []
     for stage, values in zip(stages, told, strict=False):
-        known = {name: _number_of(values[name], most[name]) for name in _PACED if hasattr(stage, name)}
-        whole = {name: _whole(values[name], most[name]) for name in known if name != "begin"}
-        if whole.get("growth") == 0:
-            raise ValueError("its batches hold nothing")
+        known = {
+            name: _number_of(values[name], most) if name == "begin" else _whole(values[name], int(most))
+            for name, most in _PACED.items()
+            if hasattr(stage, name)
+        }
+        if known.get("growth") == 0:
+            raise ValueError("its batches are empty")
         plan: Any = stage  # one of several dataclasses
-        paced.append(replace(plan, **{**known, **whole}))
+        paced.append(replace(plan, **known))
     return [*paced, *stages[len(told) :]]
 
 

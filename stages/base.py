@@ -207,11 +207,11 @@ class Stage(ABC):
 
 
 class ScheduledStage(Stage):
-    """A stage that follows a schedule from its first step to its last, and that may begin amid the schedule.
+    """A stage that follows a schedule from its first step to its last, and can be continued with other steps.
 
     Attributes:
         steps: optimiser steps that it takes.
-        begin: share of the schedule that is done when it begins, 0..1.
+        begin: share of the schedule that was done before these steps, 0..1.
     """
 
     steps: int

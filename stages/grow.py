@@ -20,8 +20,8 @@ class Grow(ScheduledStage):
         growth: circles of a batch.
         steps: optimiser steps in all, shared out evenly over the batches.
         newcomers: how new circles look.
-        lead: how many of the steps come before the first batch.
-        begin: share of the growth that is done when it begins, 0..1.
+        lead: how many of the steps come before the first batch, where it continues a growth amid a batch.
+        begin: share of the growth that was done before these steps, 0..1.
     """
 
     count: int

@@ -30,7 +30,7 @@ class Settle(ScheduledStage):
         steps: how many.
         floor: the last step's rates over the first's.
         start: the factor on the learning rates at the first step.
-        begin: share of the settling that is done when it begins, 0..1.
+        begin: share of the settling that was done before these steps, 0..1.
     """
 
     steps: int

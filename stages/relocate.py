@@ -75,7 +75,8 @@ class Search(ScheduledStage):
         warming: factors on the learning rates just after a relocation and just before the next, a straight line
             between. Newcomers have no moments yet, so that Adam's first strides are long and blind.
         newcomers: how new circles look.
-        begin: share of this stage that is done when it begins, 0..1; `parts` still takes the size of the first pool.
+        begin: share of this stage that was done before these steps, 0..1. `parts` takes the number of circles at its
+            start, when the share was 0.
     """
 
     steps: int

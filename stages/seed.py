@@ -23,7 +23,7 @@ class Seed(AtomicStage):
     newcomers: Newcomers = field(default_factory=Newcomers)
 
     def leaves(self, circles: int) -> int:
-        """The batch more."""
+        """The circles before it and the batch."""
         return circles + self.count
 
     def work(self, run: Run) -> Iterator[Event]:

@@ -290,7 +290,7 @@ def _run_course(target: Array, config: RunConfig) -> _Course:
     outcome = carry_out(run, course_of(config), config, [pairs], started)
     if outcome.reason == "interrupted":
         raise KeyboardInterrupt
-    if outcome.reason != "finished":
+    if not outcome.whole:
         raise Diverged(outcome.reason)
     metrics = outcome.metrics
     rows = zip(outcome.record.history, pairs.at_progress, strict=True)

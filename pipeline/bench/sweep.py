@@ -348,7 +348,7 @@ class Sweep:
                 raise KeyboardInterrupt
             loss = outcome.metrics["seed_loss"]
             longest = max(longest, outcome.metrics["fit_seconds"])
-            if outcome.reason != "finished" or not math.isfinite(loss):
+            if not outcome.whole or not math.isfinite(loss):
                 verdict = "diverged"
                 break
             losses.append(max(loss, _LOSS_FLOOR))
