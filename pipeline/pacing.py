@@ -13,32 +13,29 @@ from ..stages.refine import Settle
 from ..stages.relocate import Relocate, Remember, Search
 from ..stages.seed import Seed
 
-# Steps after which the pace is known for the first time.
+# Steps that have to be measured before the plan changes.
 FIRST_STEPS = 5
-# Steps of growth and settling after which the plan is held against the time. A search is so at each relocation.
+# Steps between two comparisons of plan and time while growing and settling; the search compares at each relocation.
 LOOK_STEPS = 5
-# A plan is kept while the steps that fit differ by at most this share of those planned: no pace is known better.
+# The plan is kept while the steps that fit differ from those planned by at most this share: the pace varies as much.
 TOLERANCE = 0.02
-# A machine that is suddenly busy may leave the search no time to end: it is left out once there is less than this share
-# of the time to settle.
+# The rest of the search is skipped when less than this share of the time for settling is left, as on a machine that
+# is suddenly busy.
 LATE_SHARE = 0.6
-# Seeding takes at most this share of the time; batches are larger where it would take more. (Trials: all circles in one
-# batch cost up to 0.2 dB; how many steps come between batches is no matter.)
+# Seeding takes at most this share of the time left; larger batches are seeded where it would take more. (Trials: all
+# circles in one batch cost up to 0.2 dB; the number of steps between batches does not matter.)
 SEEDING_SHARE = 0.2
-
-Paced = Grow | Search | Settle
-
-
-# The pace of a step is the mean of about the last third of all steps, since it changes with the number of circles and
-# a busy machine stands still now and then; but of no more steps than are to come, and at least of so many.
+# The pace of a step is a mean in which the last third of the steps count most, since it changes with the number of
+# circles. They are at most as many as are to come, and at least RECENT_STEPS; for all else at least RECENT_OTHERS.
 RECENT = 1 / 3
 RECENT_STEPS = 25
-# The same for batches, relocations and snapshots, at least.
 RECENT_OTHERS = 4
-# What takes more than so many times its mean stands still for the rest: that says how busy the machine is, not how much
-# work there is. The share of the time that is lost so is taken over the run so far, and at least over this share of it.
+# A part that takes more than STILL times its mean was held up by other programs. The time lost in this way is counted
+# apart, as a share of the time so far; at the beginning, of this share of all seconds besides.
 STILL = 4
 STILL_SHARE = 0.1
+
+Paced = Grow | Search | Settle
 
 
 @dataclass
@@ -89,7 +86,7 @@ class Pacing:
         self.seconds = seconds
         self.steps_max = sum(stage.steps for stage in plan)
         self._ahead = self.steps_max  # steps still to come
-        self._still = 0.0  # seconds in which nothing went on
+        self._still = 0.0  # seconds lost to other programs
         self._means: dict[type, _Mean] = {kind: _Mean() for kind in (Descend, Seed, Relocate, Remember)}
 
     def measure(self, part: Part, seconds: float) -> None:
@@ -111,7 +108,7 @@ class Pacing:
         return min(steps, max(1, int((self.seconds - seconds) / pace))) if pace > 0 else steps
 
     def is_due(self, rest: Sequence[Paced], done: int, part: Part, seconds: float) -> bool:
-        """Whether a plan is to be held against the time after `done` parts of its first stage, before this one."""
+        """Whether to compare plan and time after `done` parts of its first stage, before this part."""
         return (
             isinstance(part, (Seed, Relocate))
             or (isinstance(rest[0], (Grow, Settle)) and done % LOOK_STEPS == 0)
@@ -119,7 +116,7 @@ class Pacing:
         )
 
     def _is_late(self, rest: Sequence[Paced], seconds: float) -> bool:
-        """Whether so little time is left that what stands before the settling has to be left out."""
+        """Whether so little time is left that all stages before the settling have to be skipped."""
         settling = self.seconds * self.plan[-1].steps / max(1, self.steps_max)
         return len(rest) > 1 and self.seconds - seconds < LATE_SHARE * settling
 

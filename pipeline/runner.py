@@ -64,7 +64,7 @@ class Course:
     pacing: Pacing | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._looked = -1.0  # at how many seconds the plan was last held against the time
+        self._looked = -1.0  # seconds at the last comparison of plan and time
         paced = [stage for stage in self.stages if isinstance(stage, Paced)]
         if self.stopping.seconds is not None and len(paced) == len(self.stages):
             self.pacing = Pacing(paced, self.stopping.seconds)
@@ -90,7 +90,7 @@ class Course:
                 self._go_to(at_work + 1)
 
     def _is_replanned(self, run: Run, part: Part) -> bool:
-        """Whether the stage at work and those after it have other numbers of steps now, to end in time."""
+        """Whether the stages from the one at work on have just been given other numbers of steps, to end in time."""
         at, pacing = self.stage, self.pacing
         if pacing is None or self.cut is not None or self.seconds == self._looked or self.circles is None:
             return False
