@@ -182,9 +182,14 @@ class RunConfig:
         return self.steps != 0 and self.filled.relocate_fraction != 0
 
     @property
+    def pool_share(self) -> float:
+        """Circles of the pool over those at the end; 1 without a search."""
+        return self.pool if self.searches else 1.0
+
+    @property
     def pool_count(self) -> int:
         """Most circles that a run holds at any time."""
-        return round(self.most * self.pool) if self.searches else self.most
+        return round(self.most * self.pool_share)
 
     def fit_settings(self) -> FitSettings:
         """What the fit needs to know."""

@@ -79,10 +79,10 @@ def check_memory(
     need = needed(width, height, circles)
     if limit is None or need <= limit:
         return
-    whose = "the machine" if budget is None else "--memory"
+    whose, more = ("the machine", "") if budget is None else ("--memory", f"--memory {_gigabytes(need)}, or ")
     raise InputError(
         f"{width} x {height} pixels with up to {circles} circles need about {_gigabytes(need)}; {whose} gives "
-        f"{_gigabytes(limit)}. Try {_cure(width, height, circles, limit, pool, exact)}"
+        f"{_gigabytes(limit)}. Try {more}{_cure(width, height, circles, limit, pool, exact)}"
     )
 
 
@@ -104,4 +104,6 @@ def _cure(width: int, height: int, circles: int, limit: int, pool: float, exact:
 
 
 def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.2f}GB" if count < 1e10 else f"{count / 1e9:.0f}GB"
+    """A size that `parse_memory` reads, rounded up."""
+    hundredths = -(-count // 10**7)
+    return f"{hundredths // 100}.{hundredths % 100:02}GB"

@@ -166,7 +166,7 @@ def load_target(picture: str | Path, config: RunConfig, memory: int | None = Non
     """
     size = None if config.size is None else parse_size(config.size)
     width, height = target_size(picture_size(picture), size)
-    check_memory(width, height, config.pool_count, memory, config.pool, exact=isinstance(size, tuple))
+    check_memory(width, height, config.pool_count, memory, config.pool_share, exact=isinstance(size, tuple))
     return load_picture(picture, size, parse_background(config.background))
 
 
@@ -205,7 +205,7 @@ def open_run(
         BackendUnavailable: the framework or the device is missing.
     """
     if target.ndim == 3:  # any other is refused by `Run`
-        check_memory(target.shape[1], target.shape[0], config.pool_count, memory, config.pool)
+        check_memory(target.shape[1], target.shape[0], config.pool_count, memory, config.pool_share)
     renderer = open_renderer(config)
     if weights is None:
         weights = config.weights(target, picture)

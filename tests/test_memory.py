@@ -9,6 +9,7 @@ import artpipe
 import numpy as np
 import pytest
 from artpipe import InputError
+from artpipe.pipeline.checkpoints import Keeper, Start
 from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.memory import available, check_memory, needed, parse_memory
 from artpipe.stages.picture import SIZE_MAX, parse_size, save_png, target_size
@@ -46,6 +47,7 @@ def test_what_fits_is_let_through_and_what_does_not_names_options_that_do(width,
         check_memory(width, height, rows, budget, pool, exact)
     message = str(caught.value)
     assert "\n" not in message and f"{width} x {height}" in message
+    check_memory(width, height, rows, parse_memory(re.search(r"--memory ([\d.]+GB), or", message)[1]))
     if size := re.search(r"--size (\d+x\d+|\d+)$", message):
         assert exact == ("x" in size[1])
         sides = target_size((width, height), parse_size(size[1]))
@@ -69,8 +71,17 @@ def test_the_whole_pool_is_counted_for_pictures_and_for_arrays(tmp_path, monkeyp
         with pytest.raises(InputError, match=r"60 x 40 pixels .* Try --max \d+$"):
             artpipe.fit(picture, circles=most, **options)
     words = ("run", tmp_path / "a.png", "-o", tmp_path / "run", "--max", most, "--pool", options["pool"])
-    assert "--memory gives 1.00GB. Try --max" in refusal(*words, "--memory", "1GB")
+    assert re.search(
+        r"--memory gives 1\.00GB\. Try --memory [\d.]+GB, or --max \d+$", refusal(*words, "--memory", "1GB")
+    )
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_is_gone_on_with_counts_its_pool_too(tmp_path):
+    (tmp_path / "checkpoint").mkdir()
+    config = RunConfig(most=60_000, pool=4.0)
+    Keeper(tmp_path, 5, pytest.fail).begin(Start(config, "a.png", np.full((40, 60, 3), 0.5, np.float32), None))
+    assert "up to 240000 circles" in refusal("resume", tmp_path, "--memory", "1.5GB")
 
 
 @pytest.mark.parametrize("stages", [("grow", "--max", 90_000), ("seed", "--count", 45_000) * 2], ids=str)
