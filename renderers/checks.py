@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,7 +46,7 @@ def choice(name: str, value: object, choices: Iterable[str]) -> str:
     return value
 
 
-def whole_number(name: str, value: object, low: int, high: int, unit: str = "") -> int:
+def whole_number(name: str, value: Any, low: int, high: int, unit: str = "") -> int:
     """The value as an int, if it is a whole number in this range, of Python or of NumPy.
 
     Args:
@@ -60,23 +59,27 @@ def whole_number(name: str, value: object, low: int, high: int, unit: str = "") 
     Raises:
         InputError: it is something else.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
         raise InputError(f"{name} is {shown(value)}; needs a whole number{unit}, {low} to {high}")
     return int(value)
 
 
-def real_number(name: str, value: object, low: float, high: float) -> int | float:
+def real_number(name: str, value: Any, low: float, high: float) -> int | float:
     """The value as an int or a float, if it is a real number in this range, of Python or of NumPy.
 
     Raises:
         InputError: it is something else, such as a boolean, NaN or an array.
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float, np.integer, np.floating))
+        or not low <= value <= high
+    ):
         raise InputError(f"{name} is {shown(value)}; needs a number, {low:g} to {high:g}")
-    return int(value) if isinstance(value, Integral) else float(value)
+    return int(value) if isinstance(value, (int, np.integer)) else float(value)
 
 
-def real_array(name: str, value: object, needs: str, kinds: str = "iuf") -> Array:
+def real_array(name: str, value: Any, needs: str, kinds: str = "iuf") -> Array:
     """The value as an array of real numbers, in its own dtype.
 
     Args:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,18 +15,22 @@ import optax
 
 from .alpha import Backdrop
 from .base import FitSettings, RendererOptions
+from .checks import instance, shown
 from .cpu_kernel import aligned, shared_kernel
 from .cpu_renderer import CpuRenderer
-from .errors import BackendUnavailable
+from .errors import BackendUnavailable, InputError, one_line
 from .fitting import BaseFit, mean
+from .forked import ForkGuard
 from .jax_optimizer import RowAdamState, scale_by_row_adam
 from .jax_pure import draw
 from .losses import check_target, pixel_shares
 from .parameters import Parameters
 from .primitives import OPACITY
-from .scene import Canvas, Scene, check_finite
+from .scene import Canvas, Scene, check_drawable, limited, row_limits
 
 Array = np.ndarray[Any, Any]
+
+_GUARD = ForkGuard("JAX")
 
 # Fits of at most this many rows share one compiled update; beyond, each doubling compiles once more.
 SMALLEST_BUCKET = 256
@@ -44,18 +50,15 @@ class JaxRenderer:
 
     def __init__(self, options: RendererOptions | None = None) -> None:
         self.options = options or RendererOptions()
-        platform = "gpu" if self.options.device == "cuda" else "cpu"
-        try:
-            self.device = jax.devices(platform)[0]
-        except RuntimeError:
-            raise BackendUnavailable(
-                "JAX sees no GPU here; try device='cpu', or install it with: pip install 'jax[cuda13]'"
-            ) from None
+        _GUARD.use()
+        self.device = _device("gpu" if self.options.device == "cuda" else "cpu")
 
     def render(self, scene: Scene) -> Array:
         """The picture, (H, W, 3) float32; see `base.Renderer.render`."""
         if self.options.uses_kernel:
             return CpuRenderer().render(scene)
+        instance("scene", scene, Scene)
+        _GUARD.use()
         with jax.default_device(self.device):
             return np.asarray(_render_pure(scene.rows, *_split(scene.canvas), self.options.memory_mb))
 
@@ -65,6 +68,8 @@ class JaxRenderer:
         """See `base.Renderer.loss_and_gradient`."""
         if self.options.uses_kernel:
             return CpuRenderer().loss_and_gradient(scene, target, weights)
+        instance("scene", scene, Scene)
+        _GUARD.use()
         target = check_target(target, scene.canvas)
         shares = pixel_shares(weights, scene.canvas.height, scene.canvas.width).astype(np.float32)
         background, canvas = _split(scene.canvas)
@@ -81,27 +86,84 @@ class JaxRenderer:
     def drawing(self, scene: Scene) -> Callable[..., jax.Array]:
         """A function `(rows, background=None) -> image` for use inside `jax.jit`, `jax.grad` and `jax.vmap`.
 
+        Rows of integers are drawn as float32; see `base.FittingRenderer.drawing` for what is refused.
+
         Args:
-            scene: gives the canvas; rows may be any (N, P) array.
+            scene: gives the canvas and the columns; there may be any number of rows.
 
         Example:
             >>> draw = JaxRenderer().drawing(scene)
             >>> gradient = jax.grad(lambda rows: jnp.mean((draw(rows) - target) ** 2))(scene.rows)
         """
+        width = instance("scene", scene, Scene).rows.shape[1]
         default, canvas = _split(scene.canvas)
         memory_mb, uses_kernel = self.options.memory_mb, self.options.uses_kernel
+        low, high = row_limits(width)
 
         def draw_rows(rows: Any, background: Any = None) -> jax.Array:
-            background = default if background is None else background
+            _GUARD.use()
+            rows = _numbers("rows", rows, (None, width))
+            background = _numbers("background", default if background is None else background, (3,))
+            if not isinstance(rows, jax.core.Tracer) and not isinstance(background, jax.core.Tracer):
+                check_drawable(np.asarray(rows), np.asarray(background))  # waits for the device
             if uses_kernel:
-                return draw_by_kernel(canvas, jnp.asarray(rows, jnp.float32), jnp.asarray(background, jnp.float32))
-            return draw(jnp.asarray(rows), jnp.asarray(background, jnp.asarray(rows).dtype), canvas, memory_mb)
+                rows, background = rows.astype(jnp.float32), background.astype(jnp.float32)
+            background = limited(jnp.where, background.astype(rows.dtype), 0, 1)
+            rows = limited(jnp.where, rows, *(jnp.asarray(limit, rows.dtype)[None, :] for limit in (low, high)))
+            if uses_kernel:
+                return draw_by_kernel(canvas, rows, background)
+            # The sums make a picture of NaN of what is not finite, and is else lost where a coverage is clipped.
+            return draw(rows, background, canvas, memory_mb) + 0 * (rows.sum() + background.sum())
 
         return draw_rows
 
     def fit(self, target: Array, canvas: Canvas, settings: FitSettings | None = None) -> JaxFit:
         """Opens a fit; see `base.FittingRenderer.fit`."""
+        _GUARD.use()
         return JaxFit(target, canvas, settings or FitSettings(), self)
+
+
+def _device(platform: str) -> jax.Device:
+    """The first device of this platform.
+
+    Raises:
+        BackendUnavailable: there is none.
+    """
+    try:
+        return jax.devices(platform)[0]
+    except Exception as error:  # whatever the plugin of a platform raises: an AssertionError where CUDA finds no GPU
+        if platforms := os.environ.get("JAX_PLATFORMS"):
+            raise BackendUnavailable(
+                f"JAX finds no {platform.upper()} with JAX_PLATFORMS={shown(platforms)}; unset that variable, or try "
+                "JAX_PLATFORMS=cpu with device='cpu'"
+            ) from None
+        if platform == "cpu":
+            raise BackendUnavailable(f"JAX does not start here: {one_line(error)}") from None
+        raise BackendUnavailable(
+            "JAX sees no GPU here; try device='cpu', or install it with: pip install 'jax[cuda13]'"
+        ) from None
+
+
+def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> jax.Array:
+    """The value as an array of JAX, floating-point; its shape is checked even where its values are traced.
+
+    Args:
+        name: of the argument.
+        value: an array, or nested sequences of numbers.
+        shape: sizes, None for any.
+    """
+    needs = "(" + ", ".join("N" if size is None else str(size) for size in shape) + ") real numbers"
+    try:
+        value = jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} is no array of numbers ({one_line(error, 80)}); needs {needs}") from None
+    if value.ndim != len(shape) or any(size not in (None, own) for size, own in zip(shape, value.shape, strict=True)):
+        raise InputError(f"{name} has shape {value.shape}; needs {needs}")
+    if jnp.issubdtype(value.dtype, jnp.floating):
+        return value
+    if not jnp.issubdtype(value.dtype, jnp.integer):
+        raise InputError(f"{name} has dtype {value.dtype}; needs {needs}")
+    return value.astype(jnp.float32)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -134,9 +196,9 @@ draw_by_kernel.defvjp(_draw_forward, _draw_backward)
 
 
 def _host_canvas(canvas: Canvas, rows: Array, background: Array) -> tuple[Array, Canvas]:
-    rows = np.asarray(rows)
-    check_finite(rows)
-    return rows, Canvas(canvas.width, canvas.height, tuple(np.asarray(background).tolist()), canvas.edge)
+    rows, background = np.asarray(rows), np.asarray(background)
+    check_drawable(rows, background)
+    return rows, replace(canvas, background=tuple(background.tolist()))
 
 
 def _host_render(canvas: Canvas, rows: Array, background: Array) -> Array:
@@ -216,7 +278,7 @@ def _move_pure(
             if loss is None:
                 losses.append(_pure_loss(rows, background, target, shares, canvas, memory_mb))
             else:
-                losses.append(jnp.asarray(loss(draw(rows, background, canvas, memory_mb), target)))
+                losses.append(loss(draw(rows, background, canvas, memory_mb), target))
         return jnp.asarray(mean(losses))
 
     value, by_rows = jax.value_and_grad(objective)(_decode(recipe, raw))
@@ -243,7 +305,8 @@ class JaxFit(BaseFit):
             (settings.beta1, settings.beta2, settings.epsilon),
         )
         self._limits = jax.device_put((p.rates, p.low, p.high), self._device)
-        self._loss_gradient = None if settings.loss is None else jax.jit(jax.value_and_grad(settings.loss))
+        self._loss = None if settings.loss is None else _scalar_loss(settings.loss, self.pixel_weights)
+        self._loss_gradient = None if self._loss is None else jax.jit(jax.value_and_grad(self._loss))
         self._write([np.zeros((0, len(p.rates)), np.float32)], canvas)
 
     def _write(self, slates: list[Array], canvas: Canvas) -> None:
@@ -286,11 +349,12 @@ class JaxFit(BaseFit):
         return np.asarray(self._drawn_rows)[: self._count]  # waits for the device
 
     def _step(self, scale: float) -> float:
+        _GUARD.use()
         numbers = *self._limits, np.float32(scale)
         if not self._options.uses_kernel:
             loss, finite, raw, state, rows = _move_pure(
                 self._recipe, self._raw, self._state, *numbers, self._backgrounds,
-                self._problem, self._plain_canvas, self._options.memory_mb, self.settings.loss,
+                self._problem, self._plain_canvas, self._options.memory_mb, self._loss,
             )  # fmt: skip
             if not bool(finite):  # waits for the device
                 raise FloatingPointError
@@ -316,5 +380,22 @@ class JaxFit(BaseFit):
         return mean(losses), mean(gradients)
 
     def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:
-        assert self.settings.loss is not None
-        return float(self.settings.loss(image, backdrop.target))
+        assert self._loss is not None
+        return float(self._loss(jnp.asarray(image), jnp.asarray(backdrop.target)))
+
+
+def _scalar_loss(loss: Callable[..., Any], weights: Array | None) -> Callable[[Any, Any], jax.Array]:
+    """The loss of an image and a target, with the weights if there are any; always a scalar of JAX.
+
+    Raises:
+        InputError: it returns something else.
+    """
+    more = () if weights is None else (jnp.asarray(weights),)
+
+    def scalar(image: Any, target: Any) -> jax.Array:
+        value = jnp.asarray(loss(image, target, *more))
+        if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+            raise InputError(f"the loss returned {value.dtype} of shape {value.shape}; needs a floating-point scalar")
+        return value
+
+    return scalar

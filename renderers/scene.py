@@ -119,7 +119,9 @@ class Scene:
         given = whole_number("next_id", self.next_id, -1, ID_MAX)
         next_id = past_last if given < 0 else given
         if next_id < past_last or next_id > ID_MAX:
-            raise InputError(f"next_id is {next_id}; needs at least {past_last}, past every id in use, and at most {ID_MAX}")
+            raise InputError(
+                f"next_id is {next_id}; needs at least {past_last}, past every id in use, and at most {ID_MAX}"
+            )
         check_rows(rows, kinds)
         object.__setattr__(self, "rows", _immutable(rows))
         object.__setattr__(self, "ids", _immutable(ids.astype(np.int64)))
@@ -218,11 +220,12 @@ class Scene:
         Raises:
             InputError: it is neither, or takes a row twice.
         """
+        positions: Any
         try:
             positions = np.arange(self.count)[index]
         except (IndexError, TypeError, ValueError):
-            positions = np.zeros(())
-        if positions.ndim != 1:
+            positions = None
+        if np.ndim(positions) != 1:
             raise InputError(f"index is {shown(index)}; needs a mask or positions of {self.count} rows")
         return replace(self, rows=self.rows[positions], ids=self.ids[positions], kinds=self.kinds[positions])
 
@@ -295,16 +298,16 @@ def row_limits(width: int) -> tuple[Array, Array]:
     return low, high
 
 
-def limited(values: Any, low: Any, high: Any, where: Callable[..., Any]) -> Any:
+def limited(where: Callable[..., Any], values: Any, low: Any, high: Any) -> Any:
     """Values outside the limits moved to them; those that are not finite stay. What every drawing function starts with.
 
     A limit is inside: there the derivative is 1, as for a colour of exactly 0 or 1. Outside it is 0.
 
     Args:
-        values: an array of any framework.
-        low: the least, an array that broadcasts against it.
-        high: the most.
         where: the framework's `where`.
+        values: an array of the framework.
+        low: the least, a number or an array that broadcasts against it.
+        high: the most.
     """
     below, above = (values < low) & (values > -np.inf), (values > high) & (values < np.inf)
     return where(below, low, where(above, high, values))
@@ -319,6 +322,17 @@ def check_finite(rows: Array) -> None:
     if not np.isfinite(rows).all():
         row, column = np.argwhere(~np.isfinite(rows))[0]
         raise InputError(f"row {row} has {rows[row, column]} in column {_column_name(column)}; needs a finite number")
+
+
+def check_drawable(rows: Array, background: Array) -> None:
+    """Refuses what drawing functions cannot make a picture of.
+
+    Raises:
+        InputError: a value of the rows, (N, P), or of the background, (3,), is not finite.
+    """
+    check_finite(rows)
+    if not np.isfinite(background).all():
+        raise InputError(f"background is {shown(background.tolist())}; needs three finite sRGB values")
 
 
 def _column_name(column: int) -> str:
