@@ -112,6 +112,38 @@ class Interruption:
             self._former_hook(unraisable)
 
 
+class NotedInterrupt:
+    """While it is entered, the first Ctrl-C is only noted, and who fits asks for it; a second raises KeyboardInterrupt.
+
+    For fits that a program or a notebook calls: SIGTERM, a handler of the caller's own and other threads than the main
+    one stay as they are. The handler that was there is back when it is left.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        """The signal that came, if any."""
+        self._entered = False
+
+    def __enter__(self) -> Self:
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):
+            signal.signal(signal.SIGINT, self._note)
+            self._entered = True
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._entered:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number
+
+
 def _quit(number: int) -> None:
     """Ends the process. Not by sys.exit: what is at work might catch it, or wait for threads."""
     _say(_SHOW_CURSOR if sys.stderr.isatty() else "")

@@ -6,7 +6,9 @@ Every public function checks type, rank, width, dtype and range here once. What 
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -99,6 +101,17 @@ def real_array(name: str, value: Any, needs: str, kinds: str = "iuf") -> Array:
         what = f"has dtype {array.dtype}" if hasattr(value, "dtype") else f"is {shown(value)}"
         raise InputError(f"{name} {what}; needs {needs}")
     return array
+
+
+def check_path(name: str, value: object) -> Path:
+    """The value as a path, if it is a string or a path.
+
+    Raises:
+        InputError: it is something else, such as a number, which `open` would take for a file that is open.
+    """
+    if not isinstance(value, (str, os.PathLike)) or not isinstance(os.fspath(value), str):
+        raise InputError(f"{name} is {shown(value)}; needs a path")
+    return Path(value)
 
 
 def unknown(what: str, names: Iterable[str], known: Iterable[str]) -> InputError:
