@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from ..renderers import InputError, Interrupted, RendererOptions, Scene, load_renderer
-from ..renderers.checks import check_path, shown
+from ..renderers.checks import check_path, shown, unknown, whole_number
 from ..renderers.cpu_renderer import CpuRenderer
 from ..renderers.losses import pixel_shares
 from ..stages.events import Event
 from ..stages.exporters.options import ExportOptions
 from ..stages.exporters.table import export_files
 from ..stages.record import Record
-from .config import RunConfig
+from .config import COUNT_MAX, RunConfig
 from .interruption import NotedInterrupt
 from .observers import Forward
 from .rundir import load_record
@@ -80,8 +80,12 @@ def fit(
     started = time.perf_counter()
     if on_event is not None and not callable(on_event):
         raise InputError(f"on_event is {shown(on_event)}; needs a function of an event")
+    known = {field.name for field in fields(RunConfig)} - {"most"} | {"circles", "on_event", "weights"}
     if "most" in options:
-        raise InputError("unknown option 'most'; in Python the count of circles is circles=…")
+        raise InputError("unknown option 'most'; the count of circles is circles=…")
+    if not known.issuperset(options):
+        raise unknown("option", [name for name in options if name not in known], known)
+    circles = whole_number("circles", circles, 1, COUNT_MAX)
     config = RunConfig.from_json({**options, "most": circles, "renderer": renderer})
     if isinstance(picture, (str, Path)):
         target = load_target(picture, config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -219,11 +220,13 @@ class RunConfig:
         strange = sorted(set(values) - known, key=str)
         if strange:
             raise unknown("option", map(str, strange), known)
-        try:
-            rates = values.get("rates", {})
-            return cls(**{**values, "rates": rates if isinstance(rates, Rates) else Rates(**rates)})
-        except TypeError as error:
-            raise InputError(f"options have a value of the wrong type: {error}") from None
+        rates = values.get("rates", {})
+        if isinstance(rates, Mapping):
+            names = {f.name for f in fields(Rates)}
+            if not names.issuperset(rates):
+                raise unknown("rate", [str(name) for name in rates if name not in names], names)
+            rates = Rates(**rates)
+        return cls(**{**values, "rates": rates})
 
 
 def parse_background(text: str) -> tuple[float, float, float] | None:

@@ -30,7 +30,7 @@ from .scene import Canvas, Scene, check_drawable, limited, row_limits
 
 Array = np.ndarray[Any, Any]
 
-_GUARD = ForkGuard("JAX")
+_GUARD = ForkGuard()
 
 # Fits of at most this many rows share one compiled update; beyond, each doubling compiles once more.
 SMALLEST_BUCKET = 256

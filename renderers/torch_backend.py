@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,15 +18,12 @@ from .cpu_kernel import shared_kernel
 from .cpu_renderer import CpuRenderer
 from .errors import BackendUnavailable, InputError
 from .fitting import BaseFit, mean
-from .forked import ForkGuard
 from .losses import check_target, pixel_shares
 from .scene import Canvas, Scene, check_drawable, limited, row_limits
 from .torch_optimizer import RowAdam
 from .torch_pure import draw, draw_pixels
 
 Array = np.ndarray[Any, Any]
-
-_GUARD = ForkGuard("PyTorch")
 
 
 class TorchRenderer:
@@ -118,7 +116,6 @@ class TorchRenderer:
         if self.options.uses_kernel:
             image: torch.Tensor = DrawByKernel.apply(rows, background, canvas)
             return image
-        _GUARD.use()
         return draw(rows, background, canvas, self.options.memory_mb, self.pixels)
 
     def fit(self, target: Array, canvas: Canvas, settings: FitSettings | None = None) -> TorchFit:
@@ -186,6 +183,10 @@ class _OneThread:
     """
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Starts with nobody inside."""
         self._lock = threading.Lock()
         self._inside = 0
         self._before = 1
@@ -204,6 +205,16 @@ class _OneThread:
 
 
 _ONE_THREAD = _OneThread()
+
+
+def _compute_alone() -> None:
+    """In a forked child, which has none of PyTorch's threads and would wait for them."""
+    _ONE_THREAD.reset()  # another thread may have held its lock
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_compute_alone)
 
 
 class TorchFit(BaseFit):
