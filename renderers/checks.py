@@ -72,13 +72,11 @@ def real_number(name: str, value: Any, low: float, high: float) -> int | float:
     Raises:
         InputError: it is something else, such as a boolean, NaN or an array.
     """
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float, np.integer, np.floating))
-        or not low <= value <= high
-    ):
-        raise InputError(f"{name} is {shown(value)}; needs a number, {low:g} to {high:g}")
-    return int(value) if isinstance(value, (int, np.integer)) else float(value)
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+        number = int(value) if isinstance(value, (int, np.integer)) else float(value)
+        if low <= number <= high:
+            return number
+    raise InputError(f"{name} is {shown(value)}; needs a number, {low:g} to {high:g}")
 
 
 def real_array(name: str, value: Any, needs: str, kinds: str = "iuf") -> Array:

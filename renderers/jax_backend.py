@@ -120,7 +120,7 @@ class JaxRenderer:
     def fit(self, target: Array, canvas: Canvas, settings: FitSettings | None = None) -> JaxFit:
         """Opens a fit; see `base.FittingRenderer.fit`."""
         _GUARD.use()
-        return JaxFit(target, canvas, settings or FitSettings(), self)
+        return JaxFit(target, canvas, FitSettings() if settings is None else settings, self)
 
 
 def _device(platform: str) -> jax.Device:

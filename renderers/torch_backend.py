@@ -120,7 +120,7 @@ class TorchRenderer:
 
     def fit(self, target: Array, canvas: Canvas, settings: FitSettings | None = None) -> TorchFit:
         """Opens a fit; see `base.FittingRenderer.fit`."""
-        return TorchFit(target, canvas, settings or FitSettings(), self)
+        return TorchFit(target, canvas, FitSettings() if settings is None else settings, self)
 
     def _tensor(self, array: Array) -> torch.Tensor:
         return torch.tensor(np.asarray(array, np.float32), device=self.device)
@@ -331,6 +331,8 @@ class TorchFit(BaseFit):
             if value.ndim or not value.is_floating_point():
                 shape = tuple(value.shape)
                 raise InputError(f"the loss returned {value.dtype} of shape {shape}; needs a floating-point scalar")
+            if image.requires_grad and not value.requires_grad:
+                raise InputError("the loss does not depend on the image by operations of PyTorch; it has no gradient")
             return value
         return weighted_mse(image, self._wanted[backdrop], self._pixel_shares)
 
