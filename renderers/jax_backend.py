@@ -109,7 +109,9 @@ class JaxRenderer:
             if uses_kernel:
                 rows, background = rows.astype(jnp.float32), background.astype(jnp.float32)
             background = limited(jnp.where, background.astype(rows.dtype), 0, 1)
-            rows = limited(jnp.where, rows, *(jnp.asarray(limit, rows.dtype)[None, :] for limit in (low, high)))
+            with np.errstate(over="ignore"):  # half precision holds no number as large as a limit
+                limits = [jnp.asarray(limit, rows.dtype)[None, :] for limit in (low, high)]
+            rows = limited(jnp.where, rows, *limits)
             if uses_kernel:
                 return draw_by_kernel(canvas, rows, background)
             # The sums make a picture of NaN of what is not finite, and is else lost where a coverage is clipped.

@@ -116,12 +116,12 @@ class Scene:
         if len(np.unique(ids)) != count or (count and ids.min() < 0):
             raise InputError("ids repeat or are negative; every row needs an id of its own")
         past_last = int(ids.max()) + 1 if count else 0
+        if past_last > ID_MAX:
+            raise InputError(f"ids reach {past_last - 1}; needs less than {ID_MAX}")
         given = whole_number("next_id", self.next_id, -1, ID_MAX)
         next_id = past_last if given < 0 else given
-        if next_id < past_last or next_id > ID_MAX:
-            raise InputError(
-                f"next_id is {next_id}; needs at least {past_last}, past every id in use, and at most {ID_MAX}"
-            )
+        if next_id < past_last:
+            raise InputError(f"next_id is {next_id}; needs at least {past_last}, past every id in use")
         check_rows(rows, kinds)
         object.__setattr__(self, "rows", _immutable(rows))
         object.__setattr__(self, "ids", _immutable(ids.astype(np.int64)))
@@ -159,11 +159,14 @@ class Scene:
         Args:
             canvas: what they are painted on.
             x: (N,) centres, pixels.
-            y: (N,) centres, pixels.
+            y: (N,) centres, pixels; like all that follow, or one value for all circles.
             radius: (N,) pixels.
             colour: (N, 3) sRGB in 0..1.
-            opacity: (N,) or one value, 0..1.
-            softness: (N,) or one value: pixels for the linear edge, px² for the logistic one.
+            opacity: (N,) 0..1.
+            softness: (N,) pixels for the linear edge, px² for the logistic one.
+
+        Raises:
+            InputError: a column has another shape, or a value is out of range.
 
         Example:
             >>> Scene.circles(Canvas(8, 8), x=[4], y=[4], radius=[3], colour=[[1, 0, 0]]).count
@@ -171,18 +174,14 @@ class Scene:
         """
         columns = {"x": x, "y": y, "radius": radius, "colour": colour, "opacity": opacity, "softness": softness}
         values = {name: _float32(name, column, "numbers") for name, column in columns.items()}
-        count = values["x"].size
+        if values["x"].ndim != 1:
+            raise InputError(f"x has shape {values['x'].shape}; needs one value for each circle, (N,)")
+        count = len(values["x"])
         rows = np.zeros((count, SHAPE + 1), np.float32)
         for column, name in ((X, "x"), (Y, "y"), (RADIUS, "radius"), (OPACITY, "opacity"), (SOFTNESS, "softness")):
-            shape = values[name].shape
-            if shape != (count,) and (shape or name not in ("opacity", "softness")):
-                raise InputError(f"{name} has shape {shape}; needs one value for each of {count} circles, ({count},)")
-            rows[:, column] = values[name]
-        if count:
-            if values["colour"].shape != (count, 3):
-                shape = values["colour"].shape
-                raise InputError(f"colour has shape {shape}; needs one value for each of {count} circles, ({count}, 3)")
-            rows[:, RED : BLUE + 1] = values["colour"]
+            rows[:, column] = _for_each(name, values[name], (count,))
+        if count or values["colour"].size:
+            rows[:, RED : BLUE + 1] = _for_each("colour", values["colour"], (count, 3))
         return cls(rows, canvas)
 
     @classmethod
@@ -347,6 +346,16 @@ def _kind_names() -> str:
 def _float32(name: str, value: Any, needs: str) -> Array:
     with np.errstate(over="ignore"):  # becomes infinite, which is refused
         return np.array(real_array(name, value, needs), np.float32, order="C")
+
+
+def _for_each(name: str, values: Array, shape: tuple[int, ...]) -> Array:
+    """The values, or the one value, for each circle."""
+    try:
+        if values.shape[values.ndim - len(shape) + 1 :] == shape[1:]:  # a colour has three channels, not one for all
+            return np.broadcast_to(values, shape)
+    except ValueError:
+        pass
+    raise InputError(f"{name} has shape {values.shape}; needs one value for each of {shape[0]} circles, {shape}")
 
 
 def _immutable(array: Array) -> Array:

@@ -136,14 +136,14 @@ def test_progress_of_a_weighted_run_tells_the_mean_squared_error_of_all_pixels()
 
 
 def test_the_target_psnr_is_of_the_mean_squared_error_whatever_is_optimised():
-    outcome, told = run_of(faint, Stopping(target_psnr=40.0))
+    outcome, _ = run_of(faint, Stopping(target_psnr=40.0))
     assert outcome.reason == "finished" and outcome.metrics["psnr"] < 40
 
     def loud(image, target):
         return 1e9 * faint(image, target)
 
     reached = artpipe.psnr(run_of(loud, Stopping())[1][1][1])  # after 50 steps
-    outcome, told = run_of(loud, Stopping(target_psnr=reached - 1e-3))
+    outcome, _ = run_of(loud, Stopping(target_psnr=reached - 1e-3))
     assert outcome.reason == "target-psnr" and outcome.metrics["steps"] <= 50
 
 
