@@ -113,10 +113,10 @@ class Interruption:
 
 
 class NotedInterrupt:
-    """While it is entered, the first Ctrl-C is only noted, and who fits asks for it; a second raises KeyboardInterrupt.
+    """Inside, the first Ctrl-C only sets `signal`, which a fit checks between parts; a second raises KeyboardInterrupt.
 
-    For fits that a program or a notebook calls: SIGTERM, a handler of the caller's own and other threads than the main
-    one stay as they are. The handler that was there is back when it is left.
+    For fits called from a program or a notebook: SIGTERM, a custom SIGINT handler and threads other than the main one
+    are left alone. On exit the default handler is restored.
     """
 
     def __init__(self) -> None:

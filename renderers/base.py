@@ -106,7 +106,7 @@ class FitSettings:
         loss: None for the weighted mean squared error (fused into the kernel), or any differentiable function of the
             framework that returns a scalar: `loss(image, target)`, both (H, W, 3) in the framework's arrays. With
             `weights` it is called as `loss(image, target, weights)`, where they are (H, W) with a mean of 1. For a
-            target with alpha it is asked over black and over white.
+            target with alpha it is evaluated over black and over white.
         capacity: rows to make room for from the start. JAX compiles one update per power-of-two size;
             with this it compiles once.
 
@@ -277,6 +277,7 @@ class FittingRenderer(Renderer, Protocol):
         runs, and the pure path draws a picture of NaN.
 
         Raises:
-            InputError: the scene is none; and of the function: rank, width or dtype is wrong, or a value is not finite.
+            InputError: `scene` is not a Scene. The function raises it for a wrong rank, width or dtype, and for values
+                that are not finite.
         """
         ...

@@ -266,11 +266,11 @@ _move_jit = jax.jit(_move, static_argnums=(0,))
 @partial(jax.jit, static_argnums=(0, 9, 10, 11))
 def _move_pure(
     recipe: _Recipe, raw: jax.Array, state: RowAdamState, rates: Any, low: Any, high: Any, scale: Any,
-    backgrounds: Any, problem: tuple[Any, Any, Any], canvas: Canvas, memory_mb: float,
+    backgrounds: Any, problem: tuple[Any, Any, Any, Any], canvas: Canvas, memory_mb: float,
     loss: Callable[[Any, Any], Any] | None,
 ) -> tuple[jax.Array, jax.Array, jax.Array, RowAdamState, jax.Array]:  # fmt: skip
     """A whole step on the device: loss, whether all is finite, and what `_move` gives."""
-    targets, shares, present = problem
+    targets, shares, present, weights = problem
 
     def objective(rows: jax.Array) -> jax.Array:
         # Rows that only fill the bucket are painted with opacity 0.
@@ -280,12 +280,40 @@ def _move_pure(
             if loss is None:
                 losses.append(_pure_loss(rows, background, target, shares, canvas, memory_mb))
             else:
-                losses.append(loss(draw(rows, background, canvas, memory_mb), target))
+                losses.append(loss(draw(rows, background, canvas, memory_mb), target, *weights))
         return jnp.asarray(mean(losses))
 
     value, by_rows = jax.value_and_grad(objective)(_decode(recipe, raw))
     finite = jnp.isfinite(value) & jnp.isfinite(by_rows).all()
     return value, finite, *_move(recipe, raw, state, by_rows, rates, low, high, scale)
+
+
+class _ScalarLoss:
+    """A loss of the caller's own that has to return a scalar. Equal for the same function, so that JAX compiles once.
+
+    Args:
+        loss: `(image, target) -> scalar`, or `(image, target, weights) -> scalar`.
+    """
+
+    def __init__(self, loss: Callable[..., Any]) -> None:
+        self._loss = loss
+
+    def __call__(self, *arrays: Any) -> jax.Array:
+        """The loss of an image and a target, and of weights if there are any.
+
+        Raises:
+            InputError: it is no scalar.
+        """
+        value = jnp.asarray(self._loss(*arrays))
+        if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+            raise InputError(f"the loss returned {value.dtype} of shape {value.shape}; needs a floating-point scalar")
+        return value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ScalarLoss) and other._loss is self._loss
+
+    def __hash__(self) -> int:
+        return id(self._loss)
 
 
 class JaxFit(BaseFit):
@@ -307,7 +335,8 @@ class JaxFit(BaseFit):
             (settings.beta1, settings.beta2, settings.epsilon),
         )
         self._limits = jax.device_put((p.rates, p.low, p.high), self._device)
-        self._loss = None if settings.loss is None else _scalar_loss(settings.loss, self.pixel_weights)
+        self._loss = None if settings.loss is None else _ScalarLoss(settings.loss)
+        self._weights = () if self.pixel_weights is None else (jax.device_put(self.pixel_weights, self._device),)
         self._loss_gradient = None if self._loss is None else jax.jit(jax.value_and_grad(self._loss))
         self._write([np.zeros((0, len(p.rates)), np.float32)], canvas)
 
@@ -337,7 +366,7 @@ class JaxFit(BaseFit):
             present = np.ones((bucket, width), np.float32)
             present[self._count :, OPACITY] = 0
             self._backgrounds = jax.device_put(backgrounds, self._device)
-            self._problem = jax.device_put((targets, self.shares, present), self._device)
+            self._problem = jax.device_put((targets, self.shares, present, self._weights), self._device)
 
     def _read(self) -> list[Array]:
         return [np.asarray(slate)[:, : self._count].T for slate in (self._raw, *self._state)]
@@ -376,28 +405,11 @@ class JaxFit(BaseFit):
         losses, gradients = [], []
         for backdrop in self.backdrops:
             canvas = backdrop.under(self.canvas)
-            value, by_image = self._loss_gradient(self.kernel.render(rows, canvas), backdrop.target)
+            value, by_image = self._loss_gradient(self.kernel.render(rows, canvas), backdrop.target, *self._weights)
             losses.append(float(value))
             gradients.append(self.kernel.pull_back(rows, canvas, np.asarray(by_image))[0])
         return mean(losses), mean(gradients)
 
     def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:
         assert self._loss is not None
-        return float(self._loss(jnp.asarray(image), jnp.asarray(backdrop.target)))
-
-
-def _scalar_loss(loss: Callable[..., Any], weights: Array | None) -> Callable[[Any, Any], jax.Array]:
-    """The loss of an image and a target, with the weights if there are any; always a scalar of JAX.
-
-    Raises:
-        InputError: it returns something else.
-    """
-    more = () if weights is None else (jnp.asarray(weights),)
-
-    def scalar(image: Any, target: Any) -> jax.Array:
-        value = jnp.asarray(loss(image, target, *more))
-        if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
-            raise InputError(f"the loss returned {value.dtype} of shape {value.shape}; needs a floating-point scalar")
-        return value
-
-    return scalar
+        return float(self._loss(jnp.asarray(image), jnp.asarray(backdrop.target), *self._weights))

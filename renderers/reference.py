@@ -42,6 +42,7 @@ def gradient(scene: Scene, image_gradient: Array) -> tuple[Array, Array]:
     """
     instance("scene", scene, Scene)
     shape = (scene.canvas.height, scene.canvas.width, 3)
+    # dL/d(composite up to and with row i)
     through = real_array("image_gradient", image_gradient, f"numbers, {shape}").astype(np.float64)
     if through.shape != shape:
         raise InputError(f"image_gradient has shape {through.shape}; needs {shape}")
@@ -50,7 +51,7 @@ def gradient(scene: Scene, image_gradient: Array) -> tuple[Array, Array]:
     for row in rows:
         a = row[OPACITY] * _coverage(scene, row)[:, :, None]
         beneath.append((1 - a) * beneath[-1] + a * row[RED : BLUE + 1])
-    result = np.zeros(scene.rows.shape)  # and `through`: dL/d(composite up to and with row i)
+    result = np.zeros(scene.rows.shape)
     across, down = _pixel_centres(scene)
     for i in reversed(range(scene.count)):
         row = rows[i]

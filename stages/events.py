@@ -16,9 +16,9 @@ class Progress:
         stage: the name of the stage at work.
         step: optimiser steps of the run so far.
         circles: rows in the scene.
-        mse: the mean squared error, all pixels counting the same, whatever is optimised: what dB are told of. Before
-            the last step, or after it where another loss or weights are optimised.
-        loss: what is optimised, before the last step; the `mse` if not given.
+        mse: mean squared error over all pixels alike, whatever is optimised; PSNR is computed from it. Before the last
+            step, or after it if weights or another loss are optimised.
+        loss: what is optimised, before the last step; equal to `mse` if not given.
     """
 
     stage: str
