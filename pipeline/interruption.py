@@ -122,7 +122,7 @@ class NotedInterrupt:
     def __init__(self) -> None:
         self.signal: int | None = None
         """The signal that came, if any."""
-        self._entered = False
+        self._entered = self._raised = False
 
     def __enter__(self) -> Self:
         if (
@@ -133,13 +133,19 @@ class NotedInterrupt:
             self._entered = True
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._entered:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._raised and isinstance(error, Exception):
+            # What was interrupted in the middle of a step made something else of it.
+            raise KeyboardInterrupt from None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
         if self.signal is not None:
+            self._raised = True
             raise KeyboardInterrupt
         self.signal = number
 

@@ -114,7 +114,7 @@ class JaxRenderer:
             rows = limited(jnp.where, rows, *limits)
             if uses_kernel:
                 return draw_by_kernel(canvas, rows, background)
-            # The sums make a picture of NaN of what is not finite, and is else lost where a coverage is clipped.
+            # The sums make the picture NaN if a traced value is not finite; clipping a coverage would hide it.
             return draw(rows, background, canvas, memory_mb) + 0 * (rows.sum() + background.sum())
 
         return draw_rows

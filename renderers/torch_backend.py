@@ -93,20 +93,23 @@ class TorchRenderer:
         """
         canvas = instance("scene", scene, Scene).canvas
         width = scene.rows.shape[1]
-        low, high = row_limits(width)
+        low, high = (limit.tolist() for limit in row_limits(width))  # lists, which `torch.compile` can read
 
         def draw_rows(rows: torch.Tensor, background: Any = None) -> torch.Tensor:
             rows = _numbers("rows", rows, (None, width))
-            if not isinstance(background, torch.Tensor):
-                given = canvas.background if background is None else background
-                background = torch.from_numpy(real_array("background", given, "(3,) real numbers").astype(np.float32))
+            if background is None:
+                background = torch.tensor(canvas.background, dtype=rows.dtype, device=rows.device)
+            elif not isinstance(background, torch.Tensor):
+                background = torch.from_numpy(
+                    real_array("background", background, "(3,) real numbers").astype(np.float64)
+                )
             background = _numbers("background", background, (3,)).to(rows)
             if not _is_finite(rows, background):
                 check_drawable(rows.detach().cpu().numpy(), background.detach().cpu().numpy())
-            limits = (torch.as_tensor(limit, dtype=rows.dtype, device=rows.device) for limit in (low, high))
+            limits = [torch.tensor(limit, dtype=rows.dtype, device=rows.device) for limit in (low, high)]
             rows, background = limited(torch.where, rows, *limits), limited(torch.where, background, 0.0, 1.0)
             image = self.draw(rows, background, canvas)
-            # The sums make a picture of NaN of what is not finite and could not be looked at.
+            # The sums make the picture NaN where a value that is not finite could not be refused.
             return image if self.options.uses_kernel else image + 0 * (rows.sum() + background.sum())
 
         return draw_rows
@@ -141,7 +144,9 @@ def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> torch.Tens
 
 
 def _is_finite(*tensors: torch.Tensor) -> bool:
-    """Whether all values are finite; true inside `torch.func.vmap`, where no value can be looked at."""
+    """Whether all values are finite; true inside `torch.func.vmap` and `torch.compile`, where no value can be read."""
+    if torch.compiler.is_compiling():
+        return True
     try:
         return all(bool(torch.isfinite(tensor.detach()).all()) for tensor in tensors)  # waits for the device
     except RuntimeError:

@@ -347,8 +347,11 @@ def test_what_is_not_finite_is_refused_by_every_path(backend, value):
         draw(ARRAYS[name](rows))
     with pytest.raises(InputError, match=r"background is .* needs three finite"):
         draw(ARRAYS[name](SCENE.rows), ARRAYS[name](np.float32([0, value, 0])))
-    if backend == "jax pure":  # traced, nothing can be refused
+    # Traced, nothing can be refused.
+    if backend == "jax pure":
         assert np.isnan(jax.jit(draw)(rows)).all()
+    if backend == "torch pure":
+        assert torch.isnan(torch.func.vmap(draw)(torch.tensor(rows)[None])).all()
 
 
 def test_integers_are_drawn_as_the_same_numbers():

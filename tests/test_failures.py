@@ -95,6 +95,20 @@ def test_a_second_ctrl_c_does_not_wait_for_the_step():
     assert came == ["first"]
 
 
+def test_an_interrupt_that_a_library_turns_into_another_error_is_an_interrupt():
+    def twice():
+        signal.raise_signal(signal.SIGINT)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("half a step") from None
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        artpipe.fit(TARGET, on_event=after_some_steps(twice), **OPTIONS)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_handler_of_the_callers_own_stays_in_charge():
     seen = []
     before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
