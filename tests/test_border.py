@@ -321,8 +321,8 @@ def test_rows_out_of_range_are_drawn_as_at_the_limit_by_all(picture_tolerance, b
     rows = np.float32(rows)
     limited = Scene(np.clip(rows, LOW, HIGH), Canvas(WIDTH, HEIGHT, (0.2, 0.4, 0.6), edge))
     picture, gradient = drawing(backend, edge)(rows)
-    # Beside the rim's own rounding, that of a softness as wide as its distance; and the kernel takes a pixel at the very
-    # centre to be 1e-6 px away from it.
+    # Beside the rim's own rounding, that of a softness as wide as its distance; and the kernel takes a pixel at the
+    # very centre to be 1e-6 px away from it.
     tolerance = picture_tolerance(limited) + 1e-6 + 1e-6 / (2 * limited.rows[:, primitives.SOFTNESS].min())
     np.testing.assert_allclose(picture, reference.render(limited), rtol=0, atol=tolerance)
     assert np.isfinite(gradient).all()
