@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..renderers import InputError, RendererOptions, Scene, load_renderer
+from ..renderers import InputError, Interrupted, RendererOptions, Scene, load_renderer
+from ..renderers.checks import check_path, shown, unknown, whole_number
 from ..renderers.cpu_renderer import CpuRenderer
 from ..renderers.losses import pixel_shares
 from ..stages.events import Event
 from ..stages.exporters.options import ExportOptions
 from ..stages.exporters.table import export_files
 from ..stages.record import Record
-from .config import RunConfig
+from .config import COUNT_MAX, RunConfig
+from .interruption import NotedInterrupt
 from .observers import Forward
 from .rundir import load_record
 from .runner import carry_out, course_of, load_target, open_run
@@ -64,14 +67,26 @@ def fit(
 
     Raises:
         InputError: the picture cannot be read, or an option is out of range.
-        BackendUnavailable: the renderer's library is missing.
+        BackendUnavailable: the renderer's library is missing, or it was used before this process was forked.
+        Interrupted: by Ctrl-C; also caught as KeyboardInterrupt. Like the two below, its `result` is what was reached:
+            the best scene so far as a `Result`.
+        Diverged: the fit left the finite numbers.
+        OutOfMemory: also caught as MemoryError.
 
     Example:
         >>> result = artpipe.fit("painting.jpg", circles=512, steps=300)
         >>> result.metrics["psnr"]
     """
     started = time.perf_counter()
-    config = replace(RunConfig.from_json(options), most=circles, renderer=renderer)
+    if on_event is not None and not callable(on_event):
+        raise InputError(f"on_event is {shown(on_event)}; needs a function of an event")
+    known = {field.name for field in fields(RunConfig)} - {"most"} | {"circles", "on_event", "weights"}
+    if "most" in options:
+        raise InputError("unknown option 'most'; the count of circles is circles=…")
+    if not known.issuperset(options):
+        raise unknown("option", [name for name in options if name not in known], known)
+    circles = whole_number("circles", circles, 1, COUNT_MAX)
+    config = RunConfig.from_json({**options, "most": circles, "renderer": renderer})
     if isinstance(picture, (str, Path)):
         target = load_target(picture, config)
     else:
@@ -85,9 +100,18 @@ def fit(
     run = open_run(target, config, weights=weights if own is None else own)
     if file is not None:
         run.title = file.stem
-    outcome = carry_out(run, course_of(config), config, [Forward(on_event)] if on_event else [], started)
-    image = CpuRenderer().render(outcome.record.scene)
-    return Result(outcome.record.scene, image, outcome.metrics, outcome.record)
+    observers = [Forward(on_event)] if on_event else []
+    with NotedInterrupt() as interrupt:
+        outcome = carry_out(run, course_of(config), config, observers, started, interrupt)
+        image = CpuRenderer().render(outcome.record.scene)
+    result = Result(outcome.record.scene, image, outcome.metrics, outcome.record)
+    failure = outcome.failure
+    if failure is None and interrupt.signal is not None:  # it came when the fit was done, and is not to get lost
+        failure = Interrupted("interrupted when the fit was done")
+    if failure is not None:
+        failure.result = result
+        raise failure
+    return result
 
 
 def render(scene: Scene, renderer: str = "cpu", options: RendererOptions | None = None) -> Array:
@@ -129,11 +153,14 @@ def export(source: Result | Record | Scene | str | Path, *files: str | Path, **o
         record = source
     elif isinstance(source, Scene):
         record = Record(source)
-    else:
+    elif isinstance(source, (str, os.PathLike)):
         record = load_record(Path(source))
+    else:
+        raise InputError(f"source is {shown(source)}; needs what fit gave, a Scene, a run folder or a scene file")
+    paths = [check_path("a file to write", file) for file in files]
     try:
         wanted = ExportOptions(**options)
     except TypeError:
         known = ", ".join(field.name for field in fields(ExportOptions))
         raise InputError(f"options are {', '.join(options)}; known are {known}") from None
-    return list(export_files(record, [Path(file) for file in files], wanted))
+    return list(export_files(record, paths, wanted))

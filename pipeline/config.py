@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates
+from ..renderers.checks import choice, instance, real_number, unknown, whole_number
 from ..stages.base import Stage
 from ..stages.focus import DEFAULT_FLOOR, Region, check_focus, load_mask, weights_for
 from ..stages.grow import Grow
@@ -115,9 +117,7 @@ class RunConfig:
         for name, choices in (
             ("preset", PRESETS), ("renderer", FITTING_RENDERERS), ("device", DEVICES), ("seeder", SEEDERS),
         ):  # fmt: skip
-            value = getattr(self, name)
-            if not isinstance(value, str) or value not in choices:
-                raise InputError(f"{name} {value!r} is unknown; choose one of {', '.join(choices)}")
+            choice(name, getattr(self, name), choices)
         for name, kind, low, high in (
             ("growth", int, 1, COUNT_MAX), ("most", int, 1, COUNT_MAX), ("steps", int, 0, STEPS_MAX),
             ("seed", int, 0, 2**63 - 1), ("relocate_every", int, 1, STEPS_MAX), ("relocate_fraction", float, 0, 1),
@@ -128,9 +128,9 @@ class RunConfig:
             value = getattr(self, name)
             if value is None and name in (*_FILLED_BY_PRESET, *STOP_RULES):
                 continue
-            _need_number(name, value, kind, low, high)
-        for rate in fields(Rates):
-            _need_number(f"rate of {rate.name}", getattr(self.rates, rate.name), float, 0, 1000)
+            check: Any = whole_number if kind is int else real_number
+            object.__setattr__(self, name, check(name, value, low, high))
+        instance("rates", self.rates, Rates)
         if self.size is not None:
             parse_size(self.size)
         parse_background(self.background)
@@ -232,22 +232,16 @@ class RunConfig:
         if not isinstance(values, dict):
             raise InputError("options need to be a JSON object")
         known = {f.name for f in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise InputError(f"unknown options {', '.join(map(repr, unknown))}; known are {', '.join(sorted(known))}")
-        try:
-            rates = values.get("rates", {})
-            return cls(**{**values, "rates": rates if isinstance(rates, Rates) else Rates(**rates)})
-        except TypeError as error:
-            raise InputError(f"options have a value of the wrong type: {error}") from None
-
-
-def _need_number(name: str, value: Any, kind: type, low: float, high: float) -> None:
-    """Refuses what is not a number (a whole one, if `kind` is int) in this range."""
-    kinds = (int,) if kind is int else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-        whole = "a whole number, " if kind is int else ""
-        raise InputError(f"{name} is {value!r}; needs {whole}{low} to {high}")
+        strange = sorted(set(values) - known, key=str)
+        if strange:
+            raise unknown("option", map(str, strange), known)
+        rates = values.get("rates", {})
+        if isinstance(rates, Mapping):
+            names = {f.name for f in fields(Rates)}
+            if not names.issuperset(rates):
+                raise unknown("rate", [str(name) for name in rates if name not in names], names)
+            rates = Rates(**rates)
+        return cls(**{**values, "rates": rates})
 
 
 def parse_background(text: str) -> tuple[float, float, float] | None:

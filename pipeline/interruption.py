@@ -112,6 +112,44 @@ class Interruption:
             self._former_hook(unraisable)
 
 
+class NotedInterrupt:
+    """Inside, the first Ctrl-C only sets `signal`, which a fit checks between parts; a second raises KeyboardInterrupt.
+
+    For fits called from a program or a notebook: SIGTERM, a custom SIGINT handler and threads other than the main one
+    are left alone. On exit the default handler is restored.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        """The signal that came, if any."""
+        self._entered = self._raised = False
+
+    def __enter__(self) -> Self:
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):
+            signal.signal(signal.SIGINT, self._note)
+            self._entered = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._entered:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._raised and isinstance(error, Exception):
+            # What was interrupted in the middle of a step made something else of it.
+            raise KeyboardInterrupt from None
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.signal is not None:
+            self._raised = True
+            raise KeyboardInterrupt
+        self.signal = number
+
+
 def _quit(number: int) -> None:
     """Ends the process. Not by sys.exit: what is at work might catch it, or wait for threads."""
     _say(_SHOW_CURSOR if sys.stderr.isatty() else "")

@@ -11,7 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from ..renderers import Diverged, FittingRenderer, RendererOptions, Scene, load_fitting_renderer, psnr, seed_loss
+from ..renderers import (
+    ArtpipeError,
+    Diverged,
+    FittingRenderer,
+    Interrupted,
+    OutOfMemory,
+    RendererOptions,
+    Scene,
+    load_fitting_renderer,
+    psnr,
+    seed_loss,
+)
 from ..stages.base import Part, Run, Stage
 from ..stages.events import Event
 from ..stages.export import Export
@@ -21,7 +32,7 @@ from ..stages.record import Record
 from ..stages.refine import Settle
 from ..stages.relocate import Relocate
 from .config import RunConfig, parse_background
-from .interruption import Interruption
+from .interruption import Interruption, NotedInterrupt
 from .memory import check_memory
 from .observers import Observer
 from .pacing import Paced, Pacing, Place
@@ -132,12 +143,14 @@ class Outcome:
         metrics: what `metrics.json` holds; `psnr` is None where the picture is met exactly.
         reason: "finished", the stop rule that ended it ("seconds", "target-psnr", "patience"), "interrupted", or what
             went wrong.
+        failure: the error of a run that was interrupted or went wrong, for callers that raise it; else None.
     """
 
     record: Record
     initial: Scene
     metrics: dict[str, Any]
     reason: str
+    failure: ArtpipeError | None = None
 
     @property
     def whole(self) -> bool:
@@ -221,7 +234,7 @@ def carry_out(
     config: RunConfig,
     observers: Sequence[Observer],
     started: float,
-    interruption: Interruption | None = None,
+    interruption: Interruption | NotedInterrupt | None = None,
     between: Callable[[], object] | None = None,
 ) -> Outcome:
     """Carries out what is left of a plan; an interruption or a failure ends it with the best scene so far.
@@ -236,6 +249,7 @@ def carry_out(
         between: called after each part, when the run can be saved.
     """
     reason = "finished"
+    failure: ArtpipeError | None = None
     try:
         for part in course.parts(run):
             before = course.seconds
@@ -257,14 +271,15 @@ def carry_out(
             reason = "seconds"  # for which the plan has fewer steps
         reason = course.stopping.reason or reason
     except KeyboardInterrupt:
-        reason = "interrupted"
+        reason, failure = "interrupted", Interrupted(f"interrupted after {run.step} steps")
         for stage in course.stages[course.stage + 1 :]:
             if isinstance(stage, Export):
                 for event in stage(run):
                     _tell(run, course, observers, event)
     except Diverged as error:
-        reason = f"diverged: {error}"
+        reason, failure = f"diverged: {error}", error
     except MemoryError:
+        failure = OutOfMemory(f"out of memory after {run.step} steps. Try a smaller size or fewer circles")
         reason = "out of memory. Try a smaller --size or --max"
     finally:
         for observer in observers:
@@ -282,6 +297,7 @@ def carry_out(
         "psnr": psnr(mse) if mse > 0 else None,  # JSON has no infinity
         "seed_loss": seed_loss(mse),
         **weighted,
+        **({} if run.settings.loss is None else {"loss": run.fit.loss()}),
         "fit_seconds": round(course.seconds, 4),
         "total_seconds": round(course.elapsed + time.perf_counter() - started, 4),
         "renderer": config.renderer,
@@ -290,7 +306,7 @@ def carry_out(
         "reason": reason,
         "history": list(record.history),
     }
-    return Outcome(record, record.moments[0].scene if record.moments else scene, metrics, reason)
+    return Outcome(record, record.moments[0].scene if record.moments else scene, metrics, reason, failure)
 
 
 def _timed(events: Iterator[Event], course: Course) -> Iterator[Event]:

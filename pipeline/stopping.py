@@ -40,14 +40,16 @@ class Stopping:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        self._told: float | None = None  # the loss, if a part told it that `met` was not asked about yet
+        self._told: float | None = None  # the mean squared error, if a part told it that `met` was not asked about yet
 
     def see(self, event: Event) -> None:
-        """Takes note of the loss."""
+        """Takes note of the loss and the mean squared error."""
         if not isinstance(event, Progress):
             return
-        if event.stage == "grow" or event.circles != self.circles or event.mse < self.best * (1 - BETTER):
-            self.best, self.best_step, self.circles = event.mse, event.step, event.circles
+        assert event.loss is not None
+        better = self.best * (1 - math.copysign(BETTER, self.best))  # a loss of the caller's own may be negative
+        if event.stage == "grow" or event.circles != self.circles or event.loss < better:
+            self.best, self.best_step, self.circles = event.loss, event.step, event.circles
         self._told = event.mse
 
     def met(self, run: Run, seconds: float, settles: bool) -> bool:
@@ -73,8 +75,7 @@ class Stopping:
         """Whether what would be saved is as like the target as asked, all pixels counting the same, as metrics tell."""
         if self.target_psnr is None:
             return False
-        # The loss was that of a pool before the last step; only where weights bend it, it is no hint.
-        if run.settings.weights is None and psnr(told) < self.target_psnr:
+        if psnr(told) < self.target_psnr:  # of the whole pool: what would be saved is hardly better
             return False
         return psnr(run.mean_squared_error(run.showable(), weighted=False)) >= self.target_psnr
 

@@ -25,8 +25,7 @@ import numpy as np
 from .bands import bands
 from .base import Renderer
 from .cpu_renderer import CpuRenderer
-from .errors import InputError
-from .losses import check_target, mean_squared_error
+from .losses import check_colours, mean_squared_error
 from .scene import Canvas, Scene
 
 Array = np.ndarray[Any, Any]
@@ -80,14 +79,7 @@ def check_picture(target: Array, canvas: Canvas) -> Array:
     Raises:
         InputError: its shape is not the canvas's, or a value is not finite or no alpha.
     """
-    target = np.ascontiguousarray(target, np.float32)
-    if target.ndim != 3 or target.shape[2] != 4:
-        return check_target(target, canvas)
-    check_target(target[:, :, :3], canvas)
-    alpha = target[:, :, 3]
-    if not np.all((alpha >= 0) & (alpha <= 1)):
-        raise InputError("target has alpha that is not between 0 and 1; needs 0 for transparent, 1 for opaque")
-    return target
+    return check_colours(target, canvas.width, canvas.height, channels=(3, 4))
 
 
 def flattened(picture: Array, background: Colour) -> Array:

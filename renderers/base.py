@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
+from .checks import choice, instance, real_number, shown, whole_number
 from .errors import InputError
-from .scene import Canvas, Scene
+from .scene import FARTHEST, SOFTNESS_MIN, Canvas, Scene
 
 Array = np.ndarray[Any, Any]
 Device = Literal["auto", "cpu", "cuda"]
 Path = Literal["auto", "kernel", "pure"]
 DEVICES: tuple[str, ...] = get_args(Device)
+
+MEMORY_MAX = 1e9  # MB
+RATE_MAX = 1000.0
+EPSILON_MAX = 1e6
+COUNT_MAX = 2**31 - 1
+BETA_MAX = 1 - 1e-6  # Adam's bias correction divides by 1 - beta, in float32
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class RendererOptions:
             always compiles.
 
     Raises:
-        InputError: a choice is unknown, or the kernel is asked for on a GPU.
+        InputError: a choice is unknown, a value is out of range, or the kernel is asked for on a GPU.
     """
 
     device: Device = "auto"
@@ -41,11 +49,12 @@ class RendererOptions:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        for name, choices in (("device", DEVICES), ("path", get_args(Path))):
-            if getattr(self, name) not in choices:
-                raise InputError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(choices)}")
-        if not self.memory_mb > 0:
-            raise InputError(f"memory_mb is {self.memory_mb}; needs more than 0")
+        choice("device", self.device, DEVICES)
+        choice("path", self.path, get_args(Path))
+        object.__setattr__(self, "memory_mb", real_number("memory_mb", self.memory_mb, 1e-6, MEMORY_MAX))
+        if not isinstance(self.compile, (bool, np.bool_)):
+            raise InputError(f"compile is {shown(self.compile)}; needs True or False")
+        object.__setattr__(self, "compile", bool(self.compile))
         if self.path == "kernel" and self.device == "cuda":
             raise InputError("the tiled kernel draws on the CPU; for a GPU choose path='pure'")
 
@@ -65,6 +74,9 @@ class Rates:
         colour: of sRGB values in 0..1.
         opacity: of logit opacity.
         softness: of log softness.
+
+    Raises:
+        InputError: one is no number in 0..1000.
     """
 
     position: float = 0.75
@@ -72,6 +84,11 @@ class Rates:
     colour: float = 0.015
     opacity: float = 0.22
     softness: float = 0.075
+
+    def __post_init__(self) -> None:
+        for rate in fields(self):
+            value = real_number(f"rate of {rate.name}", getattr(self, rate.name), 0, RATE_MAX)
+            object.__setattr__(self, rate.name, value)
 
 
 @dataclass(frozen=True)
@@ -85,12 +102,16 @@ class FitSettings:
         epsilon: added to its root. Gradients of a mean over pixels are about 1e-7, so that the usual 1e-8
             would stall the fit.
         softness_min: the sharpest edge that a fit may make, pixels (px² for the logistic edge).
-        weights: (H, W), what each pixel counts in the loss; all the same if not given.
-        loss: None for the weighted mean squared error (fused into the kernel), or any function
-            `(image, target) -> scalar` of the framework, both (H, W, 3); weights are then not used. For a target
-            with alpha it is asked over black and over white.
+        weights: (H, W), what each pixel counts in the loss; all the same if not given. Only their proportions matter.
+        loss: None for the weighted mean squared error (fused into the kernel), or any differentiable function of the
+            framework that returns a scalar: `loss(image, target)`, both (H, W, 3) in the framework's arrays. With
+            `weights` it is called as `loss(image, target, weights)`, where they are (H, W) with a mean of 1. For a
+            target with alpha it is evaluated over black and over white.
         capacity: rows to make room for from the start. JAX compiles one update per power-of-two size;
             with this it compiles once.
+
+    Raises:
+        InputError: a value has another type or is out of range, or the loss cannot be called as above.
     """
 
     rates: Rates = field(default_factory=Rates)
@@ -101,6 +122,35 @@ class FitSettings:
     weights: Array | None = None
     loss: Callable[[Any, Any], Any] | None = None
     capacity: int = 0
+
+    def __post_init__(self) -> None:
+        instance("rates", self.rates, Rates)
+        # Limits of a fit's softness reach to twice the sharpest, and a scene's to FARTHEST.
+        for name, low, high in (
+            ("beta1", 0, BETA_MAX), ("beta2", 0, BETA_MAX), ("epsilon", 0, EPSILON_MAX),
+            ("softness_min", SOFTNESS_MIN, FARTHEST / 2),
+        ):  # fmt: skip
+            object.__setattr__(self, name, real_number(name, getattr(self, name), low, high))
+        object.__setattr__(self, "capacity", whole_number("capacity", self.capacity, 0, COUNT_MAX))
+        if self.loss is not None:
+            _check_loss(self.loss, weighted=self.weights is not None)
+
+
+def _check_loss(loss: Any, weighted: bool) -> None:
+    """Refuses a loss that cannot be called with the arguments that it will get."""
+    arguments = ("image", "target", "weights") if weighted else ("image", "target")
+    needs = f"a function ({', '.join(arguments)}) -> scalar"
+    if not callable(loss):
+        raise InputError(f"loss is {shown(loss)}; needs {needs}")
+    try:
+        signature = inspect.signature(loss)
+    except (TypeError, ValueError):
+        return  # written in C: it shows at the first step
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        reason = "; weights are given, and act through it" if weighted else ""
+        raise InputError(f"loss takes {signature}; needs {needs}{reason}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +268,16 @@ class FittingRenderer(Renderer, Protocol):
     def drawing(self, scene: Scene) -> Callable[..., Any]:
         """A differentiable function `(rows, background=None) -> image` in the framework's arrays.
 
-        The scene gives canvas and kinds; `rows` is (N, P) like `scene.rows`, with any N if all are circles.
+        Args:
+            scene: gives the canvas and the columns. `rows` is (N, P) with its P and any N, `background` is (3,).
+
+        Values outside what a scene may hold (`scene.ROW_LIMITS`; a background outside 0..1) are moved to the nearest
+        limit, and their derivative is 0; at a limit itself it is not. Values that are not finite are refused. Code
+        that is being traced (`jax.jit`, `jax.vmap`) cannot refuse: there the kernel raises when the compiled program
+        runs, and the pure path draws a picture of NaN.
+
+        Raises:
+            InputError: `scene` is not a Scene. The function raises it for a wrong rank, width or dtype, and for values
+                that are not finite.
         """
         ...

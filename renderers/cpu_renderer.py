@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .checks import instance
 from .cpu_kernel import shared_kernel
 from .losses import check_target, pixel_shares
 from .scene import Scene
@@ -20,16 +21,19 @@ class CpuRenderer:
 
     def render(self, scene: Scene) -> Array:
         """The picture, (H, W, 3) float32."""
+        scene = instance("scene", scene, Scene)
         return shared_kernel().render(scene.rows, scene.canvas)
 
     def loss_and_gradient(
         self, scene: Scene, target: Array, weights: Array | None = None
     ) -> tuple[float, Array, Array]:
         """See `base.Renderer.loss_and_gradient`."""
+        scene = instance("scene", scene, Scene)
         return shared_kernel().loss_and_gradient(scene.rows, scene.canvas, *_problem(scene, target, weights))
 
     def worth(self, scene: Scene, target: Array, weights: Array | None = None) -> Array:
         """See `base.Renderer.worth`."""
+        scene = instance("scene", scene, Scene)
         return shared_kernel().worth(scene.rows, scene.canvas, *_problem(scene, target, weights))[1]
 
 

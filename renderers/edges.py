@@ -81,3 +81,8 @@ LOGISTIC = Edge(
 """`sigmoid((r² - d²) / softness)` with softness in px²: the edge of the fixed-count baseline."""
 
 EDGES: dict[str, Edge] = {LINEAR.name: LINEAR, LOGISTIC.name: LOGISTIC}
+"""Every edge that the reference can draw."""
+
+DRAWN_EDGES = (LINEAR.name, LOGISTIC.name)
+"""The edges that every renderer and exporter draws. A scene takes no other: a new edge is named here once it has its
+form in the kernels, the dense paths and the SVG export."""

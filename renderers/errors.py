@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ArtpipeError(Exception):
-    """Base of every deliberate error: its message says what was expected, what came, what to try."""
+    """Base of every deliberate error: its message says what was expected, what came, what to try.
+
+    Attributes:
+        result: the `Result` that `artpipe.fit` had reached when it failed; None where there is nothing to keep.
+    """
+
+    result: Any = None
 
 
 class InputError(ArtpipeError):
@@ -17,6 +25,14 @@ class BackendUnavailable(ArtpipeError):
 
 class Diverged(ArtpipeError):
     """A fit left the finite numbers; its parameters are those of before the failing step."""
+
+
+class Interrupted(ArtpipeError, KeyboardInterrupt):
+    """Ctrl-C ended a fit between two steps; also caught as KeyboardInterrupt."""
+
+
+class OutOfMemory(ArtpipeError, MemoryError):
+    """A fit needed more memory than there is; also caught as MemoryError."""
 
 
 def one_line(text: object, most: int = 250) -> str:

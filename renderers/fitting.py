@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 
 from .alpha import Backdrop, backdrops, check_picture, flattened
-from .base import FitSettings, FitState, RendererOptions
+from .base import COUNT_MAX, FitSettings, FitState, RendererOptions
+from .checks import instance, real_number, whole_number
 from .cpu_kernel import CpuKernel, shared_kernel
 from .errors import Diverged, InputError
 from .losses import pixel_shares
 from .parameters import circle_parameters
-from .scene import SOFTNESS_MIN, Canvas, Scene, check_rows
+from .scene import Canvas, Scene, check_rows
 
 Array = np.ndarray[Any, Any]
+
+
+# The most that learning rates are multiplied by.
+SCALE_MAX = 1e6
 
 
 class BaseFit(ABC):
@@ -37,15 +42,18 @@ class BaseFit(ABC):
     def __init__(
         self, target: Array, canvas: Canvas, settings: FitSettings, options: RendererOptions, device_name: str
     ) -> None:
-        if not settings.softness_min >= SOFTNESS_MIN:
-            raise InputError(f"softness_min is {settings.softness_min}; needs at least {SOFTNESS_MIN}")
+        instance("canvas", canvas, Canvas)
+        instance("settings", settings, FitSettings)
         self.device_name = device_name
         self.kernel_name = "numba" if options.uses_kernel else "dense"
         self.canvas = canvas
         self.settings = settings
         self.target = check_picture(target, canvas)
         self.backdrops = backdrops(self.target, canvas)
-        self.shares = pixel_shares(settings.weights, canvas.height, canvas.width).astype(np.float32)
+        shares = pixel_shares(settings.weights, canvas.height, canvas.width)
+        self.shares = shares.astype(np.float32)
+        self.pixel_weights = None if settings.weights is None else (shares * (3 * shares.size)).astype(np.float32)
+        """(H, W) float32 with a mean of 1, as a loss of the caller's own gets them; None if there are none."""
         self.parameters = circle_parameters(canvas, settings.rates, settings.softness_min)
         self.kernel: CpuKernel = shared_kernel()
         self._scene = Scene.empty(canvas)
@@ -97,6 +105,7 @@ class BaseFit(ABC):
         self._scene, self._stale = scene, False
 
     def _check_fits(self, scene: Scene) -> None:
+        instance("scene", scene, Scene)
         if (scene.canvas.width, scene.canvas.height, scene.canvas.edge) != (
             self.canvas.width, self.canvas.height, self.canvas.edge,
         ):  # fmt: skip
@@ -112,7 +121,12 @@ class BaseFit(ABC):
 
     def restore(self, state: FitState) -> None:
         """Goes on from a state; see `base.Fit.restore`."""
+        instance("state", state, FitState)
         self._check_fits(state.scene)
+        arrays = [state.rows, *state.slates] if isinstance(state.slates, (list, tuple)) else [None]
+        if not all(isinstance(array, np.ndarray) and array.dtype == np.float32 for array in arrays):
+            raise InputError("the fit's state needs rows and slates of float32 arrays, as `state` gave them")
+        step_count = whole_number("the fit's step_count", state.step_count, 0, COUNT_MAX)
         shapes = [slate.shape for slate in self._read()]
         expected = [(state.scene.count, columns) for _, columns in shapes]
         if state.rows.shape != state.scene.rows.shape or [slate.shape for slate in state.slates] != expected:
@@ -128,10 +142,12 @@ class BaseFit(ABC):
         self._write(list(state.slates), self.canvas)
         self._set_rows(state.rows)
         self._scene, self._stale = state.scene, False
-        self.step_count = state.step_count
+        self.step_count = step_count
 
     def step(self, count: int = 1, scale: float = 1.0) -> float:
         """Takes optimiser steps; see `base.Fit.step`."""
+        count = whole_number("count", count, 0, COUNT_MAX)
+        scale = real_number("scale", scale, 0, SCALE_MAX)
         loss = float("nan")
         for _ in range(count):
             try:
@@ -166,12 +182,12 @@ class BaseFit(ABC):
 
     def residual(self, scene: Scene | None = None) -> Array:
         """(H, W, 3) float32: picture minus target; see `base.Fit.residual`."""
-        scene = scene or self.scene()
+        scene = self._asked_of(scene)
         return self.kernel.render(scene.rows, scene.canvas) - flattened(self.target, scene.canvas.background)
 
     def worth(self, scene: Scene | None = None) -> Array:
         """(N,): what each row is worth; see `base.Fit.worth`."""
-        scene = scene or self.scene()
+        scene = self._asked_of(scene)
         if self._weighed is None or self._weighed[0] is not scene:
             found = [
                 self.kernel.worth(scene.rows, backdrop.under(scene.canvas), backdrop.planes, self.shares)[1]
@@ -179,6 +195,13 @@ class BaseFit(ABC):
             ]
             self._weighed = scene, mean(found)
         return self._weighed[1].copy()
+
+    def _asked_of(self, scene: Scene | None) -> Scene:
+        """The scene that a question is about: as it stands, or another one that fits."""
+        if scene is None:
+            return self.scene()
+        self._check_fits(scene)
+        return scene
 
     def _kernel_loss_and_gradient(self, rows: Array) -> tuple[float, Array]:
         """The weighted mean squared error and its gradient by rows, (N, P), by the kernel."""

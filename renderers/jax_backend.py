@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,18 +15,22 @@ import optax
 
 from .alpha import Backdrop
 from .base import FitSettings, RendererOptions
+from .checks import instance, shown
 from .cpu_kernel import aligned, shared_kernel
 from .cpu_renderer import CpuRenderer
-from .errors import BackendUnavailable
+from .errors import BackendUnavailable, InputError, one_line
 from .fitting import BaseFit, mean
+from .forked import ForkGuard
 from .jax_optimizer import RowAdamState, scale_by_row_adam
 from .jax_pure import draw
 from .losses import check_target, pixel_shares
 from .parameters import Parameters
 from .primitives import OPACITY
-from .scene import Canvas, Scene, check_finite
+from .scene import Canvas, Scene, check_drawable, limited, row_limits
 
 Array = np.ndarray[Any, Any]
+
+_GUARD = ForkGuard()
 
 # Fits of at most this many rows share one compiled update; beyond, each doubling compiles once more.
 SMALLEST_BUCKET = 256
@@ -44,18 +50,15 @@ class JaxRenderer:
 
     def __init__(self, options: RendererOptions | None = None) -> None:
         self.options = options or RendererOptions()
-        platform = "gpu" if self.options.device == "cuda" else "cpu"
-        try:
-            self.device = jax.devices(platform)[0]
-        except RuntimeError:
-            raise BackendUnavailable(
-                "JAX sees no GPU here; try device='cpu', or install it with: pip install 'jax[cuda13]'"
-            ) from None
+        _GUARD.use()
+        self.device = _device("gpu" if self.options.device == "cuda" else "cpu")
 
     def render(self, scene: Scene) -> Array:
         """The picture, (H, W, 3) float32; see `base.Renderer.render`."""
         if self.options.uses_kernel:
             return CpuRenderer().render(scene)
+        instance("scene", scene, Scene)
+        _GUARD.use()
         with jax.default_device(self.device):
             return np.asarray(_render_pure(scene.rows, *_split(scene.canvas), self.options.memory_mb))
 
@@ -65,6 +68,8 @@ class JaxRenderer:
         """See `base.Renderer.loss_and_gradient`."""
         if self.options.uses_kernel:
             return CpuRenderer().loss_and_gradient(scene, target, weights)
+        instance("scene", scene, Scene)
+        _GUARD.use()
         target = check_target(target, scene.canvas)
         shares = pixel_shares(weights, scene.canvas.height, scene.canvas.width).astype(np.float32)
         background, canvas = _split(scene.canvas)
@@ -81,27 +86,86 @@ class JaxRenderer:
     def drawing(self, scene: Scene) -> Callable[..., jax.Array]:
         """A function `(rows, background=None) -> image` for use inside `jax.jit`, `jax.grad` and `jax.vmap`.
 
+        Rows of integers are drawn as float32; see `base.FittingRenderer.drawing` for what is refused.
+
         Args:
-            scene: gives the canvas; rows may be any (N, P) array.
+            scene: gives the canvas and the columns; there may be any number of rows.
 
         Example:
             >>> draw = JaxRenderer().drawing(scene)
             >>> gradient = jax.grad(lambda rows: jnp.mean((draw(rows) - target) ** 2))(scene.rows)
         """
+        width = instance("scene", scene, Scene).rows.shape[1]
         default, canvas = _split(scene.canvas)
         memory_mb, uses_kernel = self.options.memory_mb, self.options.uses_kernel
+        low, high = row_limits(width)
 
         def draw_rows(rows: Any, background: Any = None) -> jax.Array:
-            background = default if background is None else background
+            _GUARD.use()
+            rows = _numbers("rows", rows, (None, width))
+            background = _numbers("background", default if background is None else background, (3,))
+            if not isinstance(rows, jax.core.Tracer) and not isinstance(background, jax.core.Tracer):
+                check_drawable(np.asarray(rows), np.asarray(background))  # waits for the device
             if uses_kernel:
-                return draw_by_kernel(canvas, jnp.asarray(rows, jnp.float32), jnp.asarray(background, jnp.float32))
-            return draw(jnp.asarray(rows), jnp.asarray(background, jnp.asarray(rows).dtype), canvas, memory_mb)
+                rows, background = rows.astype(jnp.float32), background.astype(jnp.float32)
+            background = limited(jnp.where, background.astype(rows.dtype), 0, 1)
+            with np.errstate(over="ignore"):  # half precision holds no number as large as a limit
+                limits = [jnp.asarray(limit, rows.dtype)[None, :] for limit in (low, high)]
+            rows = limited(jnp.where, rows, *limits)
+            if uses_kernel:
+                return draw_by_kernel(canvas, rows, background)
+            # The sums make the picture NaN if a traced value is not finite; clipping a coverage would hide it.
+            return draw(rows, background, canvas, memory_mb) + 0 * (rows.sum() + background.sum())
 
         return draw_rows
 
     def fit(self, target: Array, canvas: Canvas, settings: FitSettings | None = None) -> JaxFit:
         """Opens a fit; see `base.FittingRenderer.fit`."""
-        return JaxFit(target, canvas, settings or FitSettings(), self)
+        _GUARD.use()
+        return JaxFit(target, canvas, FitSettings() if settings is None else settings, self)
+
+
+def _device(platform: str) -> jax.Device:
+    """The first device of this platform.
+
+    Raises:
+        BackendUnavailable: there is none.
+    """
+    try:
+        return jax.devices(platform)[0]
+    except Exception as error:  # whatever the plugin of a platform raises: an AssertionError where CUDA finds no GPU
+        if platforms := os.environ.get("JAX_PLATFORMS"):
+            raise BackendUnavailable(
+                f"JAX finds no {platform.upper()} with JAX_PLATFORMS={shown(platforms)}; unset that variable, or try "
+                "JAX_PLATFORMS=cpu with device='cpu'"
+            ) from None
+        if platform == "cpu":
+            raise BackendUnavailable(f"JAX does not start here: {one_line(error)}") from None
+        raise BackendUnavailable(
+            "JAX sees no GPU here; try device='cpu', or install it with: pip install 'jax[cuda13]'"
+        ) from None
+
+
+def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> jax.Array:
+    """The value as an array of JAX, floating-point; its shape is checked even where its values are traced.
+
+    Args:
+        name: of the argument.
+        value: an array, or nested sequences of numbers.
+        shape: sizes, None for any.
+    """
+    needs = "(" + ", ".join("N" if size is None else str(size) for size in shape) + ") real numbers"
+    try:
+        value = jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} is no array of numbers ({one_line(error, 80)}); needs {needs}") from None
+    if value.ndim != len(shape) or any(size not in (None, own) for size, own in zip(shape, value.shape, strict=True)):
+        raise InputError(f"{name} has shape {value.shape}; needs {needs}")
+    if jnp.issubdtype(value.dtype, jnp.floating):
+        return value
+    if not jnp.issubdtype(value.dtype, jnp.integer):
+        raise InputError(f"{name} has dtype {value.dtype}; needs {needs}")
+    return value.astype(jnp.float32)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -134,9 +198,9 @@ draw_by_kernel.defvjp(_draw_forward, _draw_backward)
 
 
 def _host_canvas(canvas: Canvas, rows: Array, background: Array) -> tuple[Array, Canvas]:
-    rows = np.asarray(rows)
-    check_finite(rows)
-    return rows, Canvas(canvas.width, canvas.height, tuple(np.asarray(background).tolist()), canvas.edge)
+    rows, background = np.asarray(rows), np.asarray(background)
+    check_drawable(rows, background)
+    return rows, replace(canvas, background=tuple(background.tolist()))
 
 
 def _host_render(canvas: Canvas, rows: Array, background: Array) -> Array:
@@ -202,11 +266,11 @@ _move_jit = jax.jit(_move, static_argnums=(0,))
 @partial(jax.jit, static_argnums=(0, 9, 10, 11))
 def _move_pure(
     recipe: _Recipe, raw: jax.Array, state: RowAdamState, rates: Any, low: Any, high: Any, scale: Any,
-    backgrounds: Any, problem: tuple[Any, Any, Any], canvas: Canvas, memory_mb: float,
+    backgrounds: Any, problem: tuple[Any, Any, Any, Any], canvas: Canvas, memory_mb: float,
     loss: Callable[[Any, Any], Any] | None,
 ) -> tuple[jax.Array, jax.Array, jax.Array, RowAdamState, jax.Array]:  # fmt: skip
     """A whole step on the device: loss, whether all is finite, and what `_move` gives."""
-    targets, shares, present = problem
+    targets, shares, present, weights = problem
 
     def objective(rows: jax.Array) -> jax.Array:
         # Rows that only fill the bucket are painted with opacity 0.
@@ -216,12 +280,40 @@ def _move_pure(
             if loss is None:
                 losses.append(_pure_loss(rows, background, target, shares, canvas, memory_mb))
             else:
-                losses.append(jnp.asarray(loss(draw(rows, background, canvas, memory_mb), target)))
+                losses.append(loss(draw(rows, background, canvas, memory_mb), target, *weights))
         return jnp.asarray(mean(losses))
 
     value, by_rows = jax.value_and_grad(objective)(_decode(recipe, raw))
     finite = jnp.isfinite(value) & jnp.isfinite(by_rows).all()
     return value, finite, *_move(recipe, raw, state, by_rows, rates, low, high, scale)
+
+
+class _ScalarLoss:
+    """A loss of the caller's own that has to return a scalar. Equal for the same function, so that JAX compiles once.
+
+    Args:
+        loss: `(image, target) -> scalar`, or `(image, target, weights) -> scalar`.
+    """
+
+    def __init__(self, loss: Callable[..., Any]) -> None:
+        self._loss = loss
+
+    def __call__(self, *arrays: Any) -> jax.Array:
+        """The loss of an image and a target, and of weights if there are any.
+
+        Raises:
+            InputError: it is no scalar.
+        """
+        value = jnp.asarray(self._loss(*arrays))
+        if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+            raise InputError(f"the loss returned {value.dtype} of shape {value.shape}; needs a floating-point scalar")
+        return value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ScalarLoss) and other._loss is self._loss
+
+    def __hash__(self) -> int:
+        return id(self._loss)
 
 
 class JaxFit(BaseFit):
@@ -243,7 +335,9 @@ class JaxFit(BaseFit):
             (settings.beta1, settings.beta2, settings.epsilon),
         )
         self._limits = jax.device_put((p.rates, p.low, p.high), self._device)
-        self._loss_gradient = None if settings.loss is None else jax.jit(jax.value_and_grad(settings.loss))
+        self._loss = None if settings.loss is None else _ScalarLoss(settings.loss)
+        self._weights = () if self.pixel_weights is None else (jax.device_put(self.pixel_weights, self._device),)
+        self._loss_gradient = None if self._loss is None else jax.jit(jax.value_and_grad(self._loss))
         self._write([np.zeros((0, len(p.rates)), np.float32)], canvas)
 
     def _write(self, slates: list[Array], canvas: Canvas) -> None:
@@ -272,7 +366,7 @@ class JaxFit(BaseFit):
             present = np.ones((bucket, width), np.float32)
             present[self._count :, OPACITY] = 0
             self._backgrounds = jax.device_put(backgrounds, self._device)
-            self._problem = jax.device_put((targets, self.shares, present), self._device)
+            self._problem = jax.device_put((targets, self.shares, present, self._weights), self._device)
 
     def _read(self) -> list[Array]:
         return [np.asarray(slate)[:, : self._count].T for slate in (self._raw, *self._state)]
@@ -286,11 +380,12 @@ class JaxFit(BaseFit):
         return np.asarray(self._drawn_rows)[: self._count]  # waits for the device
 
     def _step(self, scale: float) -> float:
+        _GUARD.use()
         numbers = *self._limits, np.float32(scale)
         if not self._options.uses_kernel:
             loss, finite, raw, state, rows = _move_pure(
                 self._recipe, self._raw, self._state, *numbers, self._backgrounds,
-                self._problem, self._plain_canvas, self._options.memory_mb, self.settings.loss,
+                self._problem, self._plain_canvas, self._options.memory_mb, self._loss,
             )  # fmt: skip
             if not bool(finite):  # waits for the device
                 raise FloatingPointError
@@ -310,11 +405,11 @@ class JaxFit(BaseFit):
         losses, gradients = [], []
         for backdrop in self.backdrops:
             canvas = backdrop.under(self.canvas)
-            value, by_image = self._loss_gradient(self.kernel.render(rows, canvas), backdrop.target)
+            value, by_image = self._loss_gradient(self.kernel.render(rows, canvas), backdrop.target, *self._weights)
             losses.append(float(value))
             gradients.append(self.kernel.pull_back(rows, canvas, np.asarray(by_image))[0])
         return mean(losses), mean(gradients)
 
     def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:
-        assert self.settings.loss is not None
-        return float(self.settings.loss(image, backdrop.target))
+        assert self._loss is not None
+        return float(self._loss(jnp.asarray(image), jnp.asarray(backdrop.target), *self._weights))

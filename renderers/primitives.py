@@ -70,3 +70,7 @@ CIRCLE = Primitive(
 )
 
 PRIMITIVES: dict[str, Primitive] = {CIRCLE.name: CIRCLE}
+
+DRAWN_PRIMITIVES = (CIRCLE,)
+"""The primitives that every renderer and exporter draws. A scene takes no other: a new one is named here once it has
+its form in the kernels, the dense paths and the SVG export."""

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from .checks import instance, real_array
 from .edges import EDGES
-from .losses import mean_squared_error, pixel_shares
+from .errors import InputError
+from .losses import check_colours, mean_squared_error, pixel_shares
 from .primitives import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
 from .scene import Scene
 
@@ -20,7 +22,7 @@ def render(scene: Scene) -> Array:
     Back to front, `C = (1 - a) C + a c` with `a = opacity * coverage`: the over operator (Porter and
     Duff, Compositing Digital Images, 1984) on sRGB values as they are, which is what SVG does.
     """
-    image = _background(scene)
+    image = _background(instance("scene", scene, Scene))
     for row in scene.rows.astype(np.float64):
         a = row[OPACITY] * _coverage(scene, row)[:, :, None]
         image = (1 - a) * image + a * row[RED : BLUE + 1]
@@ -38,13 +40,18 @@ def gradient(scene: Scene, image_gradient: Array) -> tuple[Array, Array]:
         (N, P) float64, the derivative by every value of `scene.rows` (for the linear edge: one-sided, 0,
         where a pixel lies on a kink), and (3,), the derivative by the background.
     """
+    instance("scene", scene, Scene)
+    shape = (scene.canvas.height, scene.canvas.width, 3)
+    # dL/d(composite up to and with row i)
+    through = real_array("image_gradient", image_gradient, f"numbers, {shape}").astype(np.float64)
+    if through.shape != shape:
+        raise InputError(f"image_gradient has shape {through.shape}; needs {shape}")
     rows = scene.rows.astype(np.float64)
     beneath = [_background(scene)]  # beneath[i]: all that lies under row i
     for row in rows:
         a = row[OPACITY] * _coverage(scene, row)[:, :, None]
         beneath.append((1 - a) * beneath[-1] + a * row[RED : BLUE + 1])
     result = np.zeros(scene.rows.shape)
-    through = np.asarray(image_gradient, np.float64)  # dL/d(composite up to and with row i)
     across, down = _pixel_centres(scene)
     for i in reversed(range(scene.count)):
         row = rows[i]
@@ -69,6 +76,7 @@ def gradient(scene: Scene, image_gradient: Array) -> tuple[Array, Array]:
 def loss_and_gradient(scene: Scene, target: Array, weights: Array | None = None) -> tuple[float, Array, Array]:
     """The weighted mean squared error and its gradient by rows, (N, P), and by background, (3,)."""
     image = render(scene)
+    target = check_colours(target, scene.canvas.width, scene.canvas.height, np.float64)
     shares = pixel_shares(weights, scene.canvas.height, scene.canvas.width)
     by_rows, by_background = gradient(scene, 2 * shares[:, :, None] * (image - target))
     return mean_squared_error(image, target, weights), by_rows, by_background
@@ -76,7 +84,9 @@ def loss_and_gradient(scene: Scene, target: Array, weights: Array | None = None)
 
 def worth(scene: Scene, target: Array, weights: Array | None = None) -> Array:
     """(N,): how much the loss rises when each row alone is taken out. Renders the scene N + 1 times."""
-    whole = mean_squared_error(render(scene), target, weights)
+    image = render(scene)
+    target = check_colours(target, scene.canvas.width, scene.canvas.height, np.float64)
+    whole = mean_squared_error(image, target, weights)
     positions = np.arange(scene.count)
     return np.array(
         [mean_squared_error(render(scene.select(positions != i)), target, weights) - whole for i in positions]

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import cast
 
 from .base import FittingRenderer, Renderer, RendererOptions
+from .checks import choice, instance
 from .errors import BackendUnavailable, InputError
 
 RENDERERS: dict[str, tuple[str, str]] = {
@@ -33,8 +34,9 @@ def load_renderer(name: str, options: RendererOptions | None = None) -> Renderer
         InputError: there is no renderer of this name.
         BackendUnavailable: its library or device is missing; the message says what to install.
     """
-    if name not in RENDERERS:
-        raise InputError(f"renderer {name!r} is unknown; choose one of {', '.join(RENDERERS)}")
+    choice("renderer", name, RENDERERS)
+    if options is not None:
+        instance("options", options, RendererOptions)
     module, class_name = RENDERERS[name]
     try:
         renderer_class = getattr(import_module(f".{module}", __package__), class_name)
@@ -55,6 +57,6 @@ def load_fitting_renderer(name: str, options: RendererOptions | None = None) -> 
         InputError: it cannot, or there is none of this name.
         BackendUnavailable: as `load_renderer`.
     """
-    if name not in FITTING_RENDERERS:
+    if choice("renderer", name, RENDERERS) not in FITTING_RENDERERS:
         raise InputError(f"renderer {name!r} cannot fit; choose one of {', '.join(FITTING_RENDERERS)}")
     return cast(FittingRenderer, load_renderer(name, options))

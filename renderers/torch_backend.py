@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,12 +13,13 @@ import torch
 
 from .alpha import Backdrop
 from .base import FitSettings, RendererOptions
+from .checks import instance, real_array, shown
 from .cpu_kernel import shared_kernel
 from .cpu_renderer import CpuRenderer
-from .errors import BackendUnavailable
+from .errors import BackendUnavailable, InputError
 from .fitting import BaseFit, mean
 from .losses import check_target, pixel_shares
-from .scene import Canvas, Scene, check_finite
+from .scene import Canvas, Scene, check_drawable, limited, row_limits
 from .torch_optimizer import RowAdam
 from .torch_pure import draw, draw_pixels
 
@@ -48,8 +51,11 @@ class TorchRenderer:
         """The picture, (H, W, 3) float32; see `base.Renderer.render`."""
         if self.options.uses_kernel:
             return CpuRenderer().render(scene)
+        instance("scene", scene, Scene)
         with torch.no_grad():
-            return self.drawing(scene)(self._tensor(scene.rows)).cpu().numpy()  # waits for the device
+            background = self._tensor(np.array(scene.canvas.background))
+            image = self.draw(self._tensor(scene.rows), background, scene.canvas)
+            return image.cpu().numpy()  # waits for the device
 
     def loss_and_gradient(
         self, scene: Scene, target: Array, weights: Array | None = None
@@ -57,11 +63,12 @@ class TorchRenderer:
         """See `base.Renderer.loss_and_gradient`."""
         if self.options.uses_kernel:
             return CpuRenderer().loss_and_gradient(scene, target, weights)
+        instance("scene", scene, Scene)
         rows = self._tensor(scene.rows).requires_grad_()
         background = self._tensor(np.array(scene.canvas.background)).requires_grad_()
         wanted = self._tensor(check_target(target, scene.canvas))
         shares = self._tensor(pixel_shares(weights, scene.canvas.height, scene.canvas.width))
-        loss = weighted_mse(self.drawing(scene)(rows, background), wanted, shares)
+        loss = weighted_mse(self.draw(rows, background, scene.canvas), wanted, shares)
         by_rows, by_background = torch.autograd.grad(loss, (rows, background), allow_unused=True)
         by_rows = torch.zeros_like(rows) if by_rows is None else by_rows  # no rows, no graph
         return loss.item(), by_rows.cpu().numpy(), by_background.cpu().numpy()
@@ -73,33 +80,77 @@ class TorchRenderer:
     def drawing(self, scene: Scene) -> Callable[..., torch.Tensor]:
         """A function `(rows, background=None) -> image` that autograd differentiates.
 
+        The pure path keeps the precision and device of its rows; the kernel is float32 on the CPU. Rows of integers
+        are drawn as float32; see `base.FittingRenderer.drawing` for what is refused.
+
         Args:
-            scene: gives the canvas; rows may be any (N, P) tensor. The pure path keeps its precision and
-                device; the kernel is float32 on the CPU.
+            scene: gives the canvas and the columns; there may be any number of rows.
 
         Example:
             >>> draw = TorchRenderer().drawing(scene)
             >>> rows = torch.tensor(scene.rows, requires_grad=True)
             >>> ((draw(rows) - target) ** 2).mean().backward()
         """
-        canvas = scene.canvas
+        canvas = instance("scene", scene, Scene).canvas
+        width = scene.rows.shape[1]
+        low, high = (limit.tolist() for limit in row_limits(width))  # lists, which `torch.compile` can read
 
-        def draw_rows(rows: torch.Tensor, background: torch.Tensor | None = None) -> torch.Tensor:
+        def draw_rows(rows: torch.Tensor, background: Any = None) -> torch.Tensor:
+            rows = _numbers("rows", rows, (None, width))
             if background is None:
                 background = torch.tensor(canvas.background, dtype=rows.dtype, device=rows.device)
-            if self.options.uses_kernel:
-                image: torch.Tensor = DrawByKernel.apply(rows, background, canvas)
-                return image
-            return draw(rows, background, canvas, self.options.memory_mb, self.pixels)
+            elif not isinstance(background, torch.Tensor):
+                background = torch.from_numpy(
+                    real_array("background", background, "(3,) real numbers").astype(np.float64)
+                )
+            background = _numbers("background", background, (3,)).to(rows)
+            if not _is_finite(rows, background):
+                check_drawable(rows.detach().cpu().numpy(), background.detach().cpu().numpy())
+            limits = [torch.tensor(limit, dtype=rows.dtype, device=rows.device) for limit in (low, high)]
+            rows, background = limited(torch.where, rows, *limits), limited(torch.where, background, 0.0, 1.0)
+            image = self.draw(rows, background, canvas)
+            # The sums make the picture NaN where a value that is not finite could not be refused.
+            return image if self.options.uses_kernel else image + 0 * (rows.sum() + background.sum())
 
         return draw_rows
 
+    def draw(self, rows: torch.Tensor, background: torch.Tensor, canvas: Canvas) -> torch.Tensor:
+        """The picture, (H, W, 3), of rows that are within the limits of a scene; `drawing` without its checks."""
+        if self.options.uses_kernel:
+            image: torch.Tensor = DrawByKernel.apply(rows, background, canvas)
+            return image
+        return draw(rows, background, canvas, self.options.memory_mb, self.pixels)
+
     def fit(self, target: Array, canvas: Canvas, settings: FitSettings | None = None) -> TorchFit:
         """Opens a fit; see `base.FittingRenderer.fit`."""
-        return TorchFit(target, canvas, settings or FitSettings(), self)
+        return TorchFit(target, canvas, FitSettings() if settings is None else settings, self)
 
     def _tensor(self, array: Array) -> torch.Tensor:
         return torch.tensor(np.asarray(array, np.float32), device=self.device)
+
+
+def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> torch.Tensor:
+    """The tensor as floating-point numbers, if it has this shape; None is any size."""
+    needs = "(" + ", ".join("N" if size is None else str(size) for size in shape) + ") real numbers"
+    if not isinstance(value, torch.Tensor):
+        raise InputError(f"{name} is {shown(value)}; needs a tensor of {needs}. Try torch.tensor({name})")
+    if value.ndim != len(shape) or any(size not in (None, own) for size, own in zip(shape, value.shape, strict=True)):
+        raise InputError(f"{name} has shape {tuple(value.shape)}; needs {needs}")
+    if value.is_floating_point():
+        return value
+    if value.is_complex() or value.dtype == torch.bool:
+        raise InputError(f"{name} has dtype {value.dtype}; needs {needs}")
+    return value.to(torch.float32)
+
+
+def _is_finite(*tensors: torch.Tensor) -> bool:
+    """Whether all values are finite; true inside `torch.func.vmap` and `torch.compile`, where no value can be read."""
+    if torch.compiler.is_compiling():
+        return True
+    try:
+        return all(bool(torch.isfinite(tensor.detach()).all()) for tensor in tensors)  # waits for the device
+    except RuntimeError:
+        return True
 
 
 def weighted_mse(image: torch.Tensor, target: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
@@ -114,7 +165,6 @@ class DrawByKernel(torch.autograd.Function):
     def forward(ctx: Any, rows: torch.Tensor, background: torch.Tensor, canvas: Canvas) -> torch.Tensor:
         """Draws `rows`, (N, P), on `background`, (3,)."""
         host = rows.detach().to("cpu", torch.float32).numpy()
-        check_finite(host)
         ctx.canvas = replace(canvas, background=tuple(background.detach().tolist()))
         ctx.save_for_backward(rows, background)
         return torch.from_numpy(shared_kernel().render(host, ctx.canvas)).to(rows.device)
@@ -131,6 +181,47 @@ class DrawByKernel(torch.autograd.Function):
         return torch.from_numpy(by_rows).to(rows), torch.from_numpy(by_background).to(background), None
 
 
+class _OneThread:
+    """While any thread is inside, PyTorch computes with one thread; afterwards with as many as before.
+
+    The count belongs to the process: of fits in several threads, the first to come sees what it was.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Starts with nobody inside."""
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = 1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._before = torch.get_num_threads()
+            self._inside += 1
+            torch.set_num_threads(1)
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            torch.set_num_threads(self._before)  # also the calling thread's own count
+
+
+_ONE_THREAD = _OneThread()
+
+
+def _compute_alone() -> None:
+    """In a forked child, which has none of PyTorch's threads and would wait for them."""
+    _ONE_THREAD.reset()  # another thread may have held its lock
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_compute_alone)
+
+
 class TorchFit(BaseFit):
     """A fit in PyTorch; see `base.Fit`. Its optimiser is `torch_optimizer.RowAdam`."""
 
@@ -143,6 +234,7 @@ class TorchFit(BaseFit):
             torch.tensor(array, device=self._device)[..., None] for array in (p.rates, p.low, p.high, p.slope)
         )
         self._log, self._logit = _runs(p.is_log), _runs(p.is_logit)
+        self._weights = None if self.pixel_weights is None else torch.tensor(self.pixel_weights, device=self._device)
         if settings.loss is not None or not renderer.options.uses_kernel:
             self._wanted = {backdrop: torch.tensor(backdrop.target, device=self._device) for backdrop in self.backdrops}
             self._pixel_shares = torch.tensor(self.shares, device=self._device)
@@ -157,7 +249,6 @@ class TorchFit(BaseFit):
         for key, slate in zip(state, kept, strict=False):
             state[key] = torch.tensor(slate.T.copy(), device=self._device)
         self._values = self._decode(self._raw.detach())
-        self._scene_like = Scene.empty(canvas)
 
     def _read(self) -> list[Array]:
         tensors = [self._raw.detach(), *self._optimizer.state[self._raw].values()]
@@ -184,12 +275,8 @@ class TorchFit(BaseFit):
             return super().step(count, scale)
         # After each parallel operation PyTorch's OpenMP threads spin for a while, on the cores that the
         # kernel wants (a step took 4 ms instead of 1.5). The update is too small to gain from threads.
-        thread_count = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with _ONE_THREAD:
             return super().step(count, scale)
-        finally:
-            torch.set_num_threads(thread_count)
 
     def _step(self, scale: float) -> float:
         loss, gradient = self._gradient()
@@ -213,9 +300,12 @@ class TorchFit(BaseFit):
         if self._raw.shape[1] == 0:  # a bare canvas depends on no parameter
             return self.loss(), torch.zeros_like(self._raw)
         raw = self._raw.detach().requires_grad_()
-        rows, draw = self._decode(raw).t(), self._renderer.drawing(self._scene_like)
+        rows, draw = self._decode(raw).t(), self._renderer.draw
         value = mean(
-            [self._objective(draw(rows, self._background_of(backdrop)), backdrop) for backdrop in self.backdrops]
+            [
+                self._objective(draw(rows, self._background_of(backdrop), self.canvas), backdrop)
+                for backdrop in self.backdrops
+            ]
         )
         gradient = torch.autograd.grad(value, raw)[0]
         if not bool(torch.isfinite(value) & torch.isfinite(gradient).all()):  # waits for the device
@@ -241,7 +331,14 @@ class TorchFit(BaseFit):
 
     def _objective(self, image: torch.Tensor, backdrop: Backdrop) -> torch.Tensor:
         if self.settings.loss is not None:
-            return torch.as_tensor(self.settings.loss(image, self._wanted[backdrop]))
+            more = () if self._weights is None else (self._weights,)
+            value = torch.as_tensor(self.settings.loss(image, self._wanted[backdrop], *more))
+            if value.ndim or not value.is_floating_point():
+                shape = tuple(value.shape)
+                raise InputError(f"the loss returned {value.dtype} of shape {shape}; needs a floating-point scalar")
+            if image.requires_grad and not value.requires_grad:
+                raise InputError("the loss does not depend on the image by operations of PyTorch; it has no gradient")
+            return value
         return weighted_mse(image, self._wanted[backdrop], self._pixel_shares)
 
     def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:

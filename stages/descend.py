@@ -28,9 +28,13 @@ class Descend:
 
     def work(self, run: Run) -> Iterator[Event]:
         """Takes the step."""
-        mse = run.fit.step(1, self.scale)
+        loss = run.fit.step(1, self.scale)
         if self.tells:
-            yield Progress(self.stage, run.step, run.scene.count, mse)
+            scene = run.scene
+            # The loss of most runs is the mean squared error; only others have to draw for it.
+            plain = run.settings.loss is None and run.settings.weights is None
+            mse = loss if plain else run.mean_squared_error(scene, weighted=False)
+            yield Progress(self.stage, run.step, scene.count, mse, loss)
 
 
 def descent(stage: str, scales: Sequence[float]) -> Iterator[Descend]:

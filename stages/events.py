@@ -16,13 +16,20 @@ class Progress:
         stage: the name of the stage at work.
         step: optimiser steps of the run so far.
         circles: rows in the scene.
-        mse: the loss before the last step (weighted mean squared error, or the loss that was chosen).
+        mse: mean squared error over all pixels alike, whatever is optimised; PSNR is computed from it. Before the last
+            step, or after it if weights or another loss are optimised.
+        loss: what is optimised, before the last step; equal to `mse` if not given.
     """
 
     stage: str
     step: int
     circles: int
     mse: float
+    loss: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.loss is None:
+            object.__setattr__(self, "loss", self.mse)
 
 
 @dataclass(frozen=True)

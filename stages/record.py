@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..renderers import InputError, Scene
+from ..renderers.checks import instance
 from .events import Event, Grew, Progress, Snapshot
 
 Array = np.ndarray[Any, Any]
@@ -51,12 +52,14 @@ class Record:
     title: str = "painting"
 
     def __post_init__(self) -> None:
-        canvas = self.scene.canvas
+        canvas = instance("scene", self.scene, Scene).canvas
         for moment in self.moments:
             if (moment.scene.canvas.width, moment.scene.canvas.height) != (canvas.width, canvas.height):
                 raise InputError(f"the scene at step {moment.step} is not {canvas.width} x {canvas.height} pixels")
-        if self.target is not None and self.target.shape not in [(canvas.height, canvas.width, k) for k in (3, 4)]:
-            raise InputError(f"target has shape {self.target.shape}; needs ({canvas.height}, {canvas.width}, 3 or 4)")
+        if self.target is not None and np.shape(self.target) not in [(canvas.height, canvas.width, k) for k in (3, 4)]:
+            raise InputError(
+                f"target has shape {np.shape(self.target)}; needs ({canvas.height}, {canvas.width}, 3 or 4)"
+            )
 
 
 @dataclass

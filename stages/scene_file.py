@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from ..renderers import Canvas, InputError, Scene
-from ..renderers.edges import EDGES
+from ..renderers.checks import check_path, instance
+from ..renderers.edges import DRAWN_EDGES
 from ..renderers.errors import one_line
-from ..renderers.primitives import CIRCLE, PRIMITIVES
+from ..renderers.primitives import CIRCLE
 from ..renderers.scene import SIDE_MAX, check_rows
 from .arrays import ZIP_MARK, pack, unpack
 from .files import read_at_most, whole_file
@@ -54,6 +55,8 @@ def save_scene(scene: Scene, path: str | Path) -> None:
         InputError: the scene has too many rows, or wider ones than circles have; or the folder is missing, read-only
             or full.
     """
+    instance("scene", scene, Scene)
+    path = check_path("path", path)
     if scene.count > ROWS_MAX:
         raise InputError(f"the scene has {scene.count} rows; a file holds at most {ROWS_MAX}")
     if scene.rows.shape[1] != len(COLUMNS):
@@ -74,7 +77,7 @@ def save_scene(scene: Scene, path: str | Path) -> None:
         "ids": scene.ids.tolist(),
     }
     with whole_file(path) as file:
-        if Path(path).suffix.lower() == ".npz":
+        if path.suffix.lower() == ".npz":
             pack({**content, "rows": scene.rows}, ARRAYS, file)
         else:
             rows = ",\n".join(json.dumps([_shortest(value) for value in row]) for row in scene.rows)
@@ -88,7 +91,7 @@ def load_scene(path: str | Path) -> Scene:
         InputError: the file is missing, not such a scene, of a newer version, larger than `BYTES_MAX` bytes or
             `ROWS_MAX` rows, or holds a row that cannot be drawn.
     """
-    data = read_at_most(path, BYTES_MAX)
+    data = read_at_most(check_path("path", path), BYTES_MAX)
     packed = data.startswith(ZIP_MARK)
     if not packed and data.count(b"[") + data.count(b"{") > LISTS_MAX:
         raise InputError(f"{path} holds more than {LISTS_MAX} lists; needs a scene of at most {ROWS_MAX} rows")
@@ -122,11 +125,11 @@ def _scene_of(content: Mapping[str, Any]) -> Scene:
     if content["columns"] != COLUMNS:
         raise ValueError(f"columns are {reprlib.repr(content['columns'])}; needs {', '.join(COLUMNS)}")
     if content["kinds"] != [CIRCLE.name]:
-        raise ValueError(f"it holds {reprlib.repr(content['kinds'])}; this artpipe draws {', '.join(PRIMITIVES)}")
+        raise ValueError(f"it holds {reprlib.repr(content['kinds'])}; this artpipe draws {CIRCLE.name}")
     if content.get("order", ORDER) != ORDER:
         raise ValueError(f"its order is {reprlib.repr(content['order'])}; needs {ORDER!r}")
-    if content["edge"] not in list(EDGES):  # a list, since what a file holds may have no hash
-        raise ValueError(f"its edge is {reprlib.repr(content['edge'])}; needs one of {', '.join(EDGES)}")
+    if content["edge"] not in DRAWN_EDGES:
+        raise ValueError(f"its edge is {reprlib.repr(content['edge'])}; needs one of {', '.join(DRAWN_EDGES)}")
     width, height = (_whole(name, content[name], 1, SIDE_MAX) for name in ("width", "height"))
     background: Any = tuple(_numbers("background", content["background"]))
     transparent = _flag("transparent", content.get("transparent", False))

@@ -210,3 +210,11 @@ def test_torch_compile_draws_and_differentiates_the_same(scene, target):
         compiled.loss_and_gradient(scene, target), plain.loss_and_gradient(scene, target), strict=True
     ):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6 * np.abs(want).max())
+
+
+@pytest.mark.slow
+def test_torch_compile_takes_a_drawing_whole_into_a_graph_of_the_callers(scene):
+    draw = load_renderer("torch", RendererOptions(path="pure")).drawing(scene)
+    compiled = torch.compile(lambda rows: draw(rows).sum(), fullgraph=True, backend="eager")
+    rows = torch.tensor(scene.rows.copy())
+    assert compiled(rows).item() == pytest.approx(draw(rows).sum().item(), rel=1e-5)

@@ -1,5 +1,7 @@
 """Fits of both frameworks, on the kernel and on their own operations: what a step does, and what it keeps."""
 
+import threading
+
 import numpy as np
 import pytest
 from artpipe import (
@@ -324,5 +326,39 @@ def test_a_step_leaves_pytorchs_count_of_threads_as_it_was(target, start):
         torch.set_num_threads(2)
         open_fit("torch kernel", target, start).step()
         assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_fits_in_several_threads_leave_pytorchs_count_of_threads_as_it_was(target, start):
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    first_inside, second_inside, first_done = (threading.Event() for _ in range(3))
+    counts = []
+
+    def stepping(inside, until):
+        def loss(image, target):
+            inside.set()
+            assert until.wait(timeout=30)
+            counts.append(torch.get_num_threads())
+            return torch_absolute(image, target)
+
+        return threading.Thread(target=lambda: open_fit("torch kernel", target, start, loss=loss).step())
+
+    # The first to begin a step is the first to end it.
+    first, second = stepping(first_inside, second_inside), stepping(second_inside, first_done)
+    another = threading.Thread(target=lambda: counts.append(torch.get_num_threads()))
+    try:
+        torch.set_num_threads(3)
+        first.start()
+        assert first_inside.wait(timeout=30)
+        second.start()
+        first.join(timeout=60)
+        first_done.set()
+        second.join(timeout=60)
+        another.start()
+        another.join()
+        assert counts == [1, 1, 3]
+        assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)

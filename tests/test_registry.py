@@ -1,5 +1,6 @@
 """Renderers by name, what is said where one is missing, and what importing artpipe loads."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -107,3 +108,63 @@ def test_render_draws_by_any_renderer_and_by_the_kernel_if_none_is_named(name, r
     np.testing.assert_allclose(artpipe.render(scene, name), expected, rtol=0, atol=5e-6)
     assert artpipe.render(scene).dtype == np.float32
     assert artpipe.render(scene).shape == (7, 9, 3)
+
+
+@pytest.mark.parametrize("platforms", ["cuda", "nonsense", "tpu"])
+def test_a_platform_that_jax_does_not_find_is_laid_to_its_variable(platforms):
+    message = run(f"""
+        import os
+        os.environ["JAX_PLATFORMS"] = {platforms!r}
+        import artpipe
+        try:
+            artpipe.load_renderer("jax")
+        except artpipe.BackendUnavailable as error:
+            print(error)
+    """)
+    assert message.startswith(f"JAX finds no CPU with JAX_PLATFORMS='{platforms}'; unset that variable, or try")
+    assert "\n" not in message
+
+
+FORK = """
+    import os
+    import warnings
+    warnings.simplefilter("ignore")  # JAX's own, at the fork
+    import numpy as np
+    import artpipe
+    from artpipe import FitSettings, RendererOptions, Scene, load_fitting_renderer
+
+    picture = np.full((120, 160, 3), 0.5, np.float32)
+
+    def work():
+        result = artpipe.fit(picture, circles=4, steps=5, renderer={name!r})
+        fit = load_fitting_renderer({name!r}, RendererOptions(path="pure")).fit(picture, result.scene.canvas)
+        fit.put(result.scene)
+        return fit.step(2)
+
+    loss = work()
+    reads, writes = os.pipe()
+    if os.fork() == 0:
+        try:
+            words = "the same" if abs(work() / loss - 1) < 1e-4 else "another"
+        except artpipe.BackendUnavailable as error:
+            words = str(error)
+        os.write(writes, words.encode())
+        os._exit(0)
+    os.close(writes)
+    import select
+    assert select.select([reads], [], [], 60)[0], "the child hangs"
+    print(os.read(reads, 1000).decode())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_jax_says_that_it_cannot_be_used_again_after_a_fork():
+    message = run(FORK.format(name="jax"))
+    assert "JAX was used before this process was forked" in message and "spawn" in message
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_pytorch_fits_again_after_a_fork():
+    assert run(FORK.format(name="torch")) == "the same"

@@ -1,0 +1,424 @@
+"""The border of the public functions: what they refuse, in one line that names the argument, and what they make of
+values out of range."""
+
+import copy
+import dataclasses
+import functools
+import inspect
+import pickle
+
+import artpipe
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from artpipe import Canvas, FitSettings, InputError, Rates, RendererOptions, Scene, load_renderer
+from artpipe.pipeline.config import RunConfig
+from artpipe.renderers import FITTING_RENDERERS, RENDERERS, edges, primitives, reference
+from artpipe.renderers.scene import row_limits
+from hypothesis import given
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+WIDTH, HEIGHT = 7, 5
+CANVAS = Canvas(WIDTH, HEIGHT, (0.2, 0.4, 0.6))
+SCENE = Scene.circles(CANVAS, x=[2, 5], y=[2, 3], radius=[1.5, 2], colour=[[1, 0, 0], [0, 0.5, 1]], opacity=[1, 0.5])
+OTHER = Scene.empty(Canvas(WIDTH + 1, HEIGHT))
+TARGET = np.full((HEIGHT, WIDTH, 3), 0.5, np.float32)
+PATHS = ("kernel", "pure")
+ARRAYS = {"jax": jnp.asarray, "torch": lambda values: torch.tensor(np.array(values))}
+RAGGED = [[1.0, 2.0], [3.0]]
+
+SCENES = (None, 3, "scene.json", SCENE.rows)
+SHAPED = (TARGET[:, :-1], TARGET[0], TARGET[None], TARGET[:, :, :2], TARGET[..., None], np.zeros(0), np.float32(0.5))
+TYPED = ("red", None, RAGGED, TARGET + 0j, TARGET.astype(str), TARGET.astype(object), TARGET > 0)
+VALUED = (255 * TARGET, TARGET - 1, np.where(TARGET > 0, np.nan, 0), np.where(TARGET > 0, np.inf, 0))
+TARGETS = (*SHAPED, *TYPED, *VALUED, (255 * TARGET).astype(np.uint8))
+FLAT = np.ones((HEIGHT, WIDTH))
+WEIGHTS = (
+    FLAT[:-1], FLAT[0], FLAT[..., None], TARGET, -FLAT, 0 * FLAT, FLAT * np.nan, FLAT * np.inf, FLAT + 0j,
+    FLAT.astype(str), FLAT.astype(object), "edges", 1.0, RAGGED,
+)  # fmt: skip
+ROWS = (
+    SCENE.rows[:, :7], np.pad(SCENE.rows, ((0, 0), (0, 1))), SCENE.rows[0], SCENE.rows[..., None], np.float32(1),
+    SCENE.rows + 0j, SCENE.rows > 0,
+)  # fmt: skip
+NO_ARRAYS = (None, "rows", RAGGED, object())
+COLOURS = (np.zeros(2), np.zeros(4), np.zeros((1, 3)), np.float32(1), np.zeros(3) + 0j, np.zeros(3) > 0)
+COUNTS = (-1, 2.5, np.float64(3), True, np.bool_(True), "3", None, np.ones(1), 2**70, np.nan)
+AMOUNTS = (-1, np.nan, np.inf, True, np.bool_(False), "1", None, 1j, np.ones(1))
+
+
+def fit_of(name):
+    fit = load_renderer(name).fit(TARGET, CANVAS)
+    fit.put(SCENE)
+    return fit
+
+
+def asked(name, method, *before):
+    """`value -> renderer.method(*before, value)`, with a target behind a scene where one is needed."""
+
+    def ask(value):
+        after = (TARGET,) if method in ("loss_and_gradient", "worth") and not before else ()
+        return getattr(load_renderer(name), method)(*before, value, *after)
+
+    return ask
+
+
+def drawn(name, path, part):
+    """`value -> picture`, of rows or on a background, with arrays of NumPy as those of the framework."""
+
+    def draw(value):
+        value = ARRAYS[name](np.array(value)) if isinstance(value, (np.ndarray, np.generic)) else value
+        function = load_renderer(name, RendererOptions(path=path)).drawing(SCENE)
+        return function(value) if part == "rows" else function(ARRAYS[name](np.array(SCENE.rows)), value)
+
+    return draw
+
+
+def fitted(name, method, *before):
+    """`value -> fit.method(*before, value)`."""
+    return lambda value: getattr(fit_of(name), method)(*before, value)
+
+
+def restored(name):
+    """`changes -> fit.restore(state with changes)`."""
+
+    def restore(changes):
+        fit = fit_of(name)
+        return fit.restore(dataclasses.replace(fit.state(), **changes))
+
+    return restore
+
+
+def optioned(function, name, **others):
+    """`value -> function(..., name=value)`."""
+    return lambda value: function(**{**others, name: value})
+
+
+def renderer_refusals():
+    for name in RENDERERS:
+        yield f"{name} render scene", asked(name, "render"), SCENES
+        for method in ("loss_and_gradient", "worth"):
+            yield f"{name} {method} scene", asked(name, method), SCENES
+            yield f"{name} {method} target", asked(name, method, SCENE), TARGETS
+            yield f"{name} {method} weights", asked(name, method, SCENE, TARGET), WEIGHTS
+    for name in FITTING_RENDERERS:
+        yield f"{name} drawing scene", asked(name, "drawing"), SCENES
+        for path in PATHS:
+            yield f"{name} {path} rows", drawn(name, path, "rows"), (*ROWS, *NO_ARRAYS)
+            yield f"{name} {path} background", drawn(name, path, "background"), (*COLOURS, *NO_ARRAYS[1:])
+        yield f"{name} fit target", lambda value, name=name: load_renderer(name).fit(value, CANVAS), TARGETS
+        yield f"{name} fit canvas", asked(name, "fit", TARGET), (None, (7, 5), SCENE)
+        yield f"{name} fit settings", asked(name, "fit", TARGET, CANVAS), (3, {}, Rates())
+        weighted = asked(name, "fit", TARGET, CANVAS)
+        yield f"{name} fit weights", lambda value, ask=weighted: ask(FitSettings(weights=value)), WEIGHTS
+        yield f"{name} put scene", fitted(name, "put"), (*SCENES, OTHER)
+        yield f"{name} residual scene", fitted(name, "residual"), (*SCENES[1:], OTHER)
+        yield f"{name} worth scene", fitted(name, "worth"), (*SCENES[1:], OTHER)
+        yield f"{name} step count", fitted(name, "step"), COUNTS
+        yield f"{name} step scale", fitted(name, "step", 1), AMOUNTS
+        yield f"{name} restore state", fitted(name, "restore"), (None, SCENE, {})
+        changes = (
+            {"scene": None}, {"scene": OTHER}, {"rows": None}, {"slates": None}, {"slates": ()}, {"step_count": "1"},
+            {"rows": SCENE.rows[:, :7]}, {"rows": SCENE.rows.astype(float)}, {"slates": (SCENE.rows,)},
+        )  # fmt: skip
+        yield f"{name} restore s", restored(name), changes
+
+
+def function_refusals():
+    yield "render scene", artpipe.render, SCENES
+    yield "render renderer", lambda value: artpipe.render(SCENE, value), (None, 3, ["cpu"], "gpu")
+    for load in (artpipe.load_renderer, artpipe.load_fitting_renderer):
+        yield f"{load.__name__} renderer", load, (None, 3, ["jax"], "gpu", b"jax")
+        yield f"{load.__name__} options", functools.partial(load, "jax"), (3, "cpu", {"device": "cpu"})
+    error = artpipe.mean_squared_error
+    yield "mean_squared_error image", lambda value: error(value, TARGET), (*SHAPED[1:], *TYPED)
+    yield "mean_squared_error target", functools.partial(error, TARGET), TARGETS
+    yield "mean_squared_error weights", functools.partial(error, TARGET, TARGET), WEIGHTS
+    for function in (artpipe.psnr, artpipe.seed_loss):
+        yield f"{function.__name__} mse", function, (-1e-9, np.nan, True, "0.1", None, np.ones(2), 1j)
+    yield "save_scene scene", lambda value: artpipe.save_scene(value, "/nowhere/scene.json"), SCENES
+    paths = (None, 3, b"scene.json", ["scene.json"])
+    yield "save_scene path", functools.partial(artpipe.save_scene, SCENE), paths
+    yield "load_scene path", artpipe.load_scene, paths
+    yield "export path", functools.partial(artpipe.export, SCENE), paths
+    yield "export source", lambda value: artpipe.export(value, "a.svg"), (None, 3, SCENE.rows, b"run")
+    yield "Record scene", artpipe.Record, SCENES
+    yield "Record target", lambda value: artpipe.Record(SCENE, target=value), (*SHAPED, "red")
+
+
+def scene_refusals():
+    yield "Scene rows", lambda value: Scene(value, CANVAS), (*ROWS[:1], *ROWS[2:], *NO_ARRAYS, [["1"] * 8])
+    yield "Scene canvas", functools.partial(Scene, SCENE.rows), (None, (7, 5), "canvas")
+    scene = functools.partial(Scene, SCENE.rows, CANVAS)
+    yield "Scene ids", scene, ("ab", [1.0, 2.0], [1, 1], [-1, 2], 3, [[0], [1]])
+    yield "Scene kinds", optioned(scene, "kinds"), ("ab", [0.0, 0.0], [0, 256], 0, [0, None])
+    yield "Scene next_id", optioned(scene, "next_id"), (1, 2.5, "9", None, 2**63)
+    columns = {"x": [1, 2], "y": [1, 2], "radius": [1, 2], "colour": [[1, 0, 0]] * 2}
+    circles = functools.partial(Scene.circles, CANVAS)
+    for column in ("x", "y", "radius", "colour", "opacity", "softness"):
+        values = (None, "ab", ["a", "b"], [1 + 1j, 2], [True, False], RAGGED, [[1], [2]])
+        yield f"Scene.circles {column}", optioned(circles, column, **columns), values
+    yield "Scene.append rows", SCENE.append, (*ROWS, *NO_ARRAYS)
+    yield "Scene.with_rows rows", SCENE.with_rows, (*ROWS[:1], *ROWS[2:], *NO_ARRAYS)
+    yield "Scene.select index", SCENE.select, (2, -3, [2], [0.5], [True], "0", None, [[0, 1]], RAGGED)
+    colours = (None, "red", (1, 1), (1, 1, 2), (1, 1, 1j), RAGGED)
+    yield "Scene.with_background background", SCENE.with_background, colours
+    yield "Scene.scaled width", SCENE.scaled, (*COUNTS, 0, 65537)
+    yield "Scene.scaled height", functools.partial(SCENE.scaled, 8), (*COUNTS[:6], 0)
+    yield "Scene.same_as other", SCENE.same_as, (None, SCENE.rows)
+    yield "Canvas width", optioned(Canvas, "width", height=5), (*COUNTS, 0)
+    yield "Canvas height", functools.partial(Canvas, 5), (*COUNTS, 0)
+    yield "Canvas edge", optioned(Canvas, "edge", width=7, height=5), (None, 0, ["linear"], "soft")
+
+
+def option_refusals():
+    for kind, table in {
+        RendererOptions: {
+            "device": (None, "gpu", ["cpu"]), "path": (None, "fast"), "memory_mb": (*AMOUNTS, 0),
+            "compile": ("no", 1, None),
+        },
+        Rates: {field.name: (*AMOUNTS, 1001) for field in dataclasses.fields(Rates)},
+        FitSettings: {
+            "rates": (None, {}, 3), "beta1": (*AMOUNTS, 1), "beta2": (*AMOUNTS, 1), "epsilon": AMOUNTS,
+            "softness_min": (*AMOUNTS, 0, 1e6), "capacity": COUNTS,
+            "loss": (3, "mse", lambda image: 0, lambda image, target, more: 0),
+        },
+    }.items():  # fmt: skip
+        for name, values in table.items():
+            yield f"{kind.__name__} {name}", optioned(kind, name), values
+    given, counts = {"circles": 2, "steps": 1}, [value for value in COUNTS if value is not None]
+    amounts = [value for value in AMOUNTS if value is not None]
+    for name, values in {
+        "circles": (*COUNTS, 0), "renderer": (None, 3, ["jax"], "cpu"), "on_event": (3, "print"), "weights": WEIGHTS,
+        **dict.fromkeys(("growth", "steps", "seed", "patience", "relocate_every"), counts),
+        **dict.fromkeys(("pool", "radius_scale", "softness_min", "seconds", "target_psnr", "edges"), amounts),
+        "rates": (3, "fast"), **{unknown: (1,) for unknown in ("most", "stepz", "colour", "Steps")},
+    }.items():  # fmt: skip
+        yield f"fit {name}", optioned(functools.partial(artpipe.fit, TARGET), name, **given), values
+    for rates in ({"position": "1"}, {"positions": 1}):
+        yield "fit rate", optioned(functools.partial(artpipe.fit, TARGET), "rates", **given), (rates,)
+
+
+REFUSALS = [
+    pytest.param(name.split()[-1], call, values, id=name)
+    for table in (renderer_refusals, function_refusals, scene_refusals, option_refusals)
+    for name, call, values in table()
+]
+
+
+@pytest.mark.parametrize(("argument", "call", "values"), REFUSALS)
+def test_an_argument_that_cannot_be_used_is_refused_in_one_line_that_names_it(argument, call, values):
+    for value in values:
+        with pytest.raises(InputError) as caught:
+            call(value)
+        message = str(caught.value)
+        assert argument in message and "\n" not in message and len(message) < 600, message
+
+
+def test_every_public_function_stands_in_the_table():
+    named = {parameter.id.split()[0] for parameter in REFUSALS}
+    assert {name for name in artpipe.__all__ if inspect.isfunction(getattr(artpipe, name))} <= named
+
+
+def test_an_unknown_option_names_the_nearest_known():
+    with pytest.raises(InputError, match=r"'stepz' \(did you mean steps\?\)"):
+        artpipe.fit(TARGET, stepz=3)
+    with pytest.raises(InputError, match=r"circles="):
+        artpipe.fit(TARGET, most=512)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("wrap", [jax.jit, jax.vmap, lambda draw: jax.grad(lambda rows: draw(rows).sum())])
+def test_shapes_are_checked_where_values_are_traced(path, wrap):
+    draw = load_renderer("jax", RendererOptions(path=path)).drawing(SCENE)
+    for rows in (SCENE.rows[:, :7], SCENE.rows[..., None], SCENE.rows[0]):
+        rows = rows[None] if wrap is jax.vmap else rows
+        with pytest.raises(InputError, match="rows has shape"):
+            wrap(draw)(jnp.asarray(rows))
+
+
+# --- numbers of NumPy ---
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64, np.uint64])
+def test_whole_numbers_of_numpy_are_whole_numbers(kind):
+    config = RunConfig(steps=kind(40), most=kind(8), seed=kind(3), growth=kind(4), patience=kind(9), pool=kind(2))
+    assert config == RunConfig(steps=40, most=8, seed=3, growth=4, patience=9, pool=2)
+    assert all(type(value) is not kind for value in config.to_json().values())
+    assert Canvas(kind(7), kind(5)) == Canvas(7, 5)
+    assert SCENE.scaled(kind(14), kind(10)).same_as(SCENE.scaled(14, 10))
+    assert FitSettings(capacity=kind(8)) == FitSettings(capacity=8)
+    assert Scene(SCENE.rows, CANVAS, next_id=kind(9)).next_id == 9
+    fit = fit_of("torch")
+    fit.step(kind(2), kind(1))
+    assert fit.step_count == 2
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.longdouble])
+def test_real_numbers_of_numpy_are_numbers(kind):
+    config = RunConfig(pool=kind(1.5), seconds=kind(30), target_psnr=kind(25), edges=kind(0.5), rates=Rates(kind(0.5)))
+    assert config == RunConfig(pool=1.5, seconds=30.0, target_psnr=25.0, edges=0.5, rates=Rates(0.5))
+    assert all(type(value) is not kind or kind is np.float64 for value in config.to_json().values())
+    assert RendererOptions(memory_mb=kind(64)) == RendererOptions(memory_mb=64.0)
+    assert FitSettings(beta1=kind(0.5), softness_min=kind(0.5)) == FitSettings(beta1=0.5, softness_min=0.5)
+    assert artpipe.psnr(kind(0.25)) == artpipe.psnr(0.25)
+
+
+# --- values out of range ---
+
+LOW, HIGH = row_limits(8)
+EXTREMES = {
+    "x": [-1e6, 1e6, -3e38, 2e6, 0.5, 3], "y": [-1e6, 1e6, 3e38, 0.5, 2], "red": [-1, 0, 1, 2, 0.5],
+    "green": [-1, 0, 1, 2, 0.5], "blue": [-1, 0, 1, 2, 0.5], "opacity": [-1, 0, 1, 2, 0.5, 1e-8],
+    "softness": [-1, 0, 1e-30, 1e-3, 0.5, 7, 1e4, 1e6, 1e9], "radius": [-5, 0, 1e-30, 0.5, 3, 1e3, 1e6, 1e9],
+}  # fmt: skip
+ANY = {"x": (-9, 16), "y": (-9, 14), "softness": (2**-10, 1e3), "radius": (0, 1e3)}
+EXTREME_ROWS = st.lists(
+    st.tuples(
+        *(
+            # XLA takes subnormal numbers for 0.
+            st.sampled_from(values) | st.floats(*ANY.get(name, (-0.5, 1.5)), width=32, allow_subnormal=False)
+            for name, values in EXTREMES.items()
+        )
+    ),
+    min_size=2,
+    max_size=2,
+)
+
+
+@functools.cache
+def drawing(backend, edge):
+    """`rows -> picture, gradient of its sum` of a renderer and path."""
+    name, path = backend.split()
+    draw = load_renderer(name, RendererOptions(path=path)).drawing(
+        Scene.empty(Canvas(WIDTH, HEIGHT, (0.2, 0.4, 0.6), edge))
+    )
+    if name == "jax":
+        pull = jax.jit(jax.grad(lambda rows: draw(rows).sum()))
+        picture = jax.jit(draw)
+        return lambda rows: (np.asarray(picture(rows)), np.asarray(pull(rows)))
+
+    def ask(rows):
+        rows = torch.tensor(rows, requires_grad=True)
+        image = draw(rows)
+        image.sum().backward()
+        return image.detach().numpy(), rows.grad.numpy()
+
+    return ask
+
+
+BACKENDS = [f"{name} {path}" for name in FITTING_RENDERERS for path in PATHS]
+SLOW_IF_COMPILED = [pytest.param(name, marks=[pytest.mark.slow] * (name == "jax pure")) for name in BACKENDS]
+
+
+@pytest.mark.parametrize("edge", edges.DRAWN_EDGES)
+@pytest.mark.parametrize("backend", SLOW_IF_COMPILED)
+@given(rows=EXTREME_ROWS)
+def test_rows_out_of_range_are_drawn_as_at_the_limit_by_all(picture_tolerance, backend, edge, rows):
+    rows = np.float32(rows)
+    limited = Scene(np.clip(rows, LOW, HIGH), Canvas(WIDTH, HEIGHT, (0.2, 0.4, 0.6), edge))
+    picture, gradient = drawing(backend, edge)(rows)
+    # Beside the rim's own rounding, that of a softness as wide as its distance; and the kernel takes a pixel at the
+    # very centre to be 1e-6 px away from it.
+    tolerance = picture_tolerance(limited) + 1e-6 + 1e-6 / (2 * limited.rows[:, primitives.SOFTNESS].min())
+    np.testing.assert_allclose(picture, reference.render(limited), rtol=0, atol=tolerance)
+    assert np.isfinite(gradient).all()
+    assert not gradient[(rows < LOW) | (rows > HIGH)].any()
+
+
+@pytest.mark.parametrize("backend", SLOW_IF_COMPILED)
+def test_a_value_at_its_limit_has_a_gradient(backend):
+    expected = reference.gradient(SCENE, np.ones_like(TARGET))[0]
+    gradient = drawing(backend, "linear")(SCENE.rows)[1]
+    at_limit = (SCENE.rows == LOW) | (SCENE.rows == HIGH)
+    assert expected[at_limit].all()
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("background", "limit"), [((1.5, -0.5, 0.5), (1, 0, 0.5)), ((1.0000001, 0, 1), (1, 0, 1))])
+def test_a_background_out_of_range_is_drawn_as_at_the_limit(backend, background, limit):
+    name, path = backend.split()
+    draw = load_renderer(name, RendererOptions(path=path)).drawing(SCENE)
+    rows, given = (ARRAYS[name](np.float32(value)) for value in (SCENE.rows, background))
+    picture = jax.jit(draw)(rows, given) if name == "jax" else draw(rows, given)
+    np.testing.assert_allclose(picture, reference.render(SCENE.with_background(limit)), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_not_finite_is_refused_by_every_path(backend, value):
+    name, path = backend.split()
+    draw = load_renderer(name, RendererOptions(path=path)).drawing(SCENE)
+    rows = SCENE.rows.copy()
+    rows[1, primitives.RADIUS] = value
+    with pytest.raises(InputError, match=f"row 1 has {value} in column radius; needs a finite number"):
+        draw(ARRAYS[name](rows))
+    with pytest.raises(InputError, match=r"background is .* needs three finite"):
+        draw(ARRAYS[name](SCENE.rows), ARRAYS[name](np.float32([0, value, 0])))
+    # Traced, nothing can be refused.
+    if backend == "jax pure":
+        assert np.isnan(jax.jit(draw)(rows)).all()
+    if backend == "torch pure":
+        assert torch.isnan(torch.func.vmap(draw)(torch.tensor(rows)[None])).all()
+
+
+def test_integers_are_drawn_as_the_same_numbers():
+    rows = np.array([[2, 2, 1, 0, 1, 1, 1, 2]])
+    expected = reference.render(Scene(rows, CANVAS))
+    for backend in set(BACKENDS) - {"jax pure"}:  # which takes seconds to compile
+        name, path = backend.split()
+        draw = load_renderer(name, RendererOptions(path=path)).drawing(SCENE)
+        np.testing.assert_allclose(draw(ARRAYS[name](rows)), expected, rtol=0, atol=1e-6)
+
+
+# --- what no renderer draws yet ---
+
+
+def test_a_primitive_or_edge_that_is_not_drawn_everywhere_is_refused(monkeypatch, tmp_path):
+    third = dataclasses.replace(edges.LINEAR, name="third", code=2)
+    monkeypatch.setitem(edges.EDGES, "third", third)
+    monkeypatch.setitem(primitives.PRIMITIVES, "blob", dataclasses.replace(primitives.CIRCLE, name="blob", code=1))
+    with pytest.raises(InputError, match="edge 'third' is unknown; choose one of linear, logistic"):
+        Canvas(WIDTH, HEIGHT, edge="third")
+    with pytest.raises(InputError, match=r"kinds has codes \[0, 1\]; known are 0 \(circle\)"):
+        Scene(SCENE.rows, CANVAS, kinds=[0, 1])
+    artpipe.save_scene(SCENE, tmp_path / "scene.json")
+    text = (tmp_path / "scene.json").read_text()
+    for old, new in (('"linear"', '"third"'), ('["circle"]', '["circle", "blob"]')):
+        (tmp_path / "other.json").write_text(text.replace(old, new))
+        with pytest.raises(InputError, match=r"other.json is broken"):
+            artpipe.load_scene(tmp_path / "other.json")
+
+
+# --- immutability ---
+
+COPIES = {
+    "itself": lambda scene: scene,
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "replace": dataclasses.replace,
+    "empty": lambda scene: pickle.loads(pickle.dumps(scene.select([]))),
+    **{
+        f"pickle {k}": lambda scene, k=k: pickle.loads(pickle.dumps(scene, k))
+        for k in range(pickle.HIGHEST_PROTOCOL + 1)
+    },
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_copy_of_a_scene_is_equal_and_cannot_be_changed(how):
+    scene = SCENE.select([1])
+    copied = COPIES[how](scene)
+    assert copied.same_as(scene) or how == "empty"
+    for array in (copied.rows, copied.ids, copied.kinds):
+        while isinstance(array, np.ndarray):
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                array.setflags(write=True)
+            array = array.base
+        assert isinstance(array, bytes)
