@@ -12,6 +12,7 @@ from ..renderers import InputError
 from .decode import decode, decoded_size, pillow
 from .files import whole_file
 from .resample import resampled
+from .sources import source_of
 
 Array = np.ndarray[Any, Any]
 
@@ -58,7 +59,7 @@ def load_picture(
     def wanted(original: tuple[int, int]) -> tuple[int, int]:
         return target_size(original, size)
 
-    decoded = decode(path, wanted)
+    decoded = decode(source_of(path), wanted)
     with pillow():
         image = resampled(decoded, wanted(decoded.size))
     if image.shape[2] == 4:
@@ -72,7 +73,7 @@ def picture_size(path: str | Path) -> tuple[int, int]:
     Raises:
         InputError: the file is missing or not an image.
     """
-    return decoded_size(path)
+    return decoded_size(source_of(path))
 
 
 def _within_alpha(image: Array) -> tuple[Array, Array]:

@@ -18,7 +18,7 @@ MARGIN = 4
 
 
 def resampled(decoded: Decoded, size: Size) -> Array:
-    """A decoded picture in sRGB, upright, at the width and height that are wanted; the picture is used up.
+    """A decoded picture in sRGB, upright, at the width and height that are wanted; the picture is used up if it is owned.
 
     Up to `WHOLE_PIXELS_MAX` it equals Pillow's `resize` of the whole picture bit for bit, since that, too, does the
     rows first and then the columns. Colours of transparent pictures are multiplied with alpha before, so that what
@@ -30,9 +30,10 @@ def resampled(decoded: Decoded, size: Size) -> Array:
     """
     from PIL import Image
 
-    colours = colours_of(decoded.image)
+    colours = colours_of(decoded.image, decoded.space)
     strips, (top, bottom) = _strips(decoded, colours, size)
-    decoded.image.close()
+    if decoded.owned:
+        decoded.image.close()
     count = 4 if colours.transparent else 3
     result = np.empty((size[1], size[0], count), np.float32)
     channel = 0

@@ -1,0 +1,160 @@
+"""What a PNG file says beside its pixels, and the file without it: Pillow refuses long texts and profiles."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import IO, Any
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+# What Pillow decodes the pixels from.
+_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+# What else is read, and how much of it at most, bytes.
+_READ = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"iCCP": 1 << 24, b"eXIf": 1 << 20, b"IHDR": 13, b"tRNS": 6}
+_TEXT_MAX = 1 << 20
+_PROFILE_MAX = 1 << 24
+_EXIF_TEXT = b"Raw profile type exif\0"  # as some programs wrote it before there was eXIf
+_XMP_TEXT = b"XML:com.adobe.xmp\0\0\0"  # an iTXt chunk that is not compressed
+
+# Where PNG's greys of a few bits lie in 0..255.
+_GREY_SCALES = {1: 255, 2: 85, 4: 17, 8: 1, 16: 1}
+
+
+@dataclass(frozen=True)
+class PngChunks:
+    """A PNG file, taken apart.
+
+    Attributes:
+        file: the same file with nothing but what its pixels need.
+        content: of the chunks of `_READ` that it has.
+        info: metadata as Pillow names them: "exif", "XML:com.adobe.xmp", "icc_profile".
+    """
+
+    file: IO[bytes]
+    content: dict[bytes, bytes]
+    info: dict[str, Any]
+
+    @property
+    def key(self) -> int | tuple[int, ...] | None:
+        """The one grey (in 0..255, or of 16 bits) or colour (of the file's bits) that means transparent."""
+        head, values = self.content.get(b"IHDR", b""), self.content.get(b"tRNS", b"")
+        if len(head) < 13:
+            return None
+        depth, colour_type = head[8], head[9]
+        most = (1 << depth) - 1
+        if colour_type == 0 and len(values) >= 2 and depth in _GREY_SCALES:
+            return (int.from_bytes(values[:2]) & most) * _GREY_SCALES[depth]
+        if colour_type == 2 and len(values) == 6:
+            return tuple(value & most for value in struct.unpack(">HHH", values))
+        return None
+
+
+def read_chunks(file: IO[bytes]) -> PngChunks:
+    """Takes a PNG file apart, as far as it is one; what is broken is left to who decodes it.
+
+    Args:
+        file: open at any place, stays open.
+    """
+    size = file.seek(0, io.SEEK_END)
+    kept = [(0, len(SIGNATURE))]
+    content: dict[bytes, bytes] = {}
+    info: dict[str, Any] = {"exif": b""}
+    at = len(SIGNATURE)
+    while at < size:
+        file.seek(at)
+        head = file.read(8)
+        end = at + 12 + int.from_bytes(head[:4])
+        kind = head[4:]
+        if len(head) < 8 or end > size or not kind.isalpha():
+            kept.append((at, size))
+            break
+        length = end - at - 12
+        if kind in _READ and kind not in content:
+            content[kind] = file.read(min(length, _READ[kind]))
+        elif kind in (b"tEXt", b"zTXt", b"iTXt"):
+            info.update(_text(kind, file.read(min(length, _TEXT_MAX))))
+        if kind in _PIXELS or not kind[0] & 0x20:  # a kind that is not known, but must be, is refused
+            if kept[-1][1] == at:
+                kept[-1] = (kept[-1][0], end)
+            else:
+                kept.append((at, end))
+        at = end
+        if kind == b"IEND":
+            break
+    if b"eXIf" in content:
+        info["exif"] = content[b"eXIf"]
+    if profile := _profile(content.get(b"iCCP", b"")):
+        info["icc_profile"] = profile
+    return PngChunks(_Parts(file, kept), content, info)
+
+
+def _text(kind: bytes, data: bytes) -> dict[str, Any]:
+    """What a text says of how the picture is turned; nothing else in texts matters."""
+    if kind == b"iTXt" and data.startswith(_XMP_TEXT):
+        return {"XML:com.adobe.xmp": data[len(_XMP_TEXT) :].decode("utf-8", "replace")}
+    if kind == b"iTXt" or not data.startswith(_EXIF_TEXT):
+        return {}
+    data = data[len(_EXIF_TEXT) :]
+    try:
+        text = zlib.decompressobj().decompress(data[1:], _TEXT_MAX) if kind == b"zTXt" else data
+        return {"exif": bytes.fromhex("".join(text.decode("latin-1").split("\n")[3:]))}
+    except (zlib.error, ValueError):
+        return {}
+
+
+def _profile(data: bytes) -> bytes:
+    """The profile that an iCCP chunk holds; none if it is broken or too long."""
+    _, _, packed = data[:80].partition(b"\0")
+    stream = zlib.decompressobj()
+    try:
+        profile = stream.decompress(data[len(data[:80]) - len(packed) + 1 :], _PROFILE_MAX) if packed else b""
+    except zlib.error:
+        return b""
+    return profile if stream.eof else b""
+
+
+class _Parts(io.RawIOBase):
+    """Some parts of a file, one after the other, as a file."""
+
+    def __init__(self, file: IO[bytes], parts: list[tuple[int, int]]) -> None:
+        self._file, self._parts, self._at = file, parts, 0
+        self._starts = [0]
+        for first, end in parts:
+            self._starts.append(self._starts[-1] + end - first)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, offset + (0, self._at, self._starts[-1])[whence])
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = self._starts[-1] - self._at
+        left = left if size is None or size < 0 else min(size, left)
+        pieces = []
+        while left > 0:
+            index = bisect_right(self._starts, self._at) - 1
+            inside = self._at - self._starts[index]
+            self._file.seek(self._parts[index][0] + inside)
+            piece = self._file.read(min(left, self._starts[index + 1] - self._at))
+            if not piece:  # somebody has cut the file off meanwhile
+                break
+            pieces.append(piece)
+            self._at += len(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
