@@ -165,7 +165,11 @@ def _decoded(opened: Any, source: Source, wanted: Callable[[Size], Size], space:
 
 def _complain(name: str, stated: Stated) -> None:
     if stated.complaint:
-        warnings.warn(f"{name}: its colours are taken for sRGB, since {stated.complaint}", PictureWarning, stacklevel=4)
+        warnings.warn(
+            f"{name}: something that it says of its colours is ignored: {stated.complaint}",
+            PictureWarning,
+            stacklevel=4,
+        )
 
 
 @contextmanager

@@ -9,16 +9,20 @@ from typing import Any
 import numpy as np
 
 from ..renderers import InputError
-from .decode import decode, decoded_size, pillow
+from .decode import Decoded, decode, decode_image, decoded_size, image_size, pillow
 from .files import whole_file
+from .pixel_arrays import picture_of_array
 from .resample import resampled
-from .sources import source_of
+from .sources import is_file_like, source_of
 
 Array = np.ndarray[Any, Any]
 
 DEFAULT_SIZE = 256
 # The largest side that a target may be given, pixels.
 SIZE_MAX = 8192
+# Pixel art has no more colours than this, and the median of the steps between its neighbours that differ, in levels of
+# 255, is no smaller.
+ART_COLOURS, ART_STEP = 64, 24
 # Half a level of 255: alpha within so much of none or of all is none or all.
 FAINT = 0.5 / 255
 
@@ -37,43 +41,130 @@ def parse_size(text: str) -> tuple[int, int] | int:
 
 
 def load_picture(
-    path: str | Path, size: tuple[int, int] | int | None = None, background: tuple[float, float, float] | None = None
+    picture: Any,
+    size: tuple[int, int] | int | None = None,
+    background: tuple[float, float, float] | None = None,
+    argument: str = "picture",
 ) -> Array:
     """A picture as a target, in sRGB.
 
-    Its orientation (Exif) and colour profile are respected. Of a file that holds several pictures it is the first.
+    Of files and Pillow images, orientation (Exif), colour space and transparency are respected. Of a file that holds
+    several pictures it is the first. Warns (`PictureWarning`) if a file says something of its colours that is ignored.
 
     Args:
-        path: a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, PNM or JPEG 2000 file, whatever its name ends with.
-        size: longest side in pixels (aspect kept), or (width, height) exactly. If not given, 256 at most.
+        picture: a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, PNM or JPEG 2000 file, whatever its name ends with: its path,
+            a binary file object (read from its start, if it can go back there), or its content as bytes. Or a Pillow
+            image of any mode. Or an array (NumPy, JAX, PyTorch, nested lists) in sRGB: (H, W) or (H, W, 1) grey,
+            (H, W, 2) grey and alpha, (H, W, 3), or (H, W, 4) with straight alpha; floats in 0..1, uint8 or uint16 over
+            their whole range, or booleans.
+        size: longest side in pixels (aspect kept), or (width, height) exactly. If not given, arrays stay as they are;
+            others have 256 at most, and smaller ones are enlarged to that: pixel art by whole pixels, to 256 to 511.
         background: sRGB in 0..1, laid under transparent parts.
+        argument: what the caller calls the picture, for messages.
 
     Returns:
         (H, W, 3) float32 in 0..1; if no background is given and some pixel of it is transparent, (H, W, 4): the colours
         themselves, not multiplied with alpha, and alpha. Fully transparent pixels are 0.
 
     Raises:
-        InputError: the file is missing, broken or no picture, or takes more memory than it may.
+        InputError: the file is missing, broken or no picture, or takes more memory than it may; or the array has
+            another shape or type, or values out of range.
     """
-
-    def wanted(original: tuple[int, int]) -> tuple[int, int]:
-        return target_size(original, size)
-
-    decoded = decode(source_of(path), wanted)
-    with pillow():
-        image = resampled(decoded, wanted(decoded.size))
+    if is_array(picture):
+        image = _times_alpha(picture_of_array(picture, argument))
+        original = image.shape[1], image.shape[0]
+        if size is not None and target_size(original, size) != original:
+            image = _resized(image, target_size(original, size))
+    else:
+        decoded = _decoded(picture, size, argument)
+        enlarged = size is None and max(decoded.size) < DEFAULT_SIZE
+        with pillow():
+            image = resampled(decoded, decoded.size if enlarged else target_size(decoded.size, size))
+        image = _enlarged(image) if enlarged else image
     if image.shape[2] == 4:
         return _over(image, background) if background is not None else _straight(image)
     return np.clip(image, 0, 1, out=image)
 
 
-def picture_size(path: str | Path) -> tuple[int, int]:
-    """Width and height of an image file, pixels, upright.
+def picture_size(picture: Any, argument: str = "picture") -> tuple[int, int]:
+    """Width and height of a picture, pixels, upright; files are not decoded.
+
+    Args:
+        picture: as of `load_picture`.
+        argument: what the caller calls it, for messages.
 
     Raises:
         InputError: the file is missing or not an image.
     """
-    return decoded_size(source_of(path))
+    if is_array(picture):
+        height, width = picture_of_array(picture, argument).shape[:2]
+        return width, height
+    return image_size(picture) if _is_pillow(picture) else decoded_size(source_of(picture, argument))
+
+
+def readable(picture: Any, argument: str = "picture") -> Any:
+    """A picture as of `load_picture` that can be read as often as need be, and is known to be one in kind.
+
+    Raises:
+        InputError: it is a file that cannot be read, or an array that is no picture.
+    """
+    if is_array(picture):
+        return picture_of_array(picture, argument)
+    return picture if _is_pillow(picture) else source_of(picture, argument)
+
+
+def is_array(picture: Any) -> bool:
+    """Whether `load_picture` takes it for an array."""
+    return not is_file_like(picture) and not _is_pillow(picture)
+
+
+def _is_pillow(picture: Any) -> bool:
+    from PIL import Image
+
+    return isinstance(picture, Image.Image)
+
+
+def _decoded(picture: Any, size: tuple[int, int] | int | None, argument: str) -> Decoded:
+    if _is_pillow(picture):
+        return decode_image(picture, argument)
+    return decode(source_of(picture, argument), lambda original: target_size(original, size))
+
+
+def _times_alpha(image: Array) -> Array:
+    """(H, W, 4) with colours times alpha, or (H, W, 3) where nothing is transparent; not the caller's own array."""
+    if image.shape[2] == 3:
+        return image.copy()
+    return np.concatenate([image[:, :, :3] * image[:, :, 3:], image[:, :, 3:]], axis=2)
+
+
+def _resized(image: Array, size: tuple[int, int]) -> Array:
+    """The picture, colours times alpha, at this width and height; the filter may take values somewhat past 0..1."""
+    from PIL import Image
+
+    planes = [Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(image, 2, 0)]
+    return np.stack([np.asarray(plane.resize(size, Image.Resampling.LANCZOS)) for plane in planes], axis=2)
+
+
+def _enlarged(image: Array) -> Array:
+    """A small picture, colours times alpha, at its default size."""
+    height, width = image.shape[:2]
+    if is_pixel_art(image):
+        factor = -(-DEFAULT_SIZE // max(height, width))
+        return image.repeat(factor, axis=0).repeat(factor, axis=1)
+    return _resized(image, target_size((width, height), DEFAULT_SIZE))
+
+
+def is_pixel_art(image: Array) -> bool:
+    """Whether a small picture looks drawn pixel by pixel: it has few colours, and hard steps between them.
+
+    Args:
+        image: (H, W, 3 or 4), 0..1.
+    """
+    levels = as_bytes(image).astype(np.int16)
+    colours = len(np.unique(levels.reshape(-1, levels.shape[2]), axis=0))
+    steps = np.concatenate([np.abs(np.diff(levels, axis=axis)).max(axis=2).ravel() for axis in (0, 1)])
+    steps = steps[steps > 0]
+    return colours <= ART_COLOURS and (steps.size == 0 or float(np.median(steps)) >= ART_STEP)
 
 
 def _within_alpha(image: Array) -> tuple[Array, Array]:
@@ -103,7 +194,7 @@ def target_size(original: tuple[int, int], size: tuple[int, int] | int | None) -
 
     Args:
         original: width and height of the picture.
-        size: as of `load_picture`.
+        size: as of `load_picture`; without it, of a picture that is not to be enlarged.
     """
     if isinstance(size, tuple):
         return size

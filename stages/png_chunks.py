@@ -14,7 +14,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # What Pillow decodes the pixels from.
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # What else is read, and how much of it at most, bytes.
-_READ = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"iCCP": 1 << 24, b"eXIf": 1 << 20, b"IHDR": 13, b"tRNS": 6}
+_READ = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"iCCP": 1 << 24, b"eXIf": 1 << 24, b"IHDR": 13, b"tRNS": 6}
 _TEXT_MAX = 1 << 20
 _PROFILE_MAX = 1 << 24
 _EXIF_TEXT = b"Raw profile type exif\0"  # as some programs wrote it before there was eXIf

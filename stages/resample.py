@@ -18,7 +18,7 @@ MARGIN = 4
 
 
 def resampled(decoded: Decoded, size: Size) -> Array:
-    """A decoded picture in sRGB, upright, at the width and height that are wanted; the picture is used up if it is owned.
+    """A decoded picture in sRGB, upright, at the width and height that are wanted. It is used up if it is owned.
 
     Up to `WHOLE_PIXELS_MAX` it equals Pillow's `resize` of the whole picture bit for bit, since that, too, does the
     rows first and then the columns. Colours of transparent pictures are multiplied with alpha before, so that what
