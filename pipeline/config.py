@@ -132,7 +132,9 @@ class RunConfig:
         for rate in fields(Rates):
             _need_number(f"rate of {rate.name}", getattr(self.rates, rate.name), float, 0, 1000)
         if self.size is not None:
-            parse_size(self.size)
+            size = parse_size(self.size)
+            if not isinstance(self.size, str):
+                object.__setattr__(self, "size", "x".join(map(str, size if isinstance(size, tuple) else (size,))))
         parse_background(self.background)
         if isinstance(self.mask, Path):
             object.__setattr__(self, "mask", str(self.mask))

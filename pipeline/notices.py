@@ -19,10 +19,10 @@ def notices() -> Iterator[None]:
         warnings.simplefilter("always", PictureWarning)
         show = warnings.showwarning
 
-        def show_in_a_line(message: Any, category: type[Warning], *where: Any) -> None:
+        def show_in_a_line(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
             context = click.get_current_context(silent=True)
             if not issubclass(category, PictureWarning):
-                show(message, category, *where)
+                show(message, category, *where, **more)
             elif context is None or not context.params.get("quiet"):
                 click.echo(f"note: {message}", err=True)
 

@@ -69,7 +69,7 @@ def _from_srgb(values: Array) -> Array:
 
 
 def _to_srgb(light: Array) -> Array:
-    """sRGB of light that is not below 0."""
+    """Encode light that is not below 0."""
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.power(light, 1 / 2.4) - 0.055)
 
 

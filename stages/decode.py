@@ -29,6 +29,8 @@ Size = tuple[int, int]  # width and height, pixels
 # pictures whose size is seen only when they are decoded (ICO).
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM", "JPEG2000")
 NAMES = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, PNM or JPEG 2000"
+# Of these, Pillow leaves out some of what they say of their colours.
+TOLD_IN_PART = ("PNG", "AVIF", "BMP", "JPEG2000")
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"BM", b"GIF8")
 SCALE_DOWN = "scale it down with another program first"
 
@@ -126,6 +128,19 @@ def decode_image(image: Any, name: str) -> Decoded:
         decoded = Decoded(image, orientation, _upright(image.size, orientation), image.size, stated.space, owned=False)
     _complain(name, stated)
     return decoded
+
+
+def unread_file(image: Any, name: str) -> Source | None:
+    """The file of a Pillow image that is opened but not loaded, if it says more than Pillow tells of it."""
+    if not getattr(image, "tile", None) or getattr(image, "fp", None) is None or image.tell() != 0:
+        return None
+    if image.format not in TOLD_IN_PART:
+        return None
+    place = image.fp.tell()
+    image.fp.seek(0)
+    content = image.fp.read()
+    image.fp.seek(place)
+    return Source(name, content)
 
 
 def decoded_size(source: Source) -> Size:

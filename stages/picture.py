@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..renderers import InputError
-from .decode import Decoded, decode, decode_image, decoded_size, image_size, pillow
+from .decode import Decoded, decode, decode_image, decoded_size, image_size, pillow, unread_file
 from .files import whole_file
 from .pixel_arrays import picture_of_array
 from .resample import resampled
@@ -27,14 +27,19 @@ ART_COLOURS, ART_STEP = 64, 24
 FAINT = 0.5 / 255
 
 
-def parse_size(text: str) -> tuple[int, int] | int:
-    """A size option: `384` (longest side, aspect kept) or `256x256` (exact, stretched).
+def parse_size(text: Any) -> tuple[int, int] | int:
+    """A size option: `384` (longest side, aspect kept) or `256x256` (exact, stretched), also as numbers.
 
     Raises:
         InputError: it is neither, or out of range.
     """
-    match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", text.strip().lower()) if isinstance(text, str) else None
-    sides = [int(side) for side in match.groups() if side] if match else []
+    if isinstance(text, str):
+        match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", text.strip().lower(), re.ASCII)
+        sides = [int(side) for side in match.groups() if side] if match else []
+    else:
+        numbers = text if isinstance(text, tuple) and len(text) == 2 else (text,)
+        whole = all(isinstance(side, (int, np.integer)) and not isinstance(side, bool) for side in numbers)
+        sides = [int(side) for side in numbers] if whole else []
     if not sides or not all(1 <= side <= SIZE_MAX for side in sides):
         raise InputError(f"size is {text!r}; needs pixels like 384 or 256x256, 1 to {SIZE_MAX}")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
@@ -126,7 +131,9 @@ def _is_pillow(picture: Any) -> bool:
 
 def _decoded(picture: Any, size: tuple[int, int] | int | None, argument: str) -> Decoded:
     if _is_pillow(picture):
-        return decode_image(picture, argument)
+        if (source := unread_file(picture, argument)) is None:
+            return decode_image(picture, argument)
+        picture = source
     return decode(source_of(picture, argument), lambda original: target_size(original, size))
 
 

@@ -77,7 +77,7 @@ def _in_unit_range(array: Array, argument: str) -> Array:
     """The values as float32 in 0..1."""
     if array.dtype == np.bool_:
         return array.astype(np.float32)
-    if array.dtype in (np.uint8, np.uint16):
+    if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
         return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
     if array.dtype.kind in "iu":
         raise InputError(

@@ -89,7 +89,7 @@ def read_chunks(file: IO[bytes]) -> PngChunks:
         info["exif"] = content[b"eXIf"]
     if profile := _profile(content.get(b"iCCP", b"")):
         info["icc_profile"] = profile
-    return PngChunks(_Parts(file, kept), content, info)
+    return PngChunks(io.BufferedReader(_Parts(file, kept)), content, info)
 
 
 def _text(kind: bytes, data: bytes) -> dict[str, Any]:
@@ -132,28 +132,19 @@ class _Parts(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def tell(self) -> int:
-        return self._at
-
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self._at = max(0, offset + (0, self._at, self._starts[-1])[whence])
         return self._at
 
-    def read(self, size: int | None = -1) -> bytes:
-        left = self._starts[-1] - self._at
-        left = left if size is None or size < 0 else min(size, left)
-        pieces = []
-        while left > 0:
-            index = bisect_right(self._starts, self._at) - 1
-            inside = self._at - self._starts[index]
-            self._file.seek(self._parts[index][0] + inside)
-            piece = self._file.read(min(left, self._starts[index + 1] - self._at))
-            if not piece:  # somebody has cut the file off meanwhile
-                break
-            pieces.append(piece)
-            self._at += len(piece)
-            left -= len(piece)
-        return b"".join(pieces)
+    def readinto(self, buffer: Any) -> int:
+        if self._at >= self._starts[-1]:
+            return 0
+        index = bisect_right(self._starts, self._at) - 1
+        self._file.seek(self._parts[index][0] + self._at - self._starts[index])
+        piece = self._file.read(min(len(buffer), self._starts[index + 1] - self._at))
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
 
     def close(self) -> None:
         self._file.close()

@@ -183,7 +183,7 @@ def _plain(chromaticities: tuple[float, ...], gamma: float) -> Stated:
     complaint = f"it states a gamma of {gamma:g}, and white, red, green and blue at {places}"
     if len(chromaticities) != 8 or not GAMMA_RANGE[0] <= gamma <= GAMMA_RANGE[1]:
         return Stated(complaint=complaint)
-    numbers: Chromaticities = chromaticities  # type: ignore[assignment]  # there are eight
+    numbers: Chromaticities = chromaticities
     try:
         with np.errstate(all="raise"):
             srgb_primaries = ColourSpace(numbers, TRANSFERS[SRGB_CODE]).is_srgb
