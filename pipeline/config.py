@@ -69,7 +69,7 @@ class RunConfig:
         renderer: "jax" or "torch".
         device: "auto", "cpu" or "cuda".
         seed: of the random generator.
-        size: of the canvas: "384" (longest side) or "256x256"; None: 256, arrays as they are.
+        size: of the canvas: "384" or 384 (longest side), or "256x256"; None: 256, arrays as they are. Kept as text.
         background: "auto" (mean colour), "white", "black" or "#rrggbb".
         seeder: where new circles are sought.
         pool: circles in the search over those at the end.
@@ -94,7 +94,7 @@ class RunConfig:
     renderer: str = "jax"
     device: str = "auto"
     seed: int = 0
-    size: str | None = None
+    size: str | int | tuple[int, int] | None = None
     background: str = "auto"
     seeder: str = "error"
     pool: float = 1.25

@@ -137,7 +137,7 @@ def load_target(picture: Any, config: RunConfig, memory: int | None = None) -> A
     original = picture_size(picture)
     width, height = original if size is None and is_array(picture) else target_size(original, size)
     check_memory(width, height, config.most, memory)
-    return load_picture(picture, size, parse_background(config.background))
+    return load_picture(picture, size, parse_background(config.background), enlarge=True)
 
 
 def fitting_the_canvas(config: RunConfig, target: Array) -> RunConfig:

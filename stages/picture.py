@@ -50,6 +50,7 @@ def load_picture(
     size: tuple[int, int] | int | None = None,
     background: tuple[float, float, float] | None = None,
     argument: str = "picture",
+    enlarge: bool = False,
 ) -> Array:
     """A picture as a target, in sRGB.
 
@@ -63,9 +64,11 @@ def load_picture(
             (H, W, 2) grey and alpha, (H, W, 3), or (H, W, 4) with straight alpha; floats in 0..1, uint8 or uint16 over
             their whole range, or booleans.
         size: longest side in pixels (aspect kept), or (width, height) exactly. If not given, arrays stay as they are;
-            others have 256 at most, and smaller ones are enlarged to that: pixel art by whole pixels, to 256 to 511.
+            others have `DEFAULT_SIZE` at most.
         background: sRGB in 0..1, laid under transparent parts.
         argument: what the caller calls the picture, for messages.
+        enlarge: whether, if no size is given, smaller files and Pillow images are brought to `DEFAULT_SIZE`: pixel art
+            by a whole factor, so that its longest side may become nearly twice that.
 
     Returns:
         (H, W, 3) float32 in 0..1; if no background is given and some pixel of it is transparent, (H, W, 4): the colours
@@ -82,7 +85,7 @@ def load_picture(
             image = _resized(image, target_size(original, size))
     else:
         decoded = _decoded(picture, size, argument)
-        enlarged = size is None and max(decoded.size) < DEFAULT_SIZE
+        enlarged = enlarge and size is None and max(decoded.size) < DEFAULT_SIZE
         with pillow():
             image = resampled(decoded, decoded.size if enlarged else target_size(decoded.size, size))
         image = _enlarged(image) if enlarged else image

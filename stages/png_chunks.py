@@ -77,7 +77,7 @@ def read_chunks(file: IO[bytes]) -> PngChunks:
             content[kind] = file.read(min(length, _READ[kind]))
         elif kind in (b"tEXt", b"zTXt", b"iTXt"):
             info.update(_text(kind, file.read(min(length, _TEXT_MAX))))
-        if kind in _PIXELS or not kind[0] & 0x20:  # a kind that is not known, but must be, is refused
+        if kind in _PIXELS:
             if kept[-1][1] == at:
                 kept[-1] = (kept[-1][0], end)
             else:

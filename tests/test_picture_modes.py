@@ -194,6 +194,41 @@ def test_every_kind_of_transparency_becomes_alpha(tmp_path):
         np.testing.assert_allclose(flat, over, atol=tolerance, err_msg=path.name)
 
 
+@given(
+    st.sampled_from([(1, GREY), (2, GREY), (4, GREY), (8, GREY), (16, GREY), (8, RGB), (16, RGB)]),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_the_one_colour_that_means_transparent_is_told_from_its_neighbours(kind, interlaced, seed):
+    (depth, colour_type), rng = kind, np.random.default_rng(seed)
+    channels, most = (3 if colour_type == RGB else 1), 2**depth - 1
+    key = rng.integers(0, most + 1, channels)
+    near = (key + rng.integers(-1, 2, (5, 7, channels)) * rng.choice([1, 256], channels)).clip(0, most)
+    image = load_picture(packed_png(near, depth, colour_type, key, interlaced), (7, 5))
+    opaque = (near != key).any(axis=2)
+    assert image.shape[2] == (3 if opaque.all() else 4)
+    if image.shape[2] == 4:
+        np.testing.assert_array_equal(image[:, :, 3], opaque)
+    np.testing.assert_allclose(image[opaque][:, :3], (near[opaque] / most) * np.ones(3), atol=1.01 / 255)
+
+
+# Adam7: first column, first row, and the steps between columns and rows, of each pass.
+PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+def packed_png(values, depth, colour_type, key, interlaced):
+    """A PNG of (H, W, C) values of any bits, one of which means transparent."""
+    data = b""
+    for column, row, across, down in PASSES if interlaced else ((0, 0, 1, 1),):
+        for line in values[row::down, column::across]:
+            if line.size:
+                bits = (line.reshape(-1, 1) >> np.arange(depth)[::-1]) & 1
+                data += b"\0" + np.packbits(bits.astype(np.uint8).ravel()).tobytes()
+    transparent = chunk(b"tRNS", b"".join(struct.pack(">H", value) for value in key))
+    height, width = values.shape[:2]
+    return png(width, height, depth, colour_type, zlib.compress(data), transparent, interlace=int(interlaced))
+
+
 def test_what_stands_in_pixels_that_nobody_sees_does_not_bleed(tmp_path):
     values = np.zeros((64, 64, 4), np.uint8)
     values[:, :30] = (255, 0, 0, 255)

@@ -4,7 +4,6 @@ import io
 import os
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 import artpipe
@@ -19,7 +18,7 @@ from artpipe.stages.sources import Source, source_of
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from picture_files import GREEN, GREY, RED, RGB, chunk, png_of, rgb_profile
+from picture_files import GREEN, RED, RGB, chunk, png_of, rgb_profile
 from PIL import Image
 
 WIDTH, HEIGHT = 12, 8
@@ -80,8 +79,9 @@ def in_the_middle(content):
 
 
 FILES = {
-    "bytes": bytes, "bytearray": bytearray, "memoryview": memoryview, "a file": io.BytesIO, "a file at its end": at_its_end,
-    "a file in the middle": in_the_middle, "a stream": CannotSeek, "an object that reads": OnlyReads,
+    "bytes": bytes, "bytearray": bytearray, "memoryview": memoryview, "a file": io.BytesIO,
+    "a file at its end": at_its_end, "a file in the middle": in_the_middle, "a stream": CannotSeek,
+    "an object that reads": OnlyReads,
     "a buffered file": lambda content: io.BufferedReader(io.BytesIO(content)),
     "words in memory": lambda content: memoryview(np.frombuffer(content.ljust(-(-len(content) // 4) * 4, b"\0"), "u4")),
 }  # fmt: skip
@@ -348,8 +348,16 @@ def test_a_mask_may_be_anything_that_a_picture_may(tmp_path, levels):
     (tmp_path / "mask.png").write_bytes(content)
     first = fitted(levels, mask=tmp_path / "mask.png").scene
     assert not first.same_as(fitted(levels).scene)
-    for mask in (str(tmp_path / "mask.png"), content, io.BytesIO(content), Image.fromarray(shades), inside, shades,
-                 inside.astype(np.float32), torch.tensor(inside), np.dstack([inside] * 3), jnp.asarray(inside)):  # fmt: skip
+    files = str(tmp_path / "mask.png"), content, io.BytesIO(content), Image.fromarray(shades)
+    values = (
+        inside,
+        shades,
+        inside.astype(np.float32),
+        np.dstack([inside] * 3),
+        torch.tensor(inside),
+        jnp.asarray(inside),
+    )
+    for mask in (*files, *values):
         assert fitted(levels, mask=mask).scene.same_as(first)
         np.testing.assert_allclose(load_mask(mask, WIDTH, HEIGHT), inside, atol=1e-6)
 
@@ -358,15 +366,8 @@ def test_masks_and_weights_that_are_none_are_refused_by_their_names(levels):
     for mask in (FLOATS[:, :, 0] * 9, np.full((HEIGHT, WIDTH), np.nan), [1, 2], b"no picture", np.zeros((9, 9), int)):
         assert refusal(fitted, levels, mask=mask).startswith("mask")
     assert "proportions" in refusal(fitted, levels, mask=np.ones((WIDTH, HEIGHT), bool))
-    for weights in (
-        np.ones((3, 3)),
-        "a.png",
-        np.full((HEIGHT, WIDTH), -1.0),
-        np.full((HEIGHT, WIDTH), np.nan),
-        None and 0,
-    ):
-        if weights is not None:
-            assert refusal(fitted, levels, weights=weights).startswith("weights")
+    for weights in (np.ones((3, 3)), "a.png", np.full((HEIGHT, WIDTH), -1.0), np.full((HEIGHT, WIDTH), np.nan)):
+        assert refusal(fitted, levels, weights=weights).startswith("weights")
     first = fitted(levels, weights=FLOATS[:, :, 0].astype(np.float32))
     for weights in (
         torch.tensor(FLOATS[:, :, 0], dtype=torch.float32, requires_grad=True),
@@ -380,12 +381,6 @@ def test_a_source_is_read_but_once_and_named_in_messages(tmp_path):
     with (tmp_path / "two\nlines.png").open("wb+") as file:
         file.write(b"no picture")
         assert "two\\nlines.png" in refusal(load_picture, file)
-
-
-def test_grey_of_one_and_two_bits_load_from_bytes():
-    content = png_of(np.full((4, 4), 85, np.uint8), 8, GREY)
-    np.testing.assert_allclose(load_picture(content, 4), 85 / 255, atol=1e-6)
-    assert zlib.crc32(content)
 
 
 @pytest.mark.slow
