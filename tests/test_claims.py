@@ -13,7 +13,7 @@ from artpipe.stages.picture import save_png
 from command_line import refusal, run_cli, succeeded
 from run_processes import ended, finished, results, started, wait_for
 
-TINY = ("--max", 3, "--growth", 2, "--steps", 6, "--no-export")
+TINY = ("--size", 16, "--max", 3, "--growth", 2, "--steps", 6, "--no-export")
 
 
 @pytest.fixture(scope="module")
