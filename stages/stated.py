@@ -10,15 +10,17 @@ from typing import IO, Any
 import numpy as np
 
 from .boxes import colour_boxes
-from .colour_spaces import ADOBE_GAMMA, ADOBE_RGB, BT709, SRGB_CODE, TRANSFERS, Chromaticities, ColourSpace, power
+from .colour_spaces import ADOBE_GAMMA, ADOBE_RGB, BT709, D65, SRGB_CODE, TRANSFERS, Chromaticities, ColourSpace, power
 
 EXIF_IFD, INTEROP_IFD = 0x8769, 0xA005
 COLOUR_SPACE_TAG, INTEROP_INDEX_TAG = 0xA001, 1
-WHITE_TAG, PRIMARIES_TAG = 318, 319
+TRANSFER_TAG, WHITE_TAG, PRIMARIES_TAG = 301, 318, 319
 
 # The gamma of PNG that means sRGB, or nearly: files that say no more are shown as they are.
 SRGB_GAMMA, GAMMA_TOLERANCE = 1 / 2.2, 0.05
 GAMMA_RANGE = 0.01, 100.0
+# How far the light of a TIFF's table may be off that gamma, which many scanners write as a matter of form.
+TABLE_TOLERANCE = 0.03
 
 # Code points that cameras and encoders write into AVIF files whose values are sRGB, as browsers take them.
 CAMERA_CODES = (1, 6, 14, 15)
@@ -48,9 +50,9 @@ def stated_colour(picture: Any, file: IO[bytes] | None, chunks: dict[bytes, byte
     Args:
         picture: Pillow's, opened.
         file: its bytes, if they are at hand.
-        chunks: content of its chunks, of a PNG.
+        chunks: content of a PNG's chunks.
     """
-    if picture.format == "PNG":
+    if picture.format == "PNG" or chunks:
         return _of_png(chunks, picture.info.get("icc_profile"))
     if file is not None and picture.format in ("AVIF", "JPEG2000"):
         stated = _of_boxes(colour_boxes(file), picture.format == "AVIF")
@@ -59,7 +61,7 @@ def stated_colour(picture: Any, file: IO[bytes] | None, chunks: dict[bytes, byte
         return Stated()
     if file is not None and picture.format == "BMP":
         return _of_bitmap(file)
-    if picture.format in ("JPEG", "MPO", "TIFF", "WEBP") and _says_adobe_rgb(picture):
+    if picture.format in (None, "JPEG", "MPO", "TIFF", "WEBP") and _says_adobe_rgb(picture):
         return _plain(ADOBE_RGB, 1 / ADOBE_GAMMA)
     return _of_tiff(picture.tag_v2) if picture.format == "TIFF" else Stated()
 
@@ -150,12 +152,20 @@ def _of_bitmap(file: IO[bytes]) -> Stated:
 
 
 def _of_tiff(tags: Any) -> Stated:
-    """Of the tags of a TIFF, which name primaries, but hardly ever a curve."""
+    """Of the tags of a TIFF: white and primaries, and a table of the light of each value, the same for all channels."""
     try:
-        numbers = tuple(float(value) for value in (*tags.get(WHITE_TAG, BT709[:2]), *tags[PRIMARIES_TAG]))
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        numbers = tuple(float(value) for value in (*tags.get(WHITE_TAG, D65), *tags.get(PRIMARIES_TAG, BT709[2:])))
+        table = np.array(tags.get(TRANSFER_TAG, ()), np.float64) / 65535
+    except (TypeError, ValueError, ZeroDivisionError):
         return Stated()
-    return _plain(numbers, SRGB_GAMMA)
+    stated = _plain(numbers, SRGB_GAMMA)
+    tables = table.reshape(3, -1) if table.size in (3 << 8, 3 << 16) else table[None]
+    values = np.linspace(0, 1, tables.shape[1])
+    if stated.complaint or table.size == 0 or np.abs(tables - values ** (1 / SRGB_GAMMA)).max() < TABLE_TOLERANCE:
+        return stated
+    if tables.shape[1] < 2 or np.ptp(tables, axis=0).max() > 0:
+        return Stated(stated.space, complaint="its TransferFunction is not the same for all channels")
+    return Stated(ColourSpace(_eight(numbers), lambda stored: np.interp(stored, values, tables[0])))
 
 
 def _says_adobe_rgb(picture: Any) -> bool:
@@ -177,13 +187,18 @@ def _coded(primaries: int, transfer: int) -> Stated:
     return Stated(None if space.is_srgb else space)
 
 
+def _eight(numbers: tuple[float, ...]) -> Chromaticities:
+    white_x, white_y, red_x, red_y, green_x, green_y, blue_x, blue_y = numbers
+    return white_x, white_y, red_x, red_y, green_x, green_y, blue_x, blue_y
+
+
 def _plain(chromaticities: tuple[float, ...], gamma: float) -> Stated:
     """A space of these primaries whose values are light to the power of gamma."""
     places = " ".join(f"{value:g}" for value in chromaticities)
     complaint = f"it states a gamma of {gamma:g}, and white, red, green and blue at {places}"
     if len(chromaticities) != 8 or not GAMMA_RANGE[0] <= gamma <= GAMMA_RANGE[1]:
         return Stated(complaint=complaint)
-    numbers: Chromaticities = chromaticities
+    numbers = _eight(chromaticities)
     try:
         with np.errstate(all="raise"):
             srgb_primaries = ColourSpace(numbers, TRANSFERS[SRGB_CODE]).is_srgb

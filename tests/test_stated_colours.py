@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from artpipe.renderers.errors import PictureWarning
+from artpipe import PictureWarning
 from artpipe.stages import decode
 from artpipe.stages.picture import load_picture
 from artpipe.stages.scan import can_scan
@@ -57,7 +57,7 @@ def shown(content, **options):
     return 255 * load_picture(content, (4, 4), **options)[0, 0]
 
 
-# What Chromium 14x draws, by code points of ITU-T H.273.
+# What Chromium 156 draws, by code points of ITU-T H.273.
 CODED = {
     (1, 13): LEVELS, (2, 13): LEVELS, (1, 2): LEVELS,
     (4, 13): (0, 136, 205), (5, 13): (49, 128, 199), (6, 13): (65, 129, 200), (7, 13): (65, 129, 200),
@@ -216,7 +216,7 @@ def saved(format, mode="RGB", levels=LEVELS, **options):
     return file.getvalue()
 
 
-# What Chromium 14x draws; cameras' transfers are taken for sRGB's there.
+# What Chromium 156 draws; cameras' transfers are taken for sRGB's there.
 AVIF = {
     (1, 13): LEVELS, (2, 2): LEVELS, (1, 1): LEVELS, (1, 6): LEVELS, (1, 8): (127, 188, 229),
     (9, 1): (0, 133, 206), (9, 14): (0, 133, 206), (9, 16): (0, 77, 255), (9, 18): (0, 103, 188),
@@ -300,6 +300,19 @@ def test_a_tiff_s_primaries_are_respected():
     np.testing.assert_allclose(shown(saved("TIFF", tiffinfo=tags)), (0, 131, 207), atol=1.01)
     tags = {318: SRGB[:2], 319: SRGB[2:]}
     np.testing.assert_allclose(shown(saved("TIFF", tiffinfo=tags)), LEVELS, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_tiff_s_table_of_light_is_respected(mode):
+    levels, count = (LEVELS, 3) if mode == "RGB" else (128, 1)
+    for power, expected in ((1.0, CODED[1, 8]), (2.2, LEVELS), (2.8, CODED[1, 5])):
+        table = np.round(65535 * np.linspace(0, 1, 256) ** power).astype(int).tolist()
+        loaded = shown(saved("TIFF", mode, levels, tiffinfo={301: table * count}))
+        np.testing.assert_allclose(loaded, expected if mode == "RGB" else expected[1], atol=1.01)
+    others = [*range(0, 65536, 257), *[0] * 256, *[65535] * 256]
+    if mode == "RGB":
+        with pytest.warns(PictureWarning, match="TransferFunction"):
+            np.testing.assert_allclose(shown(saved("TIFF", tiffinfo={301: others})), LEVELS, atol=1e-4)
 
 
 @pytest.mark.skipif(not features.check("jpg_2000"), reason="this Pillow reads no JPEG 2000")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .renderers import Fit as Fit
     from .renderers import FitSettings as FitSettings
     from .renderers import InputError as InputError
+    from .renderers import PictureWarning as PictureWarning
     from .renderers import Rates as Rates
     from .renderers import Renderer as Renderer
     from .renderers import RendererOptions as RendererOptions
@@ -44,7 +45,8 @@ _HOMES = {
     "artpipe.stages.record": ["Record"],
     "artpipe.stages.scene_file": ["load_scene", "save_scene"],
     "artpipe.renderers": [
-        "ArtpipeError", "BackendUnavailable", "Canvas", "Diverged", "Fit", "FitSettings", "InputError", "Rates",
+        "ArtpipeError", "BackendUnavailable", "Canvas", "Diverged", "Fit", "FitSettings", "InputError",
+        "PictureWarning", "Rates",
         "Renderer", "RendererOptions", "Scene", "load_fitting_renderer", "load_renderer",
         "mean_squared_error", "psnr", "seed_loss",
     ],
