@@ -40,13 +40,15 @@ class Colours:
         grey: whether the planes are of grey alone.
         transparent: whether some pixel is.
         planes: from a piece of the picture, Pillow images to be resampled each by itself. Opaque: one, `L` or `RGB`
-            of 8 bits, or `F` in 0..1 if the picture has more bits. Transparent: `F` in 0..1, grey or red, green and
-            blue, times alpha, then alpha.
+            of 8 bits, or `F` in 0..1 if the picture has more bits, grey or red, green and blue. Transparent: `F` in
+            0..1, grey or red, green and blue, times alpha, then alpha.
+        deep: whether `planes` takes two pieces, of the upper and of the lower bytes.
     """
 
     grey: bool
     transparent: bool
-    planes: Callable[[Any], list[Any]]
+    planes: Callable[..., list[Any]]
+    deep: bool = False
 
 
 # Modes of which the mean of some pixels is their colour; of alpha, Pillow takes account.
@@ -72,18 +74,21 @@ def with_means(piece: Any, transparent: bool) -> Any:
     return piece.convert({"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}.get(piece.mode, "RGB"))
 
 
-def colours_of(picture: Any, space: ColourSpace | None = None) -> Colours:
+def colours_of(picture: Any, space: ColourSpace | None = None, deep: bool = False) -> Colours:
     """How pieces (crops) of a loaded Pillow image become sRGB.
 
     Args:
         picture: the image; its profile, if it has one, is in its `info`.
         space: what its values mean if it has no profile; sRGB if not given.
+        deep: whether there is another image of the lower bytes of its values. Pillow converts by profiles without it.
     """
     tone = _tone(picture, space) if picture.mode in DEEP_MODES else None
     grey = tone is not None or _base_mode(picture) == "L"
     shade = tone or _shade(picture, space)
     has_alpha = picture.mode in ALPHA_MODES or picture.has_transparency_data
     transparent = has_alpha and _is_transparent(picture)
+    if deep and _transform(picture, "RGB") is None:
+        return Colours(False, transparent, _deep_planes(transparent, space), deep=True)
 
     def opaque_planes(piece: Any) -> list[Any]:
         return [shade(piece)]
@@ -118,6 +123,30 @@ def deep_alpha(high: Any, low: Any, key: tuple[int, ...]) -> Any:
         ]
         alpha.paste(Image.fromarray(np.where(others[0] | others[1], 255, 0).astype(np.uint8)), box[:2])
     return alpha
+
+
+def _deep_planes(transparent: bool, space: ColourSpace | None) -> Callable[[Any, Any], list[Any]]:
+    """`Colours.planes` of `RGB` or `RGBA` values of 16 bits, from pieces of their upper and their lower bytes."""
+
+    def planes(high: Any, low: Any) -> list[Any]:
+        from PIL import Image
+
+        values = np.asarray(high, np.float32) * 256 + np.asarray(low, np.float32)
+        values /= 65535
+        if space is not None:
+            _by_rows(space.to_srgb, values[:, :, :3])
+        if transparent:
+            values[:, :, :3] *= values[:, :, 3:]
+        return [Image.fromarray(values[:, :, channel].copy()) for channel in range(4 if transparent else 3)]
+
+    return planes
+
+
+def _by_rows(convert: Callable[[Array], Array], values: Array) -> None:
+    """Converts (H, W, 3) values in place, some rows at a time: light takes some 60 bytes a pixel."""
+    rows = max(1, LIGHT_PIXELS // values.shape[1])
+    for top in range(0, len(values), rows):
+        values[top : top + rows] = convert(values[top : top + rows])
 
 
 def _boxes(picture: Any) -> Iterator[tuple[int, int, int, int]]:
@@ -205,13 +234,11 @@ def _transform(picture: Any, mode: str) -> Any:
 
 
 def _in_srgb(piece: Any, space: ColourSpace) -> Any:
-    """An `RGB` image in sRGB, converted some rows at a time: the light of each takes some 60 bytes a pixel."""
+    """An `RGB` image of a space in sRGB."""
     from PIL import Image
 
     values = np.array(piece)
-    rows = max(1, LIGHT_PIXELS // piece.width)
-    for top in range(0, piece.height, rows):
-        values[top : top + rows] = space.to_srgb_levels(values[top : top + rows])
+    _by_rows(space.to_srgb_levels, values)
     return Image.fromarray(values)
 
 

@@ -53,8 +53,8 @@ ORIENTATION_TAG, BITS_TAG, SAMPLES_TAG, STRIP_TAG, TILE_WIDTH_TAG, TILE_HEIGHT_T
 # So many bytes one byte of a deflate stream can stand for: 258 in two bits.
 DEFLATE_MOST = 1032
 
-# Pillow's names of the first and of the second of the two bytes that a PNG of 16 bits has for a value.
-HIGH_BYTES, LOW_BYTES = "RGB;16B", "RGB;16L"
+# A PNG of 16 bits has two bytes for a value, of which Pillow keeps the first. Its names for that, and for the second.
+LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 
 # Pillow's limit is one for the whole process, and so are filters of warnings.
 _pillow = threading.RLock()
@@ -70,6 +70,7 @@ class Decoded:
         size: of the whole picture, upright.
         extent: width and height of the part of `image` that the picture takes, in its pixels: of the last column or
             row, it may be a fraction.
+        low: the lower bytes of values of 16 bits, an image like `image`, which then holds the upper ones.
         space: what its values mean where neither sRGB nor a profile says it.
         owned: whether the image may be closed after use.
     """
@@ -78,6 +79,7 @@ class Decoded:
     orientation: int
     size: Size
     extent: tuple[float, float]
+    low: Any = None
     space: ColourSpace | None = None
     owned: bool = True
 
@@ -125,7 +127,9 @@ def decode_image(image: Any, name: str) -> Decoded:
         orientation = _orientation(image)
         image.load()
         stated = stated_colour(image, None, png_chunks_of(image.info))
-        decoded = Decoded(image, orientation, _upright(image.size, orientation), image.size, stated.space, owned=False)
+        decoded = Decoded(
+            image, orientation, _upright(image.size, orientation), image.size, space=stated.space, owned=False
+        )
     _complain(name, stated)
     return decoded
 
@@ -169,13 +173,13 @@ def _decoded(opened: Any, source: Source, wanted: Callable[[Size], Size], space:
     memory = _memory(opened, stored, target)
     if memory > MEMORY_MAX:
         return _scanned(opened, source, stored, wanted, memory, space)
-    deep_key = _has_deep_key(opened)
+    low = _low_bytes(opened, source) if memory + _low_memory(opened) <= MEMORY_MAX or _has_deep_key(opened) else None
     with _silent_libtiff() if opened.format == "TIFF" and not _is_standard_error(opened.fp) else nullcontext():
         opened.load()
-    if deep_key:
-        _key_to_alpha(opened, source)
+    if low is not None and "transparency" in opened.info:
+        _key_to_alpha(opened, low)
     size = stored if extent else opened.size  # Pillow turns a TIFF when it loads it
-    return Decoded(opened, orientation, _upright(size, orientation), extent or opened.size, space)
+    return Decoded(opened, orientation, _upright(size, orientation), extent or opened.size, low, space)
 
 
 def _complain(name: str, stated: Stated) -> None:
@@ -304,7 +308,7 @@ def _memory(opened: Any, stored: Size, target: Size) -> float:
         if opened.tag_v2.get(ORIENTATION_TAG, 1) != 1:
             decoding *= 2
     if _has_deep_key(opened):
-        decoding += pixels * 9
+        decoding += _low_memory(opened)
     deep = opened.has_transparency_data or opened.mode.startswith(("I", "F"))
     height = _upright(opened.size, _orientation(opened))[1]
     strips = target[0] * height * (16 if deep else 4)
@@ -362,21 +366,35 @@ def _scanned(
         raise InputError(f"{takes}; try a smaller size, or {SCALE_DOWN}")
     image = scan.shrunk(fitting[0])
     extent = scan.size[0] / fitting[0], scan.size[1] / fitting[0]
-    return Decoded(image, scan.orientation, _upright(scan.size, scan.orientation), extent, space)
+    return Decoded(image, scan.orientation, _upright(scan.size, scan.orientation), extent, space=space)
 
 
 def _has_deep_key(opened: Any) -> bool:
     """Whether one colour of a PNG of 16 bits means transparent."""
-    transparent = isinstance(opened.info.get("transparency"), tuple)
-    return transparent and opened.format == "PNG" and bool(opened.tile) and opened.tile[0][3] == HIGH_BYTES
+    return isinstance(opened.info.get("transparency"), tuple) and _low_memory(opened) > 0
 
 
-def _key_to_alpha(opened: Any, source: Source) -> None:
-    """Makes the colour that means transparent into alpha, by all its 16 bits: Pillow keeps 8 of them."""
+def _low_memory(opened: Any) -> int:
+    """Bytes that the lower bytes of a picture take, and the conversion of both; 0 if Pillow gives all bits."""
+    deep = opened.format == "PNG" and opened.tile and opened.tile[0][3] in LOW_BYTES
+    return 9 * opened.size[0] * opened.size[1] if deep else 0
+
+
+def _low_bytes(opened: Any, source: Source) -> Any:
+    """The image of the lower bytes of a picture that is not loaded yet; None if Pillow gives all bits."""
     from PIL import Image
 
-    key = opened.info.pop("transparency")
+    if not _low_memory(opened):
+        return None
     with source.open() as file, Image.open(read_chunks(file).file, formats=("PNG",)) as low:
-        low.tile = [tile._replace(args=LOW_BYTES) for tile in low.tile]
+        low.tile = [tile._replace(args=LOW_BYTES[str(tile.args)]) for tile in low.tile]
         low.load()
-        opened.putalpha(deep_alpha(opened, low, key))
+        return low
+
+
+def _key_to_alpha(high: Any, low: Any) -> None:
+    """Makes the colour that means transparent into alpha, by all its 16 bits."""
+    alpha = deep_alpha(high, low, high.info.pop("transparency"))
+    for image in (high, low):
+        image.info.pop("transparency", None)
+        image.putalpha(alpha)

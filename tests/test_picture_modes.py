@@ -104,13 +104,29 @@ def test_sixteen_bits_are_not_rounded_to_eight_when_they_are_resampled(tmp_path)
     np.testing.assert_allclose(loaded[2:-2, 8], fine[:, 8].reshape(16, 4).mean(axis=1)[2:-2] / 65535, atol=1e-5)
 
 
-@pytest.mark.parametrize(("colour_type", "channels"), [(RGB, 3), (GREY_ALPHA, 2), (RGB_ALPHA, 4)])
-def test_colours_of_sixteen_bits_load(tmp_path, rng, colour_type, channels):
+@pytest.mark.parametrize(
+    ("colour_type", "channels", "tolerance"), [(RGB, 3, 1e-6), (GREY_ALPHA, 2, 1.01 / 255), (RGB_ALPHA, 4, 2e-6)]
+)
+def test_colours_of_sixteen_bits_load(tmp_path, rng, colour_type, channels, tolerance):
     stored = rng.integers(0, 65536, (HEIGHT, WIDTH, channels)).astype(np.uint16)
-    stored[..., -1] |= 0x4000
+    stored[..., -1] = 0x4000 + stored[..., -1] % 0xB000  # neither clear nor, but for a trace, opaque
     loaded = load_bytes(tmp_path, png_of(stored, 16, colour_type))
     expected = stored[:, :, [0, 0, 0, 1]] if channels == 2 else stored
-    np.testing.assert_allclose(loaded, expected / 65535, atol=1.01 / 255)
+    np.testing.assert_allclose(loaded, expected / 65535, atol=tolerance)
+
+
+def test_colours_of_sixteen_bits_are_turned_and_resampled_in_sixteen(monkeypatch):
+    fine = np.linspace(20000, 20200, 64).round()[:, None, None] + np.zeros((64, 48, 3)) + (0, 3000, 9000)
+    exif = Image.Exif()
+    expected = fine.reshape(16, 4, 12, 4, 3).mean(axis=(1, 3))[2:-2] / 65535
+    for orientation in (1, 3, 6, 8):
+        exif[0x0112] = orientation
+        content = png_of(fine.astype(np.uint16), 16, RGB, chunk(b"eXIf", exif.tobytes()[6:]))
+        for pixels in (4_000_000, 1000):
+            monkeypatch.setattr(resample, "PIECE_PIXELS", pixels)
+            loaded = load_picture(content, 16)
+            loaded = np.rot90(loaded, {1: 0, 3: 2, 6: 1, 8: -1}[orientation])
+            np.testing.assert_allclose(loaded[2:-2], expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("mode", ["LAB", "YCbCr", "CMYK"])

@@ -103,6 +103,16 @@ def test_display_p3_is_converted_as_css_defines_it(levels):
     np.testing.assert_allclose(shown(flat(cicp(12, 13), levels=levels)), 255 * expected, atol=0.6)
 
 
+@pytest.mark.parametrize("nits", [0.1, 1, 10, 50, 100, 203])
+def test_sixteen_bits_of_high_dynamic_range_are_not_rounded_to_eight(nits):
+    light = (nits / 10_000) ** (2610 / 16384)
+    stored = ((3424 / 4096 + 2413 / 128 * light) / (1 + 2392 / 128 * light)) ** (2523 / 32)  # SMPTE ST 2084
+    values = np.full((4, 4, 3), round(stored * 65535), np.uint16)
+    shade = nits / 203 / 2  # diffuse white is shown at half of what is brightest
+    expected = 12.92 * shade if shade <= 0.0031308 else 1.055 * shade ** (1 / 2.4) - 0.055
+    np.testing.assert_allclose(shown(png_of(values, 16, RGB, cicp(9, 16))), 255 * expected, atol=0.05)
+
+
 @given(st.integers(0, 255), st.sampled_from(sorted(CODED)))
 def test_greys_stay_grey_and_keep_their_order_in_every_space(level, codes):
     values = np.repeat(np.array([level, min(level + 1, 255)], np.uint8)[None, :, None], 3, axis=2)
