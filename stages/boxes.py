@@ -1,4 +1,4 @@
-"""The colour that files made of boxes (ISO base media: AVIF, JPEG 2000) state, which Pillow does not tell."""
+"""`colr` boxes of AVIF and JPEG 2000 files (ISO base media file format), which Pillow does not report."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import io
 from collections.abc import Iterator
 from typing import IO
 
-# Of the boxes that hold others, the longest that is read, bytes.
+# The longest top-level box that is read, bytes.
 BOX_MAX = 1 << 24
 
 Box = tuple[bytes, bytes]  # kind, content
 
 
 def colour_boxes(file: IO[bytes]) -> list[bytes]:
-    """Contents of the `colr` boxes of the picture that is shown: the primary item, an image sequence, a JPEG 2000.
+    """Contents of the `colr` boxes of the displayed picture: the primary item, else the first track, or a JPEG 2000.
 
     Args:
         file: open at any place, stays open.
@@ -26,7 +26,7 @@ def colour_boxes(file: IO[bytes]) -> list[bytes]:
 
 
 def _top_boxes(file: IO[bytes]) -> Iterator[Box]:
-    """The outermost boxes that are of use, first of each kind last."""
+    """Top-level boxes of the kinds that are used, in reverse order, so that the first of each kind wins in a dict."""
     size = file.seek(0, io.SEEK_END)
     at, found = 0, []
     while at + 8 <= size:
@@ -77,7 +77,7 @@ def _of_primary_item(meta: bytes) -> list[bytes]:
 
 
 def _properties_of(associations: bytes, item: int) -> Iterator[int]:
-    """Numbers, from 1, of the properties that an item has by an `ipma` box."""
+    """Indices, from 1, of the properties that an `ipma` box associates with an item."""
     version, wide = associations[:1] >= b"\1", bool(associations[3:4] and associations[3] & 1)
     at = 8
     for _ in range(int.from_bytes(associations[4:8])):

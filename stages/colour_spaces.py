@@ -1,4 +1,4 @@
-"""Colour spaces that picture files name without an ICC profile: by code points, or by primaries and a gamma."""
+"""Colour spaces given by code points or by primaries and a transfer function, and their conversion to sRGB."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PRIMARIES: dict[int, Chromaticities] = {
 }
 SRGB_CODE, PQ_CODE, HLG_CODE = 13, 16, 18
 
-# The light of PQ is measured in units of diffuse white, cd/m² (ITU-R BT.2408); HLG's is that of a display of 1000.
+# Luminance of diffuse white, cd/m² (ITU-R BT.2408); content is taken to peak at 1000 cd/m².
 DIFFUSE_WHITE = 203.0
 PEAK = 1000.0 / DIFFUSE_WHITE
 # Luminance of BT.2020's red, green and blue.
@@ -86,7 +86,7 @@ def _from_hlg(values: Array) -> Array:
     return np.where(values <= 0.5, np.square(values) / 3, (np.exp((values - c) / a) + b) / 12)
 
 
-# Of BT.709 and its kin H.273 gives the camera's curve; what counts here is the display's (ITU-R BT.1886).
+# H.273 gives the camera's curve for BT.709 and its kin; what is shown follows the display's (ITU-R BT.1886).
 _DISPLAY = power(2.4)
 
 # From stored values to light, by code point of H.273, table 3.
@@ -113,12 +113,12 @@ TRANSFERS: dict[int, Curve] = {
 
 @dataclass(frozen=True)
 class ColourSpace:
-    """What stored red, green and blue mean.
+    """A colour space of red, green and blue.
 
     Attributes:
         chromaticities: of white, red, green and blue.
-        light: from stored values, 0..1, to light, 1 for diffuse white.
-        dynamic_range: "standard", "pq" or "hlg": whether light is compressed to what sRGB can show, and of what peak.
+        light: transfer function, from stored values, 0..1, to linear light, 1 for diffuse white.
+        dynamic_range: "standard", "pq" or "hlg"; the light of the last two is tone mapped.
     """
 
     chromaticities: Chromaticities
@@ -184,14 +184,14 @@ class ColourSpace:
 
 
 def _multiplied(light: Array, matrix: Array) -> Array:
-    """Grey stays as it is: matrices take white to white."""
+    """Light times a matrix that maps white to white, so that grey is unchanged."""
     return light if light.shape[-1] == 1 else light @ matrix.T.astype(light.dtype)
 
 
 def _compressed(light: Array) -> Array:
-    """Light of up to `PEAK` times diffuse white, in 0..1: half up to diffuse white, then a quadratic Bézier arc to 1.
+    """Tone mapping of light to 0..1: linear up to diffuse white at 0.5, then a quadratic Bézier arc; 1 from `PEAK` on.
 
-    Source: SMPTE ST 2094-50, the reference white tone mapping operator, which browsers use too. More is cut off.
+    Source: SMPTE ST 2094-50, reference white tone mapping operator; browsers use it, too.
     """
     knee, middle, top = (1.0, 0.5), (1.65, 0.825), (PEAK, 1.0)
     a, b = knee[0] - 2 * middle[0] + top[0], 2 * (middle[0] - knee[0])

@@ -29,8 +29,8 @@ Size = tuple[int, int]  # width and height, pixels
 # pictures whose size is seen only when they are decoded (ICO).
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM", "JPEG2000")
 NAMES = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, PNM or JPEG 2000"
-# Of these, Pillow leaves out some of what they say of their colours.
-TOLD_IN_PART = ("PNG", "AVIF", "BMP", "JPEG2000")
+# Formats of whose colour information Pillow reports only a part.
+PARTLY_REPORTED = ("PNG", "AVIF", "BMP", "JPEG2000")
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"BM", b"GIF8")
 SCALE_DOWN = "scale it down with another program first"
 
@@ -53,7 +53,7 @@ ORIENTATION_TAG, BITS_TAG, SAMPLES_TAG, STRIP_TAG, TILE_WIDTH_TAG, TILE_HEIGHT_T
 # So many bytes one byte of a deflate stream can stand for: 258 in two bits.
 DEFLATE_MOST = 1032
 
-# A PNG of 16 bits has two bytes for a value, of which Pillow keeps the first. Its names for that, and for the second.
+# Raw modes by which Pillow keeps the upper byte of each 16-bit value of a PNG, and those that keep the lower one.
 LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 
 # Pillow's limit is one for the whole process, and so are filters of warnings.
@@ -71,7 +71,7 @@ class Decoded:
         extent: width and height of the part of `image` that the picture takes, in its pixels: of the last column or
             row, it may be a fraction.
         low: the lower bytes of values of 16 bits, an image like `image`, which then holds the upper ones.
-        space: what its values mean where neither sRGB nor a profile says it.
+        space: colour space of its values; None for sRGB, or where its profile applies.
         owned: whether the image may be closed after use.
     """
 
@@ -118,7 +118,7 @@ def decode(source: Source, wanted: Callable[[Size], Size]) -> Decoded:
 
 
 def decode_image(image: Any, name: str) -> Decoded:
-    """A Pillow image as if it came from a file: with its profile, orientation and transparency. It stays as it is.
+    """A Pillow image, with its profile, orientation and transparency; it is loaded, but not changed.
 
     Raises:
         InputError: its pixels cannot be loaded.
@@ -135,10 +135,10 @@ def decode_image(image: Any, name: str) -> Decoded:
 
 
 def unread_file(image: Any, name: str) -> Source | None:
-    """The file of a Pillow image that is opened but not loaded, if it says more than Pillow tells of it."""
+    """File of a Pillow image that is opened but not loaded, if Pillow reports only a part of its colours."""
     if not getattr(image, "tile", None) or getattr(image, "fp", None) is None or image.tell() != 0:
         return None
-    if image.format not in TOLD_IN_PART:
+    if image.format not in PARTLY_REPORTED:
         return None
     place = image.fp.tell()
     image.fp.seek(0)
@@ -185,7 +185,7 @@ def _decoded(opened: Any, source: Source, wanted: Callable[[Size], Size], space:
 def _complain(name: str, stated: Stated) -> None:
     if stated.complaint:
         warnings.warn(
-            f"{name}: something that it says of its colours is ignored: {stated.complaint}",
+            f"{name}: some of its colour information is ignored: {stated.complaint}",
             PictureWarning,
             stacklevel=4,
         )
@@ -208,10 +208,8 @@ def _opened(source: Source) -> Iterator[tuple[Any, Stated]]:
                 if (key := chunks.key) is not None:
                     opened.info["transparency"] = key
             stated = stated_colour(opened, file, chunks.content if chunks else {})
-            if stated.profile:
+            if stated.profile is not None:
                 opened.info["icc_profile"] = stated.profile
-            elif stated.space:
-                opened.info.pop("icc_profile", None)
             file.seek(0)
             yield opened, stated
 
@@ -365,6 +363,8 @@ def _scanned(
     if not fitting:
         raise InputError(f"{takes}; try a smaller size, or {SCALE_DOWN}")
     image = scan.shrunk(fitting[0])
+    if opened.format == "PNG":  # another chunk may override its profile
+        image.info["icc_profile"] = opened.info.get("icc_profile")
     extent = scan.size[0] / fitting[0], scan.size[1] / fitting[0]
     return Decoded(image, scan.orientation, _upright(scan.size, scan.orientation), extent, space=space)
 

@@ -1,4 +1,4 @@
-"""Arrays as pictures, whoever made them: NumPy, JAX, PyTorch and what else becomes an array."""
+"""Arrays as pictures: NumPy, JAX, PyTorch, and anything that converts to a NumPy array."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ..renderers import InputError
 
 Array = np.ndarray[Any, Any]
 
-# What a value may be off 0..1: some roundings of float32.
+# Values may exceed 0..1 by this much, some float32 roundings; they are clipped.
 ROUNDING = 1e-6
 NEEDED = "(H, W), (H, W, 3) or (H, W, 4), floats 0..1, uint8 or uint16"
 
 
 def array_of(values: Any, argument: str) -> Array:
-    """Numbers or booleans as a NumPy array on the CPU.
+    """Numbers or booleans as a NumPy array.
 
     Args:
-        values: an array, or anything that becomes one; of PyTorch also with gradients or on a GPU.
+        values: an array, or anything that converts to one; PyTorch tensors may require gradients or be on a GPU.
         argument: its name, for messages.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a PNG file says beside its pixels, and the file without it: Pillow refuses long texts and profiles."""
+"""Chunks of a PNG file beside its pixels, and a view of the file without them: Pillow refuses long ones."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import IO, Any
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-# What Pillow decodes the pixels from.
+# Chunks that Pillow needs to decode the pixels.
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-# What else is read, and how much of it at most, bytes.
+# Chunks that are read here, and at most how many bytes of each.
 _READ = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"iCCP": 1 << 24, b"eXIf": 1 << 24, b"IHDR": 13, b"tRNS": 6}
 _TEXT_MAX = 1 << 20
 _PROFILE_MAX = 1 << 24
-_EXIF_TEXT = b"Raw profile type exif\0"  # as some programs wrote it before there was eXIf
+_EXIF_TEXT = b"Raw profile type exif\0"  # hexadecimal, as some programs wrote it before eXIf existed
 _XMP_TEXT = b"XML:com.adobe.xmp\0\0\0"  # an iTXt chunk that is not compressed
 
-# Where PNG's greys of a few bits lie in 0..255.
+# Factor from a grey of so many bits to the value that Pillow gives it.
 _GREY_SCALES = {1: 255, 2: 85, 4: 17, 8: 1, 16: 1}
 
 
@@ -29,9 +29,9 @@ class PngChunks:
     """A PNG file, taken apart.
 
     Attributes:
-        file: the same file with nothing but what its pixels need.
-        content: of the chunks of `_READ` that it has.
-        info: metadata as Pillow names them: "exif", "XML:com.adobe.xmp", "icc_profile".
+        file: a view of the file that holds only the chunks of `_PIXELS`.
+        content: contents of the chunks of `_READ`.
+        info: metadata under Pillow's names: "exif", "XML:com.adobe.xmp", "icc_profile".
     """
 
     file: IO[bytes]
@@ -40,7 +40,7 @@ class PngChunks:
 
     @property
     def key(self) -> int | tuple[int, ...] | None:
-        """The one grey (in 0..255, or of 16 bits) or colour (of the file's bits) that means transparent."""
+        """Grey (0..255, or of 16 bits) or colour (of the file's bit depth) that is transparent, if there is one."""
         head, values = self.content.get(b"IHDR", b""), self.content.get(b"tRNS", b"")
         if len(head) < 13:
             return None
@@ -54,7 +54,7 @@ class PngChunks:
 
 
 def read_chunks(file: IO[bytes]) -> PngChunks:
-    """Takes a PNG file apart, as far as it is one; what is broken is left to who decodes it.
+    """Splits a PNG file into chunks; whatever follows a broken chunk is left to the decoder.
 
     Args:
         file: open at any place, stays open.
@@ -93,7 +93,7 @@ def read_chunks(file: IO[bytes]) -> PngChunks:
 
 
 def _text(kind: bytes, data: bytes) -> dict[str, Any]:
-    """What a text says of how the picture is turned; nothing else in texts matters."""
+    """Metadata in a text chunk that may hold the orientation; other texts are ignored."""
     if kind == b"iTXt" and data.startswith(_XMP_TEXT):
         return {"XML:com.adobe.xmp": data[len(_XMP_TEXT) :].decode("utf-8", "replace")}
     if kind == b"iTXt" or not data.startswith(_EXIF_TEXT):
@@ -107,7 +107,7 @@ def _text(kind: bytes, data: bytes) -> dict[str, Any]:
 
 
 def _profile(data: bytes) -> bytes:
-    """The profile that an iCCP chunk holds; none if it is broken or too long."""
+    """Profile in an iCCP chunk; empty if it is broken or too long."""
     _, _, packed = data[:80].partition(b"\0")
     stream = zlib.decompressobj()
     try:
@@ -118,7 +118,7 @@ def _profile(data: bytes) -> bytes:
 
 
 class _Parts(io.RawIOBase):
-    """Some parts of a file, one after the other, as a file."""
+    """Some parts of a file, concatenated, as a read-only file."""
 
     def __init__(self, file: IO[bytes], parts: list[tuple[int, int]]) -> None:
         self._file, self._parts, self._at = file, parts, 0

@@ -1,4 +1,4 @@
-"""Picture files wherever they are: on disk, in memory, or behind a file object."""
+"""Picture files on disk, in memory, or behind a file object."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ BYTES_MAX = 1_400_000_000
 
 @dataclass(frozen=True)
 class Source:
-    """The bytes of a picture file.
+    """A picture file that can be opened as often as needed.
 
     Attributes:
         name: for messages; printable.
-        content: where they are, or they themselves.
+        content: its path, or its bytes.
     """
 
     name: str
     content: Path | bytes
 
     def open(self) -> IO[bytes]:
-        """A file to read them from, at their beginning."""
+        """Open it for reading, at its start."""
         return BytesIO(self.content) if isinstance(self.content, bytes) else self.content.open("rb")
 
     @property
     def byte_count(self) -> int:
-        """How many they are."""
+        """Size of the file, bytes."""
         return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
 
 
 def is_file_like(given: object) -> bool:
-    """Whether `source_of` takes it: a path, bytes, or an object with `read`."""
+    """Whether `source_of` accepts it: a path, bytes, or an object with `read`."""
     return isinstance(given, (str, os.PathLike, bytes, bytearray, memoryview, Source)) or hasattr(given, "read")
 
 
 def source_of(given: Any, argument: str = "picture") -> Source:
-    """The file that a caller means.
+    """The picture file that an argument stands for.
 
     Args:
-        given: a path; the content as bytes; or a binary file object, which is read from its start if it can go back
-            there, otherwise from where it is. A `Source` is returned as it is.
+        given: a path; the content as bytes; or a binary file object, which is read from its start if it is seekable,
+            otherwise from its current position. A `Source` is returned unchanged.
         argument: its name, for messages.
 
     Raises:
@@ -63,7 +63,7 @@ def source_of(given: Any, argument: str = "picture") -> Source:
 
 
 def printable(text: str) -> str:
-    """The text in one line that any terminal shows."""
+    """The text in one line, control characters escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
 
 
@@ -83,7 +83,7 @@ def _all_of(file: Any, argument: str) -> bytes:
         seekable = getattr(file, "seekable", None)
         if seekable is None or seekable():
             file.seek(0)
-    except (OSError, AttributeError):  # a pipe or a stream: what is left of it
+    except (OSError, AttributeError):  # a pipe or a stream: read the rest
         pass
     except ValueError as error:  # it is closed
         raise InputError(f"cannot read {argument}: {error}") from None
@@ -104,7 +104,7 @@ def _all_of(file: Any, argument: str) -> bytes:
 
 
 def _on_disk(given: str | os.PathLike[str]) -> Source:
-    """A regular file: a pipe might make us wait for ever, and a device never end."""
+    """Accept regular files only: a pipe may block for ever, and a device never ends."""
     name = printable(str(given))
     try:
         path = Path(os.fsdecode(given))

@@ -1,4 +1,4 @@
-"""The colour space that a picture file states, whichever way its format has for it."""
+"""Colour space that a picture file states, by whichever means its format has."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ EXIF_IFD, INTEROP_IFD = 0x8769, 0xA005
 COLOUR_SPACE_TAG, INTEROP_INDEX_TAG = 0xA001, 1
 TRANSFER_TAG, WHITE_TAG, PRIMARIES_TAG = 301, 318, 319
 
-# The gamma of PNG that means sRGB, or nearly: files that say no more are shown as they are.
+# The gAMA value that stands for sRGB; with sRGB's primaries, values within the tolerance are left unchanged.
 SRGB_GAMMA, GAMMA_TOLERANCE = 1 / 2.2, 0.05
 GAMMA_RANGE = 0.01, 100.0
-# How far the light of a TIFF's table may be off that gamma, which many scanners write as a matter of form.
+# Largest difference in light between a TIFF's table and that gamma at which the table is taken for sRGB.
 TABLE_TOLERANCE = 0.03
 
-# Code points that cameras and encoders write into AVIF files whose values are sRGB, as browsers take them.
+# Transfer codes (BT.709 and its kin) that browsers treat as sRGB in AVIF, since encoders write them for sRGB values.
 CAMERA_CODES = (1, 6, 14, 15)
 
-# Colour spaces of JPEG 2000 by their number: sRGB, grey and sYCC need nothing, nor does CMYK.
+# Enumerated colour spaces of JPEG 2000 that need no conversion: bilevel, CMYK, sRGB, grey, sYCC.
 PLAIN_NUMBERS = (0, 12, 16, 17, 18)
 
 
 @dataclass(frozen=True)
 class Stated:
-    """What a file says of its colours.
+    """Colour information of a file.
 
     Attributes:
-        space: what its values mean; None if they are sRGB, or are what its ICC profile says.
-        profile: an ICC profile that Pillow does not give.
-        complaint: what it says that is not understood.
+        space: colour space of its values; None for sRGB, or where an ICC profile applies.
+        profile: ICC profile that replaces the one Pillow reports, empty for none; None leaves Pillow's.
+        complaint: what it states that is not understood and therefore ignored.
     """
 
     space: ColourSpace | None = None
@@ -45,12 +45,12 @@ class Stated:
 
 
 def stated_colour(picture: Any, file: IO[bytes] | None, chunks: dict[bytes, bytes]) -> Stated:
-    """The colour space of a picture.
+    """Colour information of an opened Pillow image.
 
     Args:
-        picture: Pillow's, opened.
-        file: its bytes, if they are at hand.
-        chunks: content of a PNG's chunks.
+        picture: the image; need not be loaded.
+        file: its file, if available.
+        chunks: contents of the file's chunks, of a PNG.
     """
     if picture.format == "PNG" or chunks:
         return _of_png(chunks, picture.info.get("icc_profile"))
@@ -67,7 +67,7 @@ def stated_colour(picture: Any, file: IO[bytes] | None, chunks: dict[bytes, byte
 
 
 def png_chunks_of(info: dict[str, Any]) -> dict[bytes, bytes]:
-    """The chunks that Pillow has read the metadata of an opened PNG from, as far as they tell of colours."""
+    """Colour chunks of a PNG, reconstructed from the metadata that Pillow keeps of them."""
     chunks = {}
     if "srgb" in info:
         chunks[b"sRGB"] = b"\0"
@@ -86,7 +86,7 @@ def _of_png(chunks: dict[bytes, bytes], profile: Any) -> Stated:
         if matrix == 0 and full == 1:
             stated = _coded(primaries, transfer)
             if stated.complaint is None:
-                return stated
+                return Stated(stated.space, profile=b"")
             complaint = stated.complaint
         else:
             complaint = f"its cICP chunk has matrix {matrix} and range {full}; known are 0 and 1"
@@ -103,7 +103,7 @@ def _of_png(chunks: dict[bytes, bytes], profile: Any) -> Stated:
 
 
 def _opens(profile: Any) -> bool:
-    """Whether an ICC profile is one."""
+    """Whether it is a valid ICC profile."""
     from PIL import ImageCms
 
     try:
@@ -112,26 +112,26 @@ def _opens(profile: Any) -> bool:
         return False
 
 
-def _of_boxes(boxes: list[bytes], display: bool) -> Stated:
-    """Of the contents of `colr` boxes.
+def _of_boxes(boxes: list[bytes], avif: bool) -> Stated:
+    """From the contents of `colr` boxes.
 
     Args:
         boxes: the contents.
-        display: whether they are those of an AVIF, not of a JPEG 2000.
+        avif: whether the file is an AVIF; otherwise a JPEG 2000.
     """
     for box in boxes:
-        if display and box[:4] == b"nclx" and len(box) >= 8:
+        if avif and box[:4] == b"nclx" and len(box) >= 8:
             primaries, transfer = struct.unpack(">HH", box[4:8])
             return _coded(primaries, SRGB_CODE if transfer in CAMERA_CODES else transfer)
-        if not display and box[:1] in (b"\2", b"\3"):
+        if not avif and box[:1] in (b"\2", b"\3"):
             return Stated(profile=box[3:])
-        if not display and box[:1] == b"\1" and (number := int.from_bytes(box[3:7])) not in PLAIN_NUMBERS:
+        if not avif and box[:1] == b"\1" and (number := int.from_bytes(box[3:7])) not in PLAIN_NUMBERS:
             return Stated(complaint=f"its colr box names the colour space {number}; known are sRGB, grey and sYCC")
     return Stated()
 
 
 def _of_bitmap(file: IO[bytes]) -> Stated:
-    """Of the header of a BMP, version 4 or 5."""
+    """From the header of a BMP, version 4 or 5."""
     file.seek(14)
     head = file.read(124)
     size = int.from_bytes(head[:4], "little")
@@ -152,7 +152,7 @@ def _of_bitmap(file: IO[bytes]) -> Stated:
 
 
 def _of_tiff(tags: Any) -> Stated:
-    """Of the tags of a TIFF: white and primaries, and a table of the light of each value, the same for all channels."""
+    """From the tags of a TIFF: white, primaries, and a table of the light of each value."""
     try:
         numbers = tuple(float(value) for value in (*tags.get(WHITE_TAG, D65), *tags.get(PRIMARIES_TAG, BT709[2:])))
         table = np.array(tags.get(TRANSFER_TAG, ()), np.float64) / 65535
@@ -169,7 +169,7 @@ def _of_tiff(tags: Any) -> Stated:
 
 
 def _says_adobe_rgb(picture: Any) -> bool:
-    """Whether a camera says so in Exif: "uncalibrated" by one tag, Adobe RGB by another (DCF 2.0)."""
+    """Whether Exif names Adobe RGB: ColorSpace 2, or InteroperabilityIndex R03 without ColorSpace 1 (DCF 2.0)."""
     try:
         exif = picture.getexif()
         space = exif.get_ifd(EXIF_IFD).get(COLOUR_SPACE_TAG)
@@ -193,7 +193,7 @@ def _eight(numbers: tuple[float, ...]) -> Chromaticities:
 
 
 def _plain(chromaticities: tuple[float, ...], gamma: float) -> Stated:
-    """A space of these primaries whose values are light to the power of gamma."""
+    """A space with these white and primaries whose values are light to the power of gamma."""
     places = " ".join(f"{value:g}" for value in chromaticities)
     complaint = f"it states a gamma of {gamma:g}, and white, red, green and blue at {places}"
     if len(chromaticities) != 8 or not GAMMA_RANGE[0] <= gamma <= GAMMA_RANGE[1]:

@@ -137,6 +137,7 @@ PLAIN = {
     "a profile over sRGB": ([iccp(LIGHT), SAYS_SRGB], (128, 188, 229)),
     "gamma where the profile is broken": ([iccp(b"no profile" * 30), gama(1.0)], (128, 188, 229)),
     "code points over a profile": ([iccp(SWAPPED), cicp(12, 13)], CODED[12, 13]),
+    "code points of sRGB over a profile": ([iccp(LIGHT), cicp(1, 13)], LEVELS),
     "code points over sRGB": ([SAYS_SRGB, cicp(12, 13)], CODED[12, 13]),
     "code points over gamma": ([gama(1.0), chrm(*P3), cicp(1, 13)], LEVELS),
 }
@@ -209,7 +210,16 @@ def test_palettes_are_converted():
 
 
 @pytest.mark.skipif(not can_scan(), reason="libvips is not installed: pip install '.[scans]'")
-@pytest.mark.parametrize("chunks", [[cicp(9, 16)], [gama(1.0)], [iccp(LIGHT), chunk(b"zTXt", b"k\0\0" + bytes(2**21))]])
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [cicp(9, 16)],
+        [gama(1.0)],
+        [iccp(LIGHT), chunk(b"zTXt", b"k\0\0" + bytes(2**21))],
+        [iccp(SWAPPED), cicp(1, 13)],
+        [iccp(SWAPPED), cicp(12, 13)],
+    ],
+)
 def test_pictures_too_large_to_be_decoded_are_converted_too(monkeypatch, chunks):
     content = png_of(np.full((300, 400, 3), LEVELS, np.uint8), 8, RGB, *chunks)
     plain = load_picture(content, 20)
