@@ -20,9 +20,10 @@ Array = np.ndarray[Any, Any]
 DEFAULT_SIZE = 256
 # The largest side that a target may be given, pixels.
 SIZE_MAX = 8192
-# Pixel art has no more colours than this, and the median of the steps between its neighbours that differ, in levels of
-# 255, is no smaller.
-ART_COLOURS, ART_STEP = 64, 24
+# Pixel art, unlike small photographs and antialiased drawings, has few colours: at most `FEW_COLOURS`, or `ART_COLOURS`
+# where at least this share of neighbours is equal, and no more than a third of its pixels. Of the neighbours that differ,
+# half differ by at least `ART_STEP` levels of 255.
+ART_STEP, FEW_COLOURS, ART_COLOURS, ART_EQUAL = 24, 16, 64, 0.25
 # Half a level of 255: alpha within so much of none or of all is none or all.
 FAINT = 0.5 / 255
 
@@ -165,7 +166,7 @@ def _enlarged(image: Array) -> Array:
 
 
 def is_pixel_art(image: Array) -> bool:
-    """Whether a small picture looks drawn pixel by pixel: it has few colours, and hard steps between them.
+    """Whether a small picture looks drawn pixel by pixel: few colours, with hard steps between them.
 
     Args:
         image: (H, W, 3 or 4), 0..1.
@@ -173,8 +174,11 @@ def is_pixel_art(image: Array) -> bool:
     levels = as_bytes(image).astype(np.int16)
     colours = len(np.unique(levels.reshape(-1, levels.shape[2]), axis=0))
     steps = np.concatenate([np.abs(np.diff(levels, axis=axis)).max(axis=2).ravel() for axis in (0, 1)])
-    steps = steps[steps > 0]
-    return colours <= ART_COLOURS and (steps.size == 0 or float(np.median(steps)) >= ART_STEP)
+    changes = steps[steps > 0]
+    if changes.size == 0:
+        return True
+    most = ART_COLOURS if 1 - changes.size / steps.size >= ART_EQUAL else FEW_COLOURS
+    return bool(colours <= min(most, max(4, levels[:, :, 0].size // 3)) and np.median(changes) >= ART_STEP)
 
 
 def _within_alpha(image: Array) -> tuple[Array, Array]:

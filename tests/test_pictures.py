@@ -15,7 +15,7 @@ from artpipe.stages.picture import DEFAULT_SIZE, SIZE_MAX, load_picture, parse_s
 from hypothesis import given
 from hypothesis import strategies as st
 from picture_files import GREY, RGB, chunk, png, png_of, rgb_profile
-from PIL import Image, features
+from PIL import Image, ImageDraw, features
 
 WIDTH, HEIGHT = 12, 8
 
@@ -266,6 +266,18 @@ def test_other_small_pictures_are_enlarged_smoothly():
         across, down = (np.linspace(0, 1, 256) * 256 / 60 * 60 / 256, np.linspace(0, 1, 171))
         assert np.abs(np.diff(loaded, axis=1)).max() < 0.05  # nothing steps from one pixel of the file to the next
         assert np.abs(loaded.mean(axis=(0, 1)) - values.mean(axis=(0, 1)) / 255).max() < tolerance
+
+
+@pytest.mark.parametrize("side", [4, 8, 16, 32, 60])
+def test_small_photographs_and_antialiased_drawings_are_not_taken_for_pixel_art(side):
+    drawing = Image.new("RGBA", (8 * side, 8 * side))
+    ImageDraw.Draw(drawing).ellipse((side, side, 7 * side, 7 * side), fill=(200, 30, 40, 255))
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8))
+    for picture in (drawing.resize((side, side), Image.Resampling.LANCZOS), noise) if side >= 32 else (noise,):
+        loaded, factor = load_picture(picture, enlarge=True), -(-256 // side)
+        assert loaded.shape[:2] == (256, 256)
+        blocks = load_picture(picture).repeat(factor, axis=0).repeat(factor, axis=1)[:256, :256]
+        assert not np.allclose(loaded, blocks, atol=0.05)
 
 
 def saved_png(values):
