@@ -21,8 +21,8 @@ DEFAULT_SIZE = 256
 # The largest side that a target may be given, pixels.
 SIZE_MAX = 8192
 # Pixel art, unlike small photographs and antialiased drawings, has few colours: at most `FEW_COLOURS`, or `ART_COLOURS`
-# where at least this share of neighbours is equal, and no more than a third of its pixels. Of the neighbours that differ,
-# half differ by at least `ART_STEP` levels of 255.
+# where at least this share of neighbours is equal, and no more than a third of its pixels. Of the neighbours that
+# differ, half differ by at least `ART_STEP` levels of 255.
 ART_STEP, FEW_COLOURS, ART_COLOURS, ART_EQUAL = 24, 16, 64, 0.25
 # Half a level of 255: alpha within so much of none or of all is none or all.
 FAINT = 0.5 / 255

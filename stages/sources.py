@@ -56,7 +56,8 @@ def source_of(given: Any, argument: str = "picture") -> Source:
     if isinstance(given, Source):
         return given
     if isinstance(given, (bytes, bytearray, memoryview)):
-        return _not_empty(Source(f"{argument}, {len(memoryview(given).cast('B'))} bytes,", bytes(given)))
+        content = bytes(given)
+        return _not_empty(Source(f"{argument}, {len(content)} bytes,", content))
     if hasattr(given, "read"):
         return _not_empty(Source(_name_of(given, argument), _all_of(given, argument)))
     return _on_disk(given)

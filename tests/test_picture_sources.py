@@ -79,7 +79,8 @@ def in_the_middle(content):
 
 
 FILES = {
-    "bytes": bytes, "bytearray": bytearray, "memoryview": memoryview, "a file": io.BytesIO,
+    "bytes": bytes, "every other byte": lambda content: memoryview(bytes(v for b in content for v in (b, 0)))[::2],
+    "bytearray": bytearray, "memoryview": memoryview, "a file": io.BytesIO,
     "a file at its end": at_its_end, "a file in the middle": in_the_middle, "a stream": CannotSeek,
     "an object that reads": OnlyReads,
     "a buffered file": lambda content: io.BufferedReader(io.BytesIO(content)),
