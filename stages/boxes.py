@@ -8,6 +8,8 @@ from typing import IO
 
 # The longest top-level box that is read, bytes.
 BOX_MAX = 1 << 24
+# So many top-level boxes are looked at.
+BOXES_MAX = 10_000
 
 Box = tuple[bytes, bytes]  # kind, content
 
@@ -29,7 +31,9 @@ def _top_boxes(file: IO[bytes]) -> Iterator[Box]:
     """Top-level boxes of the kinds that are used, in reverse order, so that the first of each kind wins in a dict."""
     size = file.seek(0, io.SEEK_END)
     at, found = 0, []
-    while at + 8 <= size:
+    for _ in range(BOXES_MAX):
+        if at + 8 > size:
+            break
         file.seek(at)
         head = file.read(16)
         length, kind = int.from_bytes(head[:4]), head[4:8]

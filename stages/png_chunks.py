@@ -13,12 +13,14 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 # Chunks that Pillow needs to decode the pixels.
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-# Chunks that are read here, and at most how many bytes of each.
-_READ = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"iCCP": 1 << 24, b"eXIf": 1 << 24, b"IHDR": 13, b"tRNS": 6}
+# Chunks that are read here, and the most bytes that each may have; longer and broken ones are ignored.
+_READ = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"iCCP": 1 << 24, b"eXIf": 1 << 24, b"IHDR": 13, b"tRNS": 256}
 _TEXT_MAX = 1 << 20
 _PROFILE_MAX = 1 << 24
 _EXIF_TEXT = b"Raw profile type exif\0"  # hexadecimal, as some programs wrote it before eXIf existed
 _XMP_TEXT = b"XML:com.adobe.xmp\0\0\0"  # an iTXt chunk that is not compressed
+
+_TEXTS, _KEYWORDS = (b"tEXt", b"zTXt", b"iTXt"), (_EXIF_TEXT, _XMP_TEXT)
 
 # Factor from a grey of so many bits to the value that Pillow gives it.
 _GREY_SCALES = {1: 255, 2: 85, 4: 17, 8: 1, 16: 1}
@@ -48,8 +50,8 @@ class PngChunks:
         most = (1 << depth) - 1
         if colour_type == 0 and len(values) >= 2 and depth in _GREY_SCALES:
             return (int.from_bytes(values[:2]) & most) * _GREY_SCALES[depth]
-        if colour_type == 2 and len(values) == 6:
-            return tuple(value & most for value in struct.unpack(">HHH", values))
+        if colour_type == 2 and len(values) >= 6:
+            return tuple(value & most for value in struct.unpack(">HHH", values[:6]))
         return None
 
 
@@ -63,6 +65,7 @@ def read_chunks(file: IO[bytes]) -> PngChunks:
     kept = [(0, len(SIGNATURE))]
     content: dict[bytes, bytes] = {}
     info: dict[str, Any] = {"exif": b""}
+    texts: set[bytes] = set()
     at = len(SIGNATURE)
     while at < size:
         file.seek(at)
@@ -73,10 +76,16 @@ def read_chunks(file: IO[bytes]) -> PngChunks:
             kept.append((at, size))
             break
         length = end - at - 12
-        if kind in _READ and kind not in content:
-            content[kind] = file.read(min(length, _READ[kind]))
-        elif kind in (b"tEXt", b"zTXt", b"iTXt"):
-            info.update(_text(kind, file.read(min(length, _TEXT_MAX))))
+        if kind in _READ and kind not in content and length <= _READ[kind]:
+            data = file.read(length + 4)
+            if zlib.crc32(kind + data[:length]) == int.from_bytes(data[length:]):
+                content[kind] = data[:length]
+        elif kind in _TEXTS:
+            text = file.read(min(length, _TEXT_MAX))
+            # The first of each is enough: to unpack many of them could take minutes.
+            if (keyword := next(filter(text.startswith, _KEYWORDS), None)) and keyword not in texts:
+                texts.add(keyword)
+                info.update(_text(kind, text))
         if kind in _PIXELS:
             if kept[-1][1] == at:
                 kept[-1] = (kept[-1][0], end)

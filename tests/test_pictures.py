@@ -144,7 +144,8 @@ BESIDE = {
     "a profile that unpacks without end": chunk(b"iCCP", b"name\0\0" + BOMB),
     "long metadata": chunk(b"eXIf", LONG),
     "something long of its own": chunk(b"prVt", LONG),
-    "a chunk with a wrong sum": chunk(b"tEXt", b"key\0value")[:-4] + b"nope",
+    "chunks with wrong sums": chunk(b"tEXt", b"key\0value")[:-4] + b"nope" + chunk(b"gAMA", bytes(4))[:-4] + b"nope",
+    "many texts that unpack without end": chunk(b"zTXt", b"Raw profile type exif\0\0" + BOMB[:50_000]) * 200,
     "empty chunks": b"".join(
         chunk(kind, b"") for kind in (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"pHYs", b"tIME")
     ),
