@@ -315,15 +315,9 @@ def test_a_fit_takes_a_picture_in_every_way(tmp_path, levels):
     content = png(Image.fromarray(levels))
     (tmp_path / "a.png").write_bytes(content)
     first = fitted(tmp_path / "a.png", size=WIDTH)
-    for picture in (
-        str(tmp_path / "a.png"),
-        content,
-        io.BytesIO(content),
-        CannotSeek(content),
-        Image.fromarray(levels),
-    ):
+    for picture in (content, CannotSeek(content), Image.fromarray(levels)):
         assert fitted(picture, size=WIDTH).scene.same_as(first.scene)
-    for picture in (levels, levels.astype(np.uint16) * 257, levels / np.float32(255), torch.tensor(levels)):
+    for picture in (levels, torch.tensor(levels)):
         assert fitted(picture).scene.same_as(first.scene)
 
 
