@@ -18,12 +18,14 @@ from ..renderers.losses import pixel_shares
 from ..stages.events import Event
 from ..stages.exporters.options import ExportOptions
 from ..stages.exporters.table import export_files
+from ..stages.picture import readable
+from ..stages.pixel_arrays import array_of
 from ..stages.record import Record
 from .config import COUNT_MAX, RunConfig
 from .interruption import NotedInterrupt
 from .observers import Forward
 from .rundir import load_record
-from .runner import carry_out, course_of, load_target, open_run
+from .runner import carry_out, course_of, fitting_the_canvas, load_target, open_run
 
 Array = np.ndarray[Any, Any]
 
@@ -46,32 +48,39 @@ class Result:
 
 
 def fit(
-    picture: str | Path | Array,
+    picture: Any,
     circles: int = 2048,
     renderer: str = "jax",
     on_event: Callable[[Event], object] | None = None,
-    weights: Array | None = None,
+    weights: Any = None,
+    mask: Any = None,
     **options: Any,
 ) -> Result:
     """Grows circles until they look like a picture.
 
     Args:
-        picture: a file, or (H, W, 3) values, sRGB in 0..1.
+        picture: a file (its path, a binary file object, or its bytes), a Pillow image, or an array, such as (H, W, 3)
+            floats, sRGB in 0..1, or uint8; see `artpipe.stages.picture.load_picture`. Without `size`, an array is
+            painted as large as it is.
         circles: how many stand at the end.
         renderer: "jax" or "torch".
         on_event: called with each event of `artpipe.stages.events` as it comes.
         weights: (H, W) of the canvas, not negative: what each pixel counts, times mask, focus and edges if those are
             given too. Only their proportions matter.
+        mask: an image as `picture`, of its proportions: where it is white or True, the picture counts more.
         **options: any other field of `artpipe.pipeline.config.RunConfig`, such as steps, seed, size, preset,
-            mask, focus, edges.
+            focus, edges.
 
     Raises:
-        InputError: the picture cannot be read, or an option is out of range.
+        InputError: the picture cannot be read or has values out of range, or an option is out of range.
         BackendUnavailable: the renderer's library is missing, or it was used before this process was forked.
         Interrupted: by Ctrl-C; also caught as KeyboardInterrupt. Like the two below, its `result` is what was reached:
             the best scene so far as a `Result`.
         Diverged: the fit left the finite numbers.
         OutOfMemory: also caught as MemoryError.
+
+    Warns:
+        PictureWarning: the picture says something of its colours that is ignored, or has fewer pixels than `circles`.
 
     Example:
         >>> result = artpipe.fit("painting.jpg", circles=512, steps=300)
@@ -80,31 +89,31 @@ def fit(
     started = time.perf_counter()
     if on_event is not None and not callable(on_event):
         raise InputError(f"on_event is {shown(on_event)}; needs a function of an event")
-    known = {field.name for field in fields(RunConfig)} - {"most"} | {"circles", "on_event", "weights"}
+    if isinstance(mask, (str, Path)):
+        options, mask = {**options, "mask": mask}, None
+    known = {field.name for field in fields(RunConfig)} - {"most"} | {"circles", "on_event", "weights", "mask"}
     if "most" in options:
         raise InputError("unknown option 'most'; the count of circles is circles=…")
     if not known.issuperset(options):
         raise unknown("option", [name for name in options if name not in known], known)
     circles = whole_number("circles", circles, 1, COUNT_MAX)
     config = RunConfig.from_json({**options, "most": circles, "renderer": renderer})
-    if isinstance(picture, (str, Path)):
-        target = load_target(picture, config)
-    else:
-        if config.size is not None:
-            raise InputError("size is for files; resize the array itself")
-        target = np.asarray(picture, np.float32)
-    file = Path(picture) if isinstance(picture, (str, Path)) else None
-    own = config.weights(target, file)
+    image = readable(picture)
+    target = load_target(image, config)
+    config = fitting_the_canvas(config, target)
+    own = config.weights(target, image, mask)
+    if weights is not None:
+        weights = array_of(weights, "weights")
     if weights is not None and own is not None:
         own = own * pixel_shares(weights, *own.shape)
     run = open_run(target, config, weights=weights if own is None else own)
-    if file is not None:
-        run.title = file.stem
+    if isinstance(picture, (str, Path)):
+        run.title = Path(picture).stem
     observers = [Forward(on_event)] if on_event else []
     with NotedInterrupt() as interrupt:
         outcome = carry_out(run, course_of(config), config, observers, started, interrupt)
-        image = CpuRenderer().render(outcome.record.scene)
-    result = Result(outcome.record.scene, image, outcome.metrics, outcome.record)
+        painting = CpuRenderer().render(outcome.record.scene)
+    result = Result(outcome.record.scene, painting, outcome.metrics, outcome.record)
     failure = outcome.failure
     if failure is None and interrupt.signal is not None:  # it came when the fit was done, and is not to get lost
         failure = Interrupted("interrupted when the fit was done")

@@ -13,6 +13,7 @@ import click
 
 from .. import ArtpipeError, InputError
 from .chain import EXPORT_OPTIONS, STAGE_COMMANDS, run_chain, split_chain
+from .notices import notices
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 
@@ -48,6 +49,7 @@ def main() -> None:
     artpipe export outputs/painting painting.svg timelapse.webp
     artpipe load painting.jpg grow --max 512 refine --steps 200 export out.png
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    click.get_current_context().with_resource(notices())
 
 
 Decorator = Callable[[Any], Any]
@@ -60,7 +62,7 @@ _PICTURE_OPTIONS: list[Decorator] = [
     click.option("--seed", type=click.IntRange(0), help="Seed of all chance.  [default: 0]"),
     click.option(
         "--size", metavar="N|WxH",
-        help="Canvas in pixels: longest side, or width x height exactly.  [default: at most 256]",
+        help="Canvas in pixels: longest side, or width x height exactly.  [default: 256; pixel art to 511]",
     ),
     click.option(
         "--background", metavar="auto|white|black|#rrggbb",

@@ -33,7 +33,7 @@ from .config import COUNT_MAX, STOP_RULES, RunConfig
 from .interruption import Interruption
 from .observers import Forward, Observer, ProgressBar, ProgressLines
 from .rundir import is_finished, load_config, load_record, save_options, save_run
-from .runner import Course, Outcome, carry_out, course_of, load_target, open_renderer, open_run
+from .runner import Course, Outcome, carry_out, course_of, fitting_the_canvas, load_target, open_renderer, open_run
 
 # What lands in a run folder unless exports are not wanted.
 EXPORTED = ("painting.svg", "timelapse.gif", "viewer.html")
@@ -77,6 +77,7 @@ def paint(
     _load_framework(config, interruption)  # while there is no folder yet that it might leave
     with new_folder(wanted, _warn) as folder:
         target = load_target(picture, config, habits.memory)
+        config = fitting_the_canvas(config, target)
         start = Start(config, str(picture), target, config.weights(target, picture))
         run = _opened(start, habits)
         interruption.defer()

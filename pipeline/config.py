@@ -71,7 +71,7 @@ class RunConfig:
         renderer: "jax" or "torch".
         device: "auto", "cpu" or "cuda".
         seed: of the random generator.
-        size: of the canvas: "384" (longest side) or "256x256"; None: at most 256.
+        size: of the canvas: "384" or 384 (longest side), or "256x256"; None: 256, arrays as they are. Kept as text.
         background: "auto" (mean colour), "white", "black" or "#rrggbb".
         seeder: where new circles are sought.
         pool: circles in the search over those at the end.
@@ -96,7 +96,7 @@ class RunConfig:
     renderer: str = "jax"
     device: str = "auto"
     seed: int = 0
-    size: str | None = None
+    size: str | int | tuple[int, int] | None = None
     background: str = "auto"
     seeder: str = "error"
     pool: float = 1.25
@@ -132,7 +132,9 @@ class RunConfig:
             object.__setattr__(self, name, check(name, value, low, high))
         instance("rates", self.rates, Rates)
         if self.size is not None:
-            parse_size(self.size)
+            size = parse_size(self.size)
+            if not isinstance(self.size, str):
+                object.__setattr__(self, "size", "x".join(map(str, size if isinstance(size, tuple) else (size,))))
         parse_background(self.background)
         if isinstance(self.mask, Path):
             object.__setattr__(self, "mask", str(self.mask))
@@ -200,21 +202,23 @@ class RunConfig:
         """Whether some pixels count more than others."""
         return self.mask is not None or bool(self.focus) or self.edges > 0
 
-    def weights(self, target: Array, picture: str | Path | None = None) -> Array | None:
+    def weights(self, target: Array, picture: Any = None, mask: Any = None) -> Array | None:
         """What each pixel of a target counts, (H, W); None if all count the same.
 
         Args:
             target: (H, W, 3 or 4).
-            picture: the file that it was made from, whose proportions the mask has to have; else those of the target.
+            picture: what it was made from, whose proportions the mask has to have; else those of the target.
+            mask: an image in place of the one that `mask` names.
 
         Raises:
             InputError: the mask cannot be used.
         """
-        if not self.is_weighted:
+        mask = self.mask if mask is None else mask
+        if mask is None and not self.is_weighted:
             return None
         height, width = target.shape[:2]
-        mask = None if self.mask is None else load_mask(self.mask, width, height, picture)
-        return weights_for(target, mask, self.focus, self.edges, self.weight_floor)
+        shades = None if mask is None else load_mask(mask, width, height, picture)
+        return weights_for(target, shades, self.focus, self.edges, self.weight_floor)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `run.json`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -23,11 +24,12 @@ from ..renderers import (
     psnr,
     seed_loss,
 )
+from ..renderers.errors import PictureWarning
 from ..stages.base import Part, Run, Stage
 from ..stages.events import Event
 from ..stages.export import Export
 from ..stages.grow import Grow
-from ..stages.picture import load_picture, parse_size, picture_size, target_size
+from ..stages.picture import is_array, load_picture, parse_size, picture_size, target_size
 from ..stages.record import Record
 from ..stages.refine import Settle
 from ..stages.relocate import Relocate
@@ -163,11 +165,11 @@ class Outcome:
         return not self.whole and not self.reason.startswith("diverged")
 
 
-def load_target(picture: str | Path, config: RunConfig, memory: int | None = None) -> Array:
+def load_target(picture: Any, config: RunConfig, memory: int | None = None) -> Array:
     """The target that a configuration makes of a picture.
 
     Args:
-        picture: an image file.
+        picture: as of `load_picture`.
         config: of which size and background count.
         memory: bytes that a run on it may need; what the machine has if not given.
 
@@ -178,9 +180,25 @@ def load_target(picture: str | Path, config: RunConfig, memory: int | None = Non
         InputError: the picture cannot be read, or the run would need more memory.
     """
     size = None if config.size is None else parse_size(config.size)
-    width, height = target_size(picture_size(picture), size)
-    check_memory(width, height, config.pool_count, memory, config.pool_share, exact=isinstance(size, tuple))
-    return load_picture(picture, size, parse_background(config.background))
+    original = picture_size(picture)
+    width, height = original if size is None and is_array(picture) else target_size(original, size)
+    held = replace(config, most=min(config.most, width * height)).pool_count
+    check_memory(width, height, held, memory, config.pool_share, exact=isinstance(size, tuple))
+    return load_picture(picture, size, parse_background(config.background), enlarge=True)
+
+
+def fitting_the_canvas(config: RunConfig, target: Array) -> RunConfig:
+    """The configuration with no more circles than its canvas has pixels; warns (`PictureWarning`) if it had more."""
+    pixels = target.shape[0] * target.shape[1]
+    if config.most <= pixels:
+        return config
+    warnings.warn(
+        f"the canvas, {target.shape[1]} x {target.shape[0]}, has {pixels} pixels: {pixels} circles instead of "
+        f"{config.most}. Try a larger size",
+        PictureWarning,
+        stacklevel=3,
+    )
+    return replace(config, most=pixels)
 
 
 def course_of(config: RunConfig) -> Course:

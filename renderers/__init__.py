@@ -14,6 +14,7 @@ from .errors import Diverged as Diverged
 from .errors import InputError as InputError
 from .errors import Interrupted as Interrupted
 from .errors import OutOfMemory as OutOfMemory
+from .errors import PictureWarning as PictureWarning
 from .losses import mean_squared_error as mean_squared_error
 from .losses import psnr as psnr
 from .losses import seed_loss as seed_loss

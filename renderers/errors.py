@@ -35,6 +35,10 @@ class OutOfMemory(ArtpipeError, MemoryError):
     """A fit needed more memory than there is; also caught as MemoryError."""
 
 
+class PictureWarning(UserWarning):
+    """Something about a picture or its canvas that is not as it seems; the message is one line."""
+
+
 def one_line(text: object, most: int = 250) -> str:
     """What an error says, in one line of at most so many printable letters: it may quote what a file holds."""
     words = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 4 * most]).split()

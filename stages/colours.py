@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from .colour_spaces import ColourSpace
+
 Array = np.ndarray[Any, Any]
 
 # Pixels that are converted at a time: at most some 16 bytes each.
 PIECE_PIXELS = 4_000_000
+# Of those, pixels whose light is worked out at a time.
+LIGHT_PIXELS = 200_000
 
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
@@ -36,13 +40,15 @@ class Colours:
         grey: whether the planes are of grey alone.
         transparent: whether some pixel is.
         planes: from a piece of the picture, Pillow images to be resampled each by itself. Opaque: one, `L` or `RGB`
-            of 8 bits, or `F` in 0..1 if the picture has more bits. Transparent: `F` in 0..1, grey or red, green and
-            blue, times alpha, then alpha.
+            of 8 bits, or `F` in 0..1 if the picture has more bits, grey or red, green and blue. Transparent: `F` in
+            0..1, grey or red, green and blue, times alpha, then alpha.
+        deep: whether `planes` takes two pieces, of the upper and of the lower bytes.
     """
 
     grey: bool
     transparent: bool
-    planes: Callable[[Any], list[Any]]
+    planes: Callable[..., list[Any]]
+    deep: bool = False
 
 
 # Modes of which the mean of some pixels is their colour; of alpha, Pillow takes account.
@@ -68,13 +74,21 @@ def with_means(piece: Any, transparent: bool) -> Any:
     return piece.convert({"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}.get(piece.mode, "RGB"))
 
 
-def colours_of(picture: Any) -> Colours:
-    """How pieces (crops) of a loaded Pillow image become sRGB."""
-    tone = _tone(picture) if picture.mode in DEEP_MODES else None
+def colours_of(picture: Any, space: ColourSpace | None = None, deep: bool = False) -> Colours:
+    """How pieces (crops) of a loaded Pillow image become sRGB.
+
+    Args:
+        picture: the image; its profile, if it has one, is in its `info`.
+        space: what its values mean if it has no profile; sRGB if not given.
+        deep: whether there is another image of the lower bytes of its values. Pillow converts by profiles without it.
+    """
+    tone = _tone(picture, space) if picture.mode in DEEP_MODES else None
     grey = tone is not None or _base_mode(picture) == "L"
-    shade = tone or _shade(picture)
+    shade = tone or _shade(picture, space)
     has_alpha = picture.mode in ALPHA_MODES or picture.has_transparency_data
     transparent = has_alpha and _is_transparent(picture)
+    if deep and _transform(picture, "RGB") is None:
+        return Colours(False, transparent, _deep_planes(transparent, space), deep=True)
 
     def opaque_planes(piece: Any) -> list[Any]:
         return [shade(piece)]
@@ -91,10 +105,59 @@ def colours_of(picture: Any) -> Colours:
     return Colours(grey, transparent, transparent_planes if transparent else opaque_planes)
 
 
-def _pieces(picture: Any) -> Iterator[Any]:
+def deep_alpha(high: Any, low: Any, key: tuple[int, ...]) -> Any:
+    """Alpha, an `L` image, of a picture of 16 bits one colour of which means transparent.
+
+    Args:
+        high: the first byte of each value, an `RGB` image.
+        low: the second one.
+        key: the colour, 0..65535.
+    """
+    from PIL import Image
+
+    alpha = Image.new("L", high.size)
+    for box in _boxes(high):
+        others = [
+            (np.asarray(image.crop(box)) != np.array([value >> shift & 255 for value in key])).any(axis=2)
+            for image, shift in ((high, 8), (low, 0))
+        ]
+        alpha.paste(Image.fromarray(np.where(others[0] | others[1], 255, 0).astype(np.uint8)), box[:2])
+    return alpha
+
+
+def _deep_planes(transparent: bool, space: ColourSpace | None) -> Callable[[Any, Any], list[Any]]:
+    """`Colours.planes` of `RGB` or `RGBA` values of 16 bits, from pieces of their upper and their lower bytes."""
+
+    def planes(high: Any, low: Any) -> list[Any]:
+        from PIL import Image
+
+        values = np.asarray(high, np.float32) * 256 + np.asarray(low, np.float32)
+        values /= 65535
+        if space is not None:
+            _by_rows(space.to_srgb, values[:, :, :3])
+        if transparent:
+            values[:, :, :3] *= values[:, :, 3:]
+        return [Image.fromarray(values[:, :, channel].copy()) for channel in range(4 if transparent else 3)]
+
+    return planes
+
+
+def _by_rows(convert: Callable[[Array], Array], values: Array) -> None:
+    """Converts (H, W, 3) values in place, some rows at a time: light takes some 60 bytes a pixel."""
+    rows = max(1, LIGHT_PIXELS // values.shape[1])
+    for top in range(0, len(values), rows):
+        values[top : top + rows] = convert(values[top : top + rows])
+
+
+def _boxes(picture: Any) -> Iterator[tuple[int, int, int, int]]:
+    """Left, top, right and bottom of strips of at most `PIECE_PIXELS`."""
     rows = max(1, PIECE_PIXELS // picture.width)
     for top in range(0, picture.height, rows):
-        yield picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+        yield 0, top, picture.width, min(top + rows, picture.height)
+
+
+def _pieces(picture: Any) -> Iterator[Any]:
+    return map(picture.crop, _boxes(picture))
 
 
 def _is_transparent(picture: Any) -> bool:
@@ -122,10 +185,10 @@ def _base_mode(picture: Any) -> str:
     return "L" if picture.mode in ("1", "L", "LA", "La") else "CMYK" if picture.mode == "CMYK" else "RGB"
 
 
-def _shade(picture: Any) -> Callable[[Any], Any]:
+def _shade(picture: Any, space: ColourSpace | None) -> Callable[[Any], Any]:
     """From a piece of a picture of 8 bits or fewer, an `L` or `RGB` image in sRGB, whatever its alpha."""
     base = _base_mode(picture)
-    curve = _curve(picture) if base == "L" else None
+    curve = _curve(picture, space) if base == "L" else None
     levels = None if curve is None else (255 * curve).round().astype(int).tolist()
     transform = _transform(picture, base) if base != "L" else None
 
@@ -138,6 +201,8 @@ def _shade(picture: Any) -> Callable[[Any], Any]:
             return piece.point(levels)
         if transform is not None:
             return transform.apply(piece)
+        if space is not None and base == "RGB":
+            return _in_srgb(piece, space)
         return piece.convert("RGB") if base == "CMYK" else piece
 
     return shade
@@ -168,10 +233,21 @@ def _transform(picture: Any, mode: str) -> Any:
     return transform if np.abs(moved).max() > 1 else None
 
 
-def _curve(picture: Any) -> Array | None:
-    """What 256 greys of the picture are in sRGB by its profile, (256,) in 0..1; None if it has none that matters."""
+def _in_srgb(piece: Any, space: ColourSpace) -> Any:
+    """An `RGB` image of a space in sRGB."""
     from PIL import Image
 
+    values = np.array(piece)
+    _by_rows(space.to_srgb_levels, values)
+    return Image.fromarray(values)
+
+
+def _curve(picture: Any, space: ColourSpace | None) -> Array | None:
+    """What 256 greys of the picture are in sRGB by its profile or space, (256,) in 0..1; None if they stay."""
+    from PIL import Image
+
+    if space is not None:
+        return space.to_srgb(np.linspace(0, 1, 256)[:, None])[:, 0]
     if (transform := _transform(picture, "L")) is None:
         return None
     greys = np.arange(256, dtype=np.uint8)
@@ -179,9 +255,9 @@ def _curve(picture: Any) -> Array | None:
     return levels / 255 if np.abs(levels - greys).max() > 1 else None
 
 
-def _tone(picture: Any) -> Callable[[Any], Any]:
+def _tone(picture: Any, space: ColourSpace | None) -> Callable[[Any], Any]:
     """From a piece of a grey picture of more than 8 bits, an `F` image in 0..1, sRGB."""
-    white, curve = _white(picture), _curve(picture)
+    white, curve = _white(picture), _curve(picture, None)
     inverted = picture.format == "TIFF" and picture.tag_v2.get(PHOTOMETRIC_TAG) == WHITE_IS_ZERO
 
     def tone(piece: Any) -> Any:
@@ -189,6 +265,8 @@ def _tone(picture: Any) -> Callable[[Any], Any]:
 
         values = np.clip(_values(picture, piece) / np.float32(white), 0, 1)
         values = 1 - values if inverted else values
+        if space is not None:
+            return Image.fromarray(space.to_srgb(values[:, :, None])[:, :, 0].astype(np.float32))
         # Profiles give 8 bits back through Pillow; between its levels their curves are as good as straight.
         values = values if curve is None else np.interp(values, np.linspace(0, 1, 256), curve)
         return Image.fromarray(values.astype(np.float32))

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import Any
 
 from ..renderers import InputError
+from ..renderers.errors import PictureWarning
+from .colour_spaces import ColourSpace
+from .colours import deep_alpha
+from .png_chunks import SIGNATURE, read_chunks
 from .scan import SCANNED, Scan, can_scan
+from .sources import Source, printable
+from .stated import Stated, png_chunks_of, stated_colour
 
 Size = tuple[int, int]  # width and height, pixels
 
@@ -23,6 +29,8 @@ Size = tuple[int, int]  # width and height, pixels
 # pictures whose size is seen only when they are decoded (ICO).
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM", "JPEG2000")
 NAMES = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, PNM or JPEG 2000"
+# Formats of whose colour information Pillow reports only a part.
+PARTLY_REPORTED = ("PNG", "AVIF", "BMP", "JPEG2000")
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"BM", b"GIF8")
 SCALE_DOWN = "scale it down with another program first"
 
@@ -45,8 +53,8 @@ ORIENTATION_TAG, BITS_TAG, SAMPLES_TAG, STRIP_TAG, TILE_WIDTH_TAG, TILE_HEIGHT_T
 # So many bytes one byte of a deflate stream can stand for: 258 in two bits.
 DEFLATE_MOST = 1032
 
-# What Pillow multiplies greys of 2 and 4 bits with, by its name for how they are packed.
-KEY_SCALES = {"L;2": 85, "L;4": 17}
+# Raw modes by which Pillow keeps the upper byte of each 16-bit value of a PNG, and those that keep the lower one.
+LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 
 # Pillow's limit is one for the whole process, and so are filters of warnings.
 _pillow = threading.RLock()
@@ -62,12 +70,18 @@ class Decoded:
         size: of the whole picture, upright.
         extent: width and height of the part of `image` that the picture takes, in its pixels: of the last column or
             row, it may be a fraction.
+        low: the lower bytes of values of 16 bits, an image like `image`, which then holds the upper ones.
+        space: colour space of its values; None for sRGB, or where its profile applies.
+        owned: whether the image may be closed after use.
     """
 
     image: Any
     orientation: int
     size: Size
     extent: tuple[float, float]
+    low: Any = None
+    space: ColourSpace | None = None
+    owned: bool = True
 
 
 @contextmanager
@@ -87,60 +101,130 @@ def pillow() -> Iterator[None]:
             logging.getLogger("PIL").removeHandler(handler)
 
 
-def decode(path: str | Path, wanted: Callable[[Size], Size]) -> Decoded:
+def decode(source: Source, wanted: Callable[[Size], Size]) -> Decoded:
     """The picture that a file holds, its first if it holds several.
 
     Args:
-        path: a file of any of `FORMATS`; what it holds decides, not its ending.
+        source: a file of any of `FORMATS`; what it holds decides, not its ending.
         wanted: from the size of the upright picture, the size that it will be brought to.
 
     Raises:
         InputError: there is no picture in the file, or it is broken, or takes too much memory.
     """
-    with pillow(), _opened(path) as opened:
-        stored, extent = opened.size, None
-        orientation = _orientation(opened)
-        target = wanted(_upright(stored, orientation))
-        if opened.format in ("JPEG", "MPO") and _memory(opened, stored, target) > MEMORY_MAX:
-            extent = _draft(opened, _upright(target, orientation))
-        if opened.format == "PNG" and _unpacked(opened) > DEFLATE_MOST * os.path.getsize(path):
-            raise ValueError(f"it is too short for {stored[0]} x {stored[1]} pixels")
-        memory = _memory(opened, stored, target)
-        if memory > MEMORY_MAX:
-            return _scanned(opened, path, stored, wanted, memory)
-        _scale_key(opened)
-        # Where standard error was closed, its number may be that of the picture's own file.
-        with _silent_libtiff() if opened.format == "TIFF" and opened.fp.fileno() > 2 else nullcontext():
-            opened.load()
-        orientation = _orientation(opened, loaded=True)
-        size = stored if extent else opened.size  # Pillow turns a TIFF when it loads it
-        return Decoded(opened, orientation, _upright(size, orientation), extent or opened.size)
+    with pillow(), _opened(source) as (opened, stated):
+        decoded = _decoded(opened, source, wanted, stated.space)
+    _complain(source.name, stated)
+    return decoded
 
 
-def decoded_size(path: str | Path) -> Size:
+def decode_image(image: Any, name: str) -> Decoded:
+    """A Pillow image, with its profile, orientation and transparency; it is loaded, but not changed.
+
+    Raises:
+        InputError: its pixels cannot be loaded.
+    """
+    with pillow(), _in_one_line(name):
+        orientation = _orientation(image)
+        image.load()
+        stated = stated_colour(image, None, png_chunks_of(image.info))
+        decoded = Decoded(
+            image, orientation, _upright(image.size, orientation), image.size, space=stated.space, owned=False
+        )
+    _complain(name, stated)
+    return decoded
+
+
+def unread_file(image: Any, name: str) -> Source | None:
+    """File of a Pillow image that is opened but not loaded, if Pillow reports only a part of its colours."""
+    if not getattr(image, "tile", None) or getattr(image, "fp", None) is None or image.tell() != 0:
+        return None
+    if image.format not in PARTLY_REPORTED:
+        return None
+    place = image.fp.tell()
+    image.fp.seek(0)
+    content = image.fp.read()
+    image.fp.seek(place)
+    return Source(name, content)
+
+
+def decoded_size(source: Source) -> Size:
     """Width and height of the picture that a file holds, upright; it is not decoded.
 
     Raises:
         InputError: there is no picture in the file.
     """
-    with pillow(), _opened(path) as opened:
+    with pillow(), _opened(source) as (opened, _):
         return _upright(opened.size, _orientation(opened))
 
 
+def image_size(image: Any) -> Size:
+    """Width and height of a Pillow image, upright."""
+    return _upright(image.size, _orientation(image))
+
+
+def _decoded(opened: Any, source: Source, wanted: Callable[[Size], Size], space: ColourSpace | None) -> Decoded:
+    stored, extent = opened.size, None
+    orientation = _orientation(opened)
+    target = wanted(_upright(stored, orientation))
+    if opened.format in ("JPEG", "MPO") and _memory(opened, stored, target) > MEMORY_MAX:
+        extent = _draft(opened, _upright(target, orientation))
+    if opened.format == "PNG" and _unpacked(opened) > DEFLATE_MOST * source.byte_count:
+        raise ValueError(f"it is too short for {stored[0]} x {stored[1]} pixels")
+    memory = _memory(opened, stored, target)
+    if memory > MEMORY_MAX:
+        return _scanned(opened, source, stored, wanted, memory, space)
+    low = _low_bytes(opened, source) if memory + _low_memory(opened) <= MEMORY_MAX or _has_deep_key(opened) else None
+    with _silent_libtiff() if opened.format == "TIFF" and not _is_standard_error(opened.fp) else nullcontext():
+        opened.load()
+    if low is not None and "transparency" in opened.info:
+        _key_to_alpha(opened, low)
+    size = stored if extent else opened.size  # Pillow turns a TIFF when it loads it
+    return Decoded(opened, orientation, _upright(size, orientation), extent or opened.size, low, space)
+
+
+def _complain(name: str, stated: Stated) -> None:
+    if stated.complaint:
+        warnings.warn(
+            f"{name}: some of its colour information is ignored: {stated.complaint}",
+            PictureWarning,
+            stacklevel=4,
+        )
+
+
 @contextmanager
-def _opened(path: str | Path) -> Iterator[Any]:
-    """Pillow's picture, opened but not decoded; errors of the body become one line, too."""
+def _opened(source: Source) -> Iterator[tuple[Any, Stated]]:
+    """Pillow's picture, opened but not decoded, and its colours; errors of the body become one line, too."""
+    from PIL import Image
+
+    with _in_one_line(source.name, source), source.open() as file:
+        prefix = file.read(len(SIGNATURE))
+        chunks = read_chunks(file) if prefix == SIGNATURE else None
+        # From a path, Pillow maps pixels that are not compressed instead of reading them.
+        place = chunks.file if chunks else source.content if isinstance(source.content, Path) else file
+        file.seek(0)
+        with Image.open(place, formats=FORMATS) as opened:
+            if chunks:
+                opened.info.update(chunks.info)
+                if (key := chunks.key) is not None:
+                    opened.info["transparency"] = key
+            stated = stated_colour(opened, file, chunks.content if chunks else {})
+            if stated.profile is not None:
+                opened.info["icc_profile"] = stated.profile
+            file.seek(0)
+            yield opened, stated
+
+
+@contextmanager
+def _in_one_line(name: str, source: Source | None = None) -> Iterator[None]:
+    """Turns whatever is raised while a picture is read into one line."""
     from PIL import Image, UnidentifiedImageError
 
-    name = _printable(str(path))
-    prefix = _first_bytes(path, name)
     try:
-        with Image.open(path, formats=FORMATS) as opened:
-            yield opened
+        yield
     except InputError:
         raise
     except UnidentifiedImageError:
-        if prefix.startswith(SIGNATURES):
+        if source is not None and _starts_as_known(source):
             raise InputError(f"cannot read {name}: it is broken, or of a kind that is not read. Save it anew") from None
         raise InputError(f"{name} is not an image that can be read; needs {NAMES}") from None
     except Image.DecompressionBombError:
@@ -150,8 +234,21 @@ def _opened(path: str | Path) -> Iterator[Any]:
         raise InputError(f"{name} takes more memory than there is; {SCALE_DOWN}") from None
     # Of a broken file, decoders raise whatever they stumble over, struct.error and KeyError among it.
     except Exception as error:
-        reason = _printable(str(error))[:120].rstrip(". ") or type(error).__name__
+        reason = printable(str(error))[:120].rstrip(". ") or type(error).__name__
         raise InputError(f"cannot read {name}: {reason}. Is the file whole?") from None
+
+
+def _starts_as_known(source: Source) -> bool:
+    with source.open() as file:
+        return file.read(8).startswith(SIGNATURES)
+
+
+def _is_standard_error(file: Any) -> bool:
+    """Whether a file has the number of standard error, as it may where that was closed."""
+    try:
+        return bool(file.fileno() <= 2)
+    except UnsupportedOperation:  # it is in memory
+        return False
 
 
 @contextmanager
@@ -174,35 +271,10 @@ def _silent_libtiff() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _first_bytes(path: str | Path, name: str) -> bytes:
-    """Of a regular file: a pipe might make us wait for ever, and a device never end."""
-    try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise InputError(f"{name} is a folder; needs a picture file")
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{name} is a pipe or a device; save the picture to a file first")
-        if status.st_size == 0:
-            raise InputError(f"{name} is empty; needs a picture")
-        with open(path, "rb") as file:
-            return file.read(8)
-    except FileNotFoundError:
-        raise InputError(f"there is no file {name}") from None
-    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
-        raise InputError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _printable(text: str) -> str:
-    """The text in one line that any terminal takes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
-
-
-def _orientation(opened: Any, loaded: bool = False) -> int:
+def _orientation(opened: Any) -> int:
     """The orientation in a picture's metadata, 1 to 8; 1 if there is none, or if Pillow sees to it."""
     if opened.format == "TIFF":
         return 1
-    if opened.format == "PNG" and not loaded and "exif" not in opened.info:
-        return 1  # it may stand behind the pixels, and Pillow would decode them to look for it
     try:
         value = opened.getexif().get(ORIENTATION_TAG)
     except Exception:  # of broken metadata, as of broken pixels, anything; a picture without them is still one
@@ -233,6 +305,8 @@ def _memory(opened: Any, stored: Size, target: Size) -> float:
         decoding += _strip_memory(opened)
         if opened.tag_v2.get(ORIENTATION_TAG, 1) != 1:
             decoding *= 2
+    if _has_deep_key(opened):
+        decoding += _low_memory(opened)
     deep = opened.has_transparency_data or opened.mode.startswith(("I", "F"))
     height = _upright(opened.size, _orientation(opened))[1]
     strips = target[0] * height * (16 if deep else 4)
@@ -269,16 +343,17 @@ def _draft(opened: Any, target: Size) -> tuple[float, float] | None:
     return None
 
 
-def _scanned(opened: Any, path: str | Path, stored: Size, wanted: Callable[[Size], Size], memory: float) -> Decoded:
+def _scanned(
+    opened: Any, source: Source, stored: Size, wanted: Callable[[Size], Size], memory: float, space: ColourSpace | None
+) -> Decoded:
     """A picture that is too large to be decoded as a whole, by way of libvips, which decodes row after row."""
-    name = _printable(str(path))
-    takes = f"{name}, {stored[0]} x {stored[1]} pixels, takes {memory / 1e9:.1f} GB to read"
+    takes = f"{source.name}, {stored[0]} x {stored[1]} pixels, takes {memory / 1e9:.1f} GB to read"
     at_once = opened.info.get("interlace") or opened.info.get("progressive")
     if opened.format not in SCANNED or at_once:
         raise InputError(f"{takes}, more than {MEMORY_MAX / 1e9:.1f}; {SCALE_DOWN}, or try a smaller size")
     if not can_scan():
         raise InputError(f"{takes}; try pip install 'artpipe[scans]', a smaller size, or {SCALE_DOWN}")
-    scan = Scan.open(path, opened.format)
+    scan = Scan.open(source, opened.format)
     target = _upright(wanted(_upright(scan.size, scan.orientation)), scan.orientation)
     scale = min(scan.size[0] / target[0], scan.size[1] / target[1])
     factors = [max(1, int(scale / margin)) for margin in MARGINS]
@@ -288,15 +363,38 @@ def _scanned(opened: Any, path: str | Path, stored: Size, wanted: Callable[[Size
     if not fitting:
         raise InputError(f"{takes}; try a smaller size, or {SCALE_DOWN}")
     image = scan.shrunk(fitting[0])
+    if opened.format == "PNG":  # another chunk may override its profile
+        image.info["icc_profile"] = opened.info.get("icc_profile")
     extent = scan.size[0] / fitting[0], scan.size[1] / fitting[0]
-    return Decoded(image, scan.orientation, _upright(scan.size, scan.orientation), extent)
+    return Decoded(image, scan.orientation, _upright(scan.size, scan.orientation), extent, space=space)
 
 
-def _scale_key(opened: Any) -> None:
-    """Brings the one grey or colour of a PNG that means transparent to the bits that Pillow gives its pixels."""
-    key = opened.info.get("transparency")
-    raw = opened.tile[0][3] if opened.format == "PNG" and opened.tile else None
-    if raw in KEY_SCALES and isinstance(key, int):
-        opened.info["transparency"] = key * KEY_SCALES[raw]
-    elif raw == "RGB;16B" and isinstance(key, tuple):
-        opened.info["transparency"] = tuple(value >> 8 for value in key)
+def _has_deep_key(opened: Any) -> bool:
+    """Whether one colour of a PNG of 16 bits means transparent."""
+    return isinstance(opened.info.get("transparency"), tuple) and _low_memory(opened) > 0
+
+
+def _low_memory(opened: Any) -> int:
+    """Bytes that the lower bytes of a picture take, and the conversion of both; 0 if Pillow gives all bits."""
+    deep = opened.format == "PNG" and opened.tile and opened.tile[0][3] in LOW_BYTES
+    return 9 * opened.size[0] * opened.size[1] if deep else 0
+
+
+def _low_bytes(opened: Any, source: Source) -> Any:
+    """The image of the lower bytes of a picture that is not loaded yet; None if Pillow gives all bits."""
+    from PIL import Image
+
+    if not _low_memory(opened):
+        return None
+    with source.open() as file, Image.open(read_chunks(file).file, formats=("PNG",)) as low:
+        low.tile = [tile._replace(args=LOW_BYTES[str(tile.args)]) for tile in low.tile]
+        low.load()
+        return low
+
+
+def _key_to_alpha(high: Any, low: Any) -> None:
+    """Makes the colour that means transparent into alpha, by all its 16 bits."""
+    alpha = deep_alpha(high, low, high.info.pop("transparency"))
+    for image in (high, low):
+        image.info.pop("transparency", None)
+        image.putalpha(alpha)

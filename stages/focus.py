@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..renderers import InputError
-from .picture import load_picture, picture_size
+from .picture import load_picture, picture_size, readable
+from .sources import Source
 
 Array = np.ndarray[Any, Any]
 # Centre and radius as shares: of the canvas's width, of its height, of its longer side.
@@ -106,27 +106,29 @@ def weights_for(
     return weights
 
 
-def load_mask(path: str | Path, width: int, height: int, picture: str | Path | None = None) -> Array:
-    """A mask from an image file, (H, W) float32: 1 where it is white, 0 where it is black or transparent.
+def load_mask(mask: Any, width: int, height: int, picture: Any = None) -> Array:
+    """A mask from an image, (H, W) float32: 1 where it is white, 0 where it is black or transparent.
 
     Args:
-        path: any image that `load_picture` reads.
+        mask: any image that `load_picture` takes; an array of booleans or of floats in 0..1, too.
         width: of the canvas, pixels; the mask is stretched to it just as the picture was.
         height: of the canvas.
-        picture: the file that the mask is for; the canvas is the measure if not given.
+        picture: the image that the mask is for; the canvas is the measure if not given.
 
     Raises:
         InputError: it cannot be read, or it is not of the picture's proportions.
     """
-    own = picture_size(path)
+    mask = readable(mask, "mask")
+    name = f"mask {mask.name}" if isinstance(mask, Source) else "mask"
+    own = picture_size(mask)
     wanted = (width, height) if picture is None else picture_size(picture)
     # One may be the other made smaller, with sides rounded up or down to whole pixels.
     if abs(own[0] * wanted[1] - own[1] * wanted[0]) > max(sum(own), sum(wanted)):
         raise InputError(
-            f"mask {path} is {own[0]} x {own[1]} pixels; needs the proportions of the picture, which is "
+            f"{name} is {own[0]} x {own[1]} pixels; needs the proportions of the picture, which is "
             f"{wanted[0]} x {wanted[1]}. Try cropping it"
         )
-    colours = load_picture(path, (width, height), background=(0.0, 0.0, 0.0))
+    colours = load_picture(mask, (width, height), background=(0.0, 0.0, 0.0))
     return np.clip(colours @ np.array(LUMINANCE, np.float32), 0, 1)
 
 

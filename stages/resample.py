@@ -18,7 +18,7 @@ MARGIN = 4
 
 
 def resampled(decoded: Decoded, size: Size) -> Array:
-    """A decoded picture in sRGB, upright, at the width and height that are wanted; the picture is used up.
+    """A decoded picture in sRGB, upright, at the width and height that are wanted. It is used up if it is owned.
 
     Up to `WHOLE_PIXELS_MAX` it equals Pillow's `resize` of the whole picture bit for bit, since that, too, does the
     rows first and then the columns. Colours of transparent pictures are multiplied with alpha before, so that what
@@ -30,9 +30,12 @@ def resampled(decoded: Decoded, size: Size) -> Array:
     """
     from PIL import Image
 
-    colours = colours_of(decoded.image)
-    strips, (top, bottom) = _strips(decoded, colours, size)
-    decoded.image.close()
+    huge = max(decoded.image.size) > WHOLE_SIDE_MAX or decoded.image.width * decoded.image.height > WHOLE_PIXELS_MAX
+    colours = colours_of(decoded.image, decoded.space, deep=decoded.low is not None and not huge)
+    strips, (top, bottom) = _strips(decoded, colours, size, huge)
+    for image in (decoded.image, decoded.low) if decoded.owned else ():
+        if image is not None:
+            image.close()
     count = 4 if colours.transparent else 3
     result = np.empty((size[1], size[0], count), np.float32)
     channel = 0
@@ -52,7 +55,7 @@ def resampled(decoded: Decoded, size: Size) -> Array:
     return result
 
 
-def _strips(decoded: Decoded, colours: Colours, size: Size) -> tuple[list[Any], tuple[float, float]]:
+def _strips(decoded: Decoded, colours: Colours, size: Size, huge: bool) -> tuple[list[Any], tuple[float, float]]:
     """The planes of a picture, upright, with its rows resampled; where in them it begins and ends, in rows."""
     from PIL import Image
 
@@ -61,26 +64,26 @@ def _strips(decoded: Decoded, colours: Colours, size: Size) -> tuple[list[Any], 
     across, down = reversed(image.size) if swapped else image.size
     part_across, part_down = reversed(decoded.extent) if swapped else decoded.extent
     left, top = across - part_across if from_right else 0, down - part_down if from_below else 0
-    huge = across * down > WHOLE_PIXELS_MAX or max(across, down) > WHOLE_SIDE_MAX
     # As many columns, and as many rows, that become one first.
     columns = max(1, int(across / size[0] / MARGIN)) if huge else 1
     factor = max(1, int(down / size[1] / MARGIN)) if huge else 1
-    rows = max(1, PIECE_PIXELS // across // factor) * factor
+    rows = max(1, PIECE_PIXELS // (4 if colours.deep else 1) // across // factor) * factor
     strips: list[Any] = []
     for first in range(0, down, rows):
         last = min(first + rows, down)
         low, high = (down - last, down - first) if from_below else (first, last)
-        piece = image.crop((low, 0, high, across) if swapped else (0, low, across, high))
-        piece = piece if turn is None else piece.transpose(turn)
-        piece = with_means(piece, colours.transparent) if huge else piece
+        box = (low, 0, high, across) if swapped else (0, low, across, high)
+        pieces = [part.crop(box) for part in ((image, decoded.low) if colours.deep else (image,))]
+        pieces = [piece if turn is None else piece.transpose(turn) for piece in pieces]
+        piece = with_means(pieces[0], colours.transparent) if huge else pieces[0]
         before = huge and piece.mode in MEAN_MODES
         piece = piece.reduce((columns, factor)) if before else piece
-        for index, plane in enumerate(colours.planes(piece)):
+        for index, plane in enumerate(colours.planes(piece, *pieces[1:])):
             if first == 0:
                 strips.append(Image.new(plane.mode, (size[0], -(-down // factor))))
             plane = plane.reduce((columns, factor)) if huge and not before else plane
-            box = (left / columns, 0, (left + part_across) / columns, plane.height)
-            narrow = plane.resize((size[0], plane.height), Image.Resampling.LANCZOS, box=box)
+            inside = (left / columns, 0, (left + part_across) / columns, plane.height)
+            narrow = plane.resize((size[0], plane.height), Image.Resampling.LANCZOS, box=inside)
             strips[index].paste(narrow, (0, first // factor))
     return strips, (top / factor, (top + part_down) / factor)
 

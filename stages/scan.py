@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import util
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from .sources import Source
 
 # Pillow's names of formats that libvips decodes row after row, and its loaders.
 SCANNED = {"JPEG": "jpegload_source", "MPO": "jpegload_source", "PNG": "pngload_source", "TIFF": "tiffload_source"}
@@ -38,11 +39,13 @@ class Scan:
     transparent: bool
 
     @classmethod
-    def open(cls, path: str | Path, format: str) -> Scan:
+    def open(cls, file: Source, format: str) -> Scan:
         """Opens a file of one of the formats in `SCANNED`; pyvips.Error if it is broken."""
         import pyvips
 
-        source = pyvips.Source.new_from_file(str(path))  # by its name alone, libvips would take [ as options
+        in_memory, opened = isinstance(file.content, bytes), pyvips.Source
+        # By a file's name alone, libvips would take [ as options.
+        source = opened.new_from_memory(file.content) if in_memory else opened.new_from_file(str(file.content))
         image = getattr(pyvips.Image, SCANNED[format])(source, access="sequential", fail_on="truncated")
         orientation = image.get("orientation") if image.get_typeof("orientation") else 1
         orientation = orientation if 1 <= orientation <= 8 else 1

@@ -1,20 +1,39 @@
 """The command line as tests call it, in this process."""
 
+from artpipe import InputError
 from artpipe.pipeline.cli import main
+from artpipe.stages.picture import DEFAULT_SIZE, picture_size
 from click.testing import CliRunner
 
 
-def run_cli(*words):
-    """What a command line came to. A traceback fails the test."""
-    result = CliRunner().invoke(main, [str(word) for word in words])
+def run_cli(*words, enlarge=False):
+    """What a command line came to. A traceback fails the test.
+
+    Args:
+        words: what stands on it.
+        enlarge: whether `run` and `load` may enlarge a small picture; otherwise they are given its size, to be fast.
+    """
+    words = [str(word) for word in words]
+    if not enlarge and words[:1] in (["run"], ["load"]) and not {"--size", "--config"} & set(words):
+        words[2:2] = _size_of(*words[1:2])
+    result = CliRunner().invoke(main, words)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
 
 
-def succeeded(*words):
+def _size_of(picture="none"):
+    """The option that keeps a small picture's size."""
+    try:
+        longest = max(picture_size(picture))
+    except InputError:
+        return []
+    return ["--size", str(longest)] if longest < DEFAULT_SIZE else []
+
+
+def succeeded(*words, enlarge=False):
     """As `run_cli`, for what has to succeed."""
-    result = run_cli(*words)
+    result = run_cli(*words, enlarge=enlarge)
     assert result.exit_code == 0, result.output
     return result
 

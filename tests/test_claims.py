@@ -13,7 +13,7 @@ from artpipe.stages.picture import save_png
 from command_line import refusal, run_cli, succeeded
 from run_processes import ended, finished, results, started, wait_for
 
-TINY = ("--max", 3, "--growth", 2, "--steps", 6, "--no-export")
+TINY = ("--size", 16, "--max", 3, "--growth", 2, "--steps", 6, "--no-export")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_a_refused_run_leaves_no_folder(picture, tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "words.png").write_text("words")
     (tmp_path / "tiny.png").write_bytes(picture.read_bytes())
-    assert run_cli("run", *words, *TINY, "-o", "a/b").exit_code == 1
+    assert run_cli("run", *TINY, *words, "-o", "a/b").exit_code == 1
     assert names(tmp_path) == ["tiny.png", "words.png"]
 
 

@@ -19,6 +19,7 @@ from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.picture import load_picture, save_png
 from artpipe.stages.seeders import SEEDERS
 from command_line import refusal, run_cli, succeeded
+from picture_files import RGB, chunk, png_of
 from PIL import Image
 
 README = Path(__file__).parents[1] / "README.md"
@@ -273,8 +274,9 @@ def test_the_command_line_and_python_paint_the_same(picture, finished):
     import artpipe
 
     result = artpipe.fit(
-        picture, circles=MOST, growth=5, steps=STEPS, pool=1.5, relocate_every=6, seed=3, renderer=finished.name
-    )
+        picture, circles=MOST, growth=5, steps=STEPS, pool=1.5, relocate_every=6, seed=3, renderer=finished.name,
+        size=WIDTH,
+    )  # fmt: skip
     assert result.scene.same_as(load_scene(finished / "scene.json"))
 
 
@@ -292,7 +294,7 @@ def test_the_command_line_and_python_paint_the_same(picture, finished):
 def test_every_option_reaches_the_run(picture, tmp_path, name, value, field, expected):
     succeeded("run", picture, "-o", tmp_path, "--max", 4, "--steps", 12, name, value, "-q")
     options = strict_json((tmp_path / "run.json").read_text())["options"]
-    assert options == {**RunConfig(most=4, steps=12).to_json(), field: expected}
+    assert options == {**RunConfig(most=4, steps=12, size=WIDTH).to_json(), field: expected}
     assert load_scene(tmp_path / "scene.json").count == 4
 
 
@@ -300,6 +302,33 @@ def test_a_canvas_is_as_large_as_asked(picture, tmp_path):
     for size, expected in (("12", (12, 8)), ("20x12", (20, 12)), ("72", (72, 48))):
         succeeded("run", picture, "-o", tmp_path / size, "--max", 2, "--steps", 2, "--size", size, "-q")
         assert Image.open(tmp_path / size / "painting.png").size == expected
+
+
+def test_a_small_picture_is_painted_at_the_default_size(tmp_path):
+    sprite = np.zeros((16, 12, 4), np.uint8)
+    sprite[2:14, 3:9] = (216, 40, 0, 255)
+    sprite[5:8, 4:8] = (0, 88, 248, 255)
+    Image.fromarray(sprite).save(tmp_path / "sprite.png")
+    words = ("run", tmp_path / "sprite.png", "--max", 300, "--steps", 2, "--no-export")
+    result = succeeded(*words, "-o", tmp_path / "large", enlarge=True)
+    target = np.asarray(Image.open(tmp_path / "large" / "target.png"))
+    np.testing.assert_array_equal(target, sprite.repeat(16, axis=0).repeat(16, axis=1))
+    assert load_scene(tmp_path / "large" / "scene.json").count == 300 and "note" not in result.stderr
+    result = succeeded(*words, "-o", tmp_path / "small", "--size", 16)
+    assert Image.open(tmp_path / "small" / "painting.png").size == (12, 16)
+    assert load_scene(tmp_path / "small" / "scene.json").count == 192
+    (note,) = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
+    assert "12 x 16" in note and "192 circles instead of 300" in note
+    assert "note" not in succeeded(*words, "-o", tmp_path / "quiet", "--size", 16, "-q").stderr
+    assert strict_json((tmp_path / "small" / "run.json").read_text())["options"]["most"] == 192
+
+
+def test_colours_that_are_not_understood_are_noted_in_one_line(tmp_path):
+    unknown = chunk(b"cICP", bytes((3, 13, 0, 1)))
+    (tmp_path / "a.png").write_bytes(png_of(np.full((8, 8, 3), 99, np.uint8), 8, RGB, unknown))
+    words = ("run", tmp_path / "a.png", "-o", tmp_path / "run", "--max", 2, "--steps", 2, "--no-export")
+    (note,) = [line for line in succeeded(*words).stderr.splitlines() if "a.png" in line]
+    assert note.startswith("note: ") and "primaries 3" in note
 
 
 def test_a_run_without_steps_still_leaves_everything(picture, tmp_path):
@@ -473,7 +502,7 @@ def interrupted(*words, cwd):
 def test_ctrl_c_saves_what_stands(picture, tmp_path, renderer):
     code, errors = interrupted(
         "run", picture, "-o", "run", "--max", 12, "--growth", 4, "--steps", 1_000_000, "--renderer", renderer,
-        cwd=tmp_path,
+        "--size", WIDTH, cwd=tmp_path,
     )  # fmt: skip
     assert code == 130
     assert "interrupted" in errors and "Traceback" not in errors

@@ -279,7 +279,7 @@ def errors_inside_and_outside(result, target, where):
 @pytest.mark.parametrize("renderer", FITTING_RENDERERS)
 def test_focus_makes_the_picture_truer_there_and_poorer_elsewhere(picture, renderer):
     target = load_picture(picture)
-    common = {"circles": 24, "steps": 80, "growth": 8, "renderer": renderer}
+    common = {"circles": 24, "steps": 80, "growth": 8, "renderer": renderer, "size": WIDTH}
     plain = artpipe.fit(picture, **common)
     focused = artpipe.fit(picture, **common, focus=[(0.3, 0.5, 0.2)])
     where = disc(0.3 * WIDTH, 0.5 * HEIGHT, 0.2 * WIDTH)
@@ -359,8 +359,9 @@ def test_a_run_keeps_its_options_and_shows_what_counted_and_can_be_repeated(pict
     succeeded("run", picture, "-o", tmp_path / "b", "--no-export", "--config", tmp_path / "a" / "run.json", "-q")
     assert load_scene(tmp_path / "b" / "scene.json").same_as(scene)
     result = artpipe.fit(
-        picture, circles=8, growth=4, steps=12, mask=mask, focus=options["focus"], edges=0.75, weight_floor=0.1
-    )
+        picture, circles=8, growth=4, steps=12, mask=mask, focus=options["focus"], edges=0.75, weight_floor=0.1,
+        size=WIDTH,
+    )  # fmt: skip
     assert result.scene.same_as(scene)
 
 

@@ -104,13 +104,29 @@ def test_sixteen_bits_are_not_rounded_to_eight_when_they_are_resampled(tmp_path)
     np.testing.assert_allclose(loaded[2:-2, 8], fine[:, 8].reshape(16, 4).mean(axis=1)[2:-2] / 65535, atol=1e-5)
 
 
-@pytest.mark.parametrize(("colour_type", "channels"), [(RGB, 3), (GREY_ALPHA, 2), (RGB_ALPHA, 4)])
-def test_colours_of_sixteen_bits_load(tmp_path, rng, colour_type, channels):
+@pytest.mark.parametrize(
+    ("colour_type", "channels", "tolerance"), [(RGB, 3, 1e-6), (GREY_ALPHA, 2, 1.01 / 255), (RGB_ALPHA, 4, 2e-6)]
+)
+def test_colours_of_sixteen_bits_load(tmp_path, rng, colour_type, channels, tolerance):
     stored = rng.integers(0, 65536, (HEIGHT, WIDTH, channels)).astype(np.uint16)
-    stored[..., -1] |= 0x4000
+    stored[..., -1] = 0x4000 + stored[..., -1] % 0xB000  # neither clear nor, but for a trace, opaque
     loaded = load_bytes(tmp_path, png_of(stored, 16, colour_type))
     expected = stored[:, :, [0, 0, 0, 1]] if channels == 2 else stored
-    np.testing.assert_allclose(loaded, expected / 65535, atol=1.01 / 255)
+    np.testing.assert_allclose(loaded, expected / 65535, atol=tolerance)
+
+
+def test_colours_of_sixteen_bits_are_turned_and_resampled_in_sixteen(monkeypatch):
+    fine = np.linspace(20000, 20200, 64).round()[:, None, None] + np.zeros((64, 48, 3)) + (0, 3000, 9000)
+    exif = Image.Exif()
+    expected = fine.reshape(16, 4, 12, 4, 3).mean(axis=(1, 3))[2:-2] / 65535
+    for orientation in (1, 3, 6, 8):
+        exif[0x0112] = orientation
+        content = png_of(fine.astype(np.uint16), 16, RGB, chunk(b"eXIf", exif.tobytes()[6:]))
+        for pixels in (4_000_000, 1000):
+            monkeypatch.setattr(resample, "PIECE_PIXELS", pixels)
+            loaded = load_picture(content, 16)
+            loaded = np.rot90(loaded, {1: 0, 3: 2, 6: 1, 8: -1}[orientation])
+            np.testing.assert_allclose(loaded[2:-2], expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("mode", ["LAB", "YCbCr", "CMYK"])
@@ -192,6 +208,41 @@ def test_every_kind_of_transparency_becomes_alpha(tmp_path):
         over = levels[:, :, :3] / 255 * alpha + (1 - alpha) * (0.25, 0.5, 1)
         flat = load_picture(path, background=(0.25, 0.5, 1))
         np.testing.assert_allclose(flat, over, atol=tolerance, err_msg=path.name)
+
+
+@given(
+    st.sampled_from([(1, GREY), (2, GREY), (4, GREY), (8, GREY), (16, GREY), (8, RGB), (16, RGB)]),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_the_one_colour_that_means_transparent_is_told_from_its_neighbours(kind, interlaced, seed):
+    (depth, colour_type), rng = kind, np.random.default_rng(seed)
+    channels, most = (3 if colour_type == RGB else 1), 2**depth - 1
+    key = rng.integers(0, most + 1, channels)
+    near = (key + rng.integers(-1, 2, (5, 7, channels)) * rng.choice([1, 256], channels)).clip(0, most)
+    image = load_picture(packed_png(near, depth, colour_type, key, interlaced), (7, 5))
+    opaque = (near != key).any(axis=2)
+    assert image.shape[2] == (3 if opaque.all() else 4)
+    if image.shape[2] == 4:
+        np.testing.assert_array_equal(image[:, :, 3], opaque)
+    np.testing.assert_allclose(image[opaque][:, :3], (near[opaque] / most) * np.ones(3), atol=1.01 / 255)
+
+
+# Adam7: first column, first row, and the steps between columns and rows, of each pass.
+PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+def packed_png(values, depth, colour_type, key, interlaced):
+    """A PNG of (H, W, C) values of any bits, one of which means transparent."""
+    data = b""
+    for column, row, across, down in PASSES if interlaced else ((0, 0, 1, 1),):
+        for line in values[row::down, column::across]:
+            if line.size:
+                bits = (line.reshape(-1, 1) >> np.arange(depth)[::-1]) & 1
+                data += b"\0" + np.packbits(bits.astype(np.uint8).ravel()).tobytes()
+    transparent = chunk(b"tRNS", b"".join(struct.pack(">H", value) for value in key))
+    height, width = values.shape[:2]
+    return png(width, height, depth, colour_type, zlib.compress(data), transparent, interlace=int(interlaced))
 
 
 def test_what_stands_in_pixels_that_nobody_sees_does_not_bleed(tmp_path):

@@ -1,5 +1,6 @@
 """Pictures in and out, and files that are never half written."""
 
+import io
 import os
 import stat
 import struct
@@ -13,8 +14,8 @@ from artpipe.stages.files import whole_file, write_text
 from artpipe.stages.picture import DEFAULT_SIZE, SIZE_MAX, load_picture, parse_size, picture_size, save_png
 from hypothesis import given
 from hypothesis import strategies as st
-from picture_files import GREY, RGB, png
-from PIL import Image, features
+from picture_files import GREY, RGB, chunk, png, png_of, rgb_profile
+from PIL import Image, ImageDraw, features
 
 WIDTH, HEIGHT = 12, 8
 
@@ -129,6 +130,79 @@ def test_a_camera_s_orientation_is_respected(tmp_path, ending, orientation):
     np.testing.assert_allclose(target, expected, atol=1e-7 if ending == "png" else 0.1)
 
 
+# --- what stands beside the pixels ---
+
+LONG = bytes(np.random.default_rng(0).integers(32, 127, 1_600_000).astype(np.uint8))
+BOMB = zlib.compress(bytes(300_000_000), 9)
+BESIDE = {
+    "a long text": chunk(b"tEXt", b"key\0" + LONG),
+    "a long compressed text": chunk(b"zTXt", b"key\0\0" + zlib.compress(LONG)),
+    "a long international text": chunk(b"iTXt", b"key\0\0\0\0\0" + LONG),
+    "a long compressed international text": chunk(b"iTXt", b"key\0\1\0\0\0" + zlib.compress(LONG)),
+    "a text that unpacks without end": chunk(b"zTXt", b"key\0\0" + BOMB),
+    "Exif as text that unpacks without end": chunk(b"zTXt", b"Raw profile type exif\0\0" + BOMB),
+    "a profile that unpacks without end": chunk(b"iCCP", b"name\0\0" + BOMB),
+    "long metadata": chunk(b"eXIf", LONG),
+    "something long of its own": chunk(b"prVt", LONG),
+    "chunks with wrong sums": chunk(b"tEXt", b"key\0value")[:-4] + b"nope" + chunk(b"gAMA", bytes(4))[:-4] + b"nope",
+    "many texts that unpack without end": chunk(b"zTXt", b"Raw profile type exif\0\0" + BOMB[:50_000]) * 200,
+    "empty chunks": b"".join(
+        chunk(kind, b"") for kind in (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"pHYs", b"tIME")
+    ),
+    "empty chunks of colour": b"".join(chunk(kind, b"") for kind in (b"gAMA", b"cHRM", b"sRGB", b"cICP")),
+    "an animation of no frames": chunk(b"acTL", bytes(8)),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_png_loads_whatever_stands_beside_its_pixels(name, behind):
+    content = png_of(smooth(), 8, RGB)
+    place = content.index(b"IEND") - 4 if behind else content.index(b"IDAT") - 4
+    content = content[:place] + BESIDE[name] + content[place:]
+    np.testing.assert_array_equal(load_picture(content, WIDTH), smooth() / np.float32(255))
+    assert picture_size(content) == (WIDTH, HEIGHT)
+
+
+def long_profile():
+    """One of linear light, three megabytes."""
+    profile = bytearray(rgb_profile(1.0) + bytes(3_000_000))
+    profile[:4] = struct.pack(">I", len(profile))
+    return bytes(profile)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tif", "avif"])
+def test_long_profiles_and_long_metadata_are_respected(ending):
+    if ending == "avif" and not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    exif = Image.Exif()
+    exif[0x0112], exif[0x927C] = 6, b"x" * (60_000 if ending == "jpg" else 3_000_000)
+    file = io.BytesIO()
+    format = {"jpg": "JPEG", "tif": "TIFF"}.get(ending, ending.upper())
+    Image.new("RGB", (16, 8), (55, 128, 200)).save(file, format, icc_profile=long_profile(), exif=exif, quality=100)
+    loaded = load_picture(file, 16)
+    assert loaded.shape == (16, 8, 3)
+    np.testing.assert_allclose(loaded[4, 4], np.array([128, 188, 229]) / 255, atol=4 / 255)
+
+
+def test_a_png_is_turned_by_whatever_says_so():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = exif.tobytes()
+    packed = zlib.compress(b"\nexif\n%8d\n" % len(data) + data.hex().encode())
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    for turned in (
+        chunk(b"eXIf", data[6:]),
+        chunk(b"zTXt", b"Raw profile type exif\0\0" + packed),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp),
+    ):
+        content = png_of(smooth(), 8, RGB)
+        for place in (content.index(b"IDAT") - 4, content.index(b"IEND") - 4):
+            with_it = content[:place] + turned + content[place:]
+            np.testing.assert_allclose(load_picture(with_it, WIDTH), np.rot90(smooth(), -1) / 255, atol=1e-6)
+            assert picture_size(with_it) == (HEIGHT, WIDTH)
+
+
 # --- sizes ---
 
 
@@ -162,6 +236,65 @@ def test_a_target_is_as_large_as_asked(tmp_path, original, size, expected):
 
 def test_the_default_size_is_the_documented_one():
     assert DEFAULT_SIZE == 256
+
+
+def sprite(width, height, colours, seed=0):
+    """(H, W, 4) uint8 of a few colours, one of them transparent."""
+    rng = np.random.default_rng(seed)
+    palette = np.array([[0, 0, 0, 0], [216, 40, 0, 255], [0, 88, 248, 255], [252, 152, 56, 255], [60, 30, 0, 255]])
+    return palette[rng.integers(0, colours, (height, width))].astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "factor"), [(16, 16, 16), (16, 24, 11), (1, 1, 256), (100, 3, 3), (128, 128, 2), (200, 255, 2)]
+)
+def test_pixel_art_is_enlarged_by_whole_pixels(width, height, factor):
+    values = sprite(width, height, 5)
+    for given_picture in (Image.fromarray(values), saved_png(values)):
+        loaded = load_picture(given_picture, background=(1, 1, 1), enlarge=True)
+        over = values[:, :, :3] / 255 * (values[:, :, 3:] / 255) + (1 - values[:, :, 3:] / 255)
+        np.testing.assert_allclose(loaded, over.repeat(factor, axis=0).repeat(factor, axis=1), atol=1e-6)
+
+
+def test_other_small_pictures_are_enlarged_smoothly():
+    across, down = np.meshgrid(np.linspace(0, 1, 60), np.linspace(0, 1, 40))
+    waves = 0.5 + 0.4 * np.stack([np.sin(5 * across), np.cos(4 * down), np.sin(3 * across + 3 * down)], axis=2)
+    noise = np.random.default_rng(0).normal(0, 0.01, waves.shape)
+    for picture, tolerance in ((waves, 0.02), (waves + noise, 0.06)):
+        values = (picture * 255).round().astype(np.uint8)
+        loaded = load_picture(Image.fromarray(values), enlarge=True)
+        assert loaded.shape == (171, 256, 3)
+        across, down = (np.linspace(0, 1, 256) * 256 / 60 * 60 / 256, np.linspace(0, 1, 171))
+        assert np.abs(np.diff(loaded, axis=1)).max() < 0.05  # nothing steps from one pixel of the file to the next
+        assert np.abs(loaded.mean(axis=(0, 1)) - values.mean(axis=(0, 1)) / 255).max() < tolerance
+
+
+@pytest.mark.parametrize("side", [4, 8, 16, 32, 60])
+def test_small_photographs_and_antialiased_drawings_are_not_taken_for_pixel_art(side):
+    drawing = Image.new("RGBA", (8 * side, 8 * side))
+    ImageDraw.Draw(drawing).ellipse((side, side, 7 * side, 7 * side), fill=(200, 30, 40, 255))
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8))
+    for picture in (drawing.resize((side, side), Image.Resampling.LANCZOS), noise) if side >= 32 else (noise,):
+        loaded, factor = load_picture(picture, enlarge=True), -(-256 // side)
+        assert loaded.shape[:2] == (256, 256)
+        blocks = load_picture(picture).repeat(factor, axis=0).repeat(factor, axis=1)[:256, :256]
+        assert not np.allclose(loaded, blocks, atol=0.05)
+
+
+def saved_png(values):
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "PNG")
+    return file.getvalue()
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 5), st.integers(0, 99))
+def test_a_small_file_may_be_brought_to_the_default_size(width, height, colours, seed):
+    values = sprite(width, height, colours, seed)
+    loaded = load_picture(saved_png(values), enlarge=True)
+    longest = max(loaded.shape[:2])
+    assert longest == 256 if max(width, height) >= 256 else 256 <= longest < 512
+    assert load_picture(saved_png(values), max(width, height), enlarge=True).shape[:2] == (height, width)
+    assert load_picture(values, enlarge=True).shape[:2] == (height, width)
 
 
 def test_orientation_comes_before_size(tmp_path):

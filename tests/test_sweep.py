@@ -24,7 +24,7 @@ from artpipe.pipeline.rundir import load_config
 from artpipe.stages.picture import save_png
 
 WIDTH, HEIGHT = 24, 20
-BASE = RunConfig(growth=4, most=8, steps=10)
+BASE = RunConfig(size=WIDTH, growth=4, most=8, steps=10)
 SPACE = ["lr.position=0.2:1", "growth=2,4,8"]
 MANY = 1_000_000
 
@@ -185,7 +185,7 @@ def test_a_loss_is_the_geometric_mean_over_pictures_and_seeds_of_what_run_reache
     for seed in (0, 1):
         for picture in pictures:
             options = {"growth": best.values["growth"], "rates": Rates(position=best.values["rates.position"])}
-            result = artpipe.fit(picture, circles=8, steps=10, seed=seed, **options)
+            result = artpipe.fit(picture, circles=8, steps=10, seed=seed, size=WIDTH, **options)
             losses.append(result.metrics["seed_loss"])
     assert best.losses == pytest.approx(losses, rel=1e-6)
     assert best.loss == pytest.approx(np.prod(losses) ** (1 / 6), rel=1e-6)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .renderers import InputError as InputError
     from .renderers import Interrupted as Interrupted
     from .renderers import OutOfMemory as OutOfMemory
+    from .renderers import PictureWarning as PictureWarning
     from .renderers import Rates as Rates
     from .renderers import Renderer as Renderer
     from .renderers import RendererOptions as RendererOptions
@@ -47,8 +48,8 @@ _HOMES = {
     "artpipe.stages.scene_file": ["load_scene", "save_scene"],
     "artpipe.renderers": [
         "ArtpipeError", "BackendUnavailable", "Canvas", "Diverged", "Fit", "FitSettings", "InputError",
-        "Interrupted", "OutOfMemory", "Rates", "Renderer", "RendererOptions", "Scene", "load_fitting_renderer",
-        "load_renderer", "mean_squared_error", "psnr", "seed_loss",
+        "Interrupted", "OutOfMemory", "PictureWarning", "Rates", "Renderer", "RendererOptions", "Scene",
+        "load_fitting_renderer", "load_renderer", "mean_squared_error", "psnr", "seed_loss",
     ],
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -187,7 +187,7 @@ class Sweep:
         self.pictures = [str(picture) for picture in pictures]
         size = None if self.base.size is None else parse_size(self.base.size)
         background = parse_background(self.base.background) or WHITE
-        self._targets = [load_picture(path, size, background) for path in self.pictures]
+        self._targets = [load_picture(path, size, background, enlarge=True) for path in self.pictures]
         self._start: dict[str, Value] = {name: settings(self.base.filled)[name] for name in names}
         open_run(self._targets[0], self.base)  # so that a device that is missing leaves no folder
         self._study = self._open()
