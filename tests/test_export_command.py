@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Record, Scene, load_scene, save_scene
 from artpipe.pipeline.rundir import load_record, save_snapshots
+from artpipe.stages.exporters.fidelity import rasterisers
 from artpipe.stages.exporters.table import EXPORTERS
 from artpipe.stages.picture import save_png
 from artpipe.stages.record import Moment
@@ -263,6 +264,7 @@ def test_check_tells_sizes_and_how_true_an_svg_is(sources, out):
             assert int(re.search(r"  (\d+) kB", line)[1]) == round(path.stat().st_size / 1000)
         fidelity = [float(re.search(r", ([\d.]+) dB of the scene", line)[1]) for line in lines[:2]]
         assert min(fidelity) > 38 and " dB" not in lines[2]
+        assert all(f"(drawn by {name})" in line for line in lines[:2] for name in rasterisers())
     flat = succeeded("export", sources["folder"], out / "d.svg", "--flat", "--check").stdout
     assert float(re.search(r", ([\d.]+) dB", flat)[1]) < min(fidelity)  # discs without rims are a simpler picture
 
