@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..renderers import InputError, RendererOptions, Scene, load_renderer
+from ..renderers.checks import unknown
 from ..renderers.cpu_renderer import CpuRenderer
 from ..renderers.losses import pixel_shares
 from ..stages.events import Event
@@ -131,9 +132,7 @@ def export(source: Result | Record | Scene | str | Path, *files: str | Path, **o
         record = Record(source)
     else:
         record = load_record(Path(source))
-    try:
-        wanted = ExportOptions(**options)
-    except TypeError:
-        known = ", ".join(field.name for field in fields(ExportOptions))
-        raise InputError(f"options are {', '.join(options)}; known are {known}") from None
-    return list(export_files(record, [Path(file) for file in files], wanted))
+    known = {field.name for field in fields(ExportOptions)}
+    if not known.issuperset(options):
+        raise unknown("option", sorted(options.keys() - known), known)
+    return list(export_files(record, [Path(file) for file in files], ExportOptions(**options)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates
 from ..stages.base import Stage
+from ..stages.colour_words import parse_colour
 from ..stages.focus import DEFAULT_FLOOR, Region, check_focus, load_mask, weights_for
 from ..stages.grow import Grow
 from ..stages.picture import parse_size
@@ -241,15 +241,4 @@ def parse_background(text: str) -> tuple[float, float, float] | None:
     Raises:
         InputError: it is none.
     """
-    named = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
-    if not isinstance(text, str):
-        raise InputError(f"background is {text!r}; needs auto, white, black or #rrggbb")
-    if text == "auto":
-        return None
-    if text in named:
-        return named[text]
-    match = re.fullmatch(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})", text)
-    if not match:
-        raise InputError(f"background is {text!r}; needs auto, white, black or #rrggbb")
-    red, green, blue = (int(part, 16) / 255 for part in match.groups())
-    return red, green, blue
+    return None if text == "auto" else parse_colour("background", text, "auto, ")

@@ -212,9 +212,7 @@ def _shortened(name: str, room: float) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def bars_svg(
-    rows: Sequence[Row], colours: Mapping[str, int], width: int = 920, names_above: bool = False
-) -> str:
+def bars_svg(rows: Sequence[Row], colours: Mapping[str, int], width: int = 920, names_above: bool = False) -> str:
     """The mean loss of each contestant and renderer as bars from 0, with their spread, as an SVG element.
 
     Args:

@@ -99,8 +99,9 @@ def _draw_by_resvg(data: bytes, path: Path) -> Array:
 
 def _draw_by_thorvg(data: bytes, path: Path) -> Array:
     """(H, W, 4) uint8, by a reader that knows next to no CSS, as those of many toolkits and games."""
-    import thorvg_python as thorvg
+    import thorvg_python
 
+    thorvg: Any = thorvg_python  # it exports no name to type checkers
     engine = thorvg.Engine()
     picture = thorvg.Picture(engine)
     if picture.load_data(data, "svg", None, True) != thorvg.Result.SUCCESS:
