@@ -586,7 +586,8 @@ def test_options_from_python_are_checked_in_one_line(result, out):
         artpipe.export(result, out / "a.png", wide=3)
     assert "\n" not in str(unknown.value)
     for options, message in (
-        ({"width": 0}, "width is 0; needs a whole number, 1 to 65536"), ({"fps": 51}, "fps is 51"), ({"seconds": 0}, "seconds is 0"),
+        ({"width": 0}, "width is 0; needs a whole number, 1 to 65536"), ({"fps": 51}, "fps is 51"),
+        ({"seconds": 0}, "seconds is 0"),
         ({"hold": -1}, "hold is -1"), ({"loop": 70_000}, "loop is 70000"), ({"layers": 25}, "layers is 25"),
         ({"fps": float("nan")}, "fps is nan"), ({"layers": 2, "animated": True}, "both animated and in layers"),
         ({"width": 3.5}, "width is 3.5; needs a whole number, 1 to 65536"),
