@@ -52,7 +52,8 @@ def export_gif(record: Record, path: Path, options: ExportOptions) -> None:
     transparent = record.scene.canvas.transparent
     if transparent:
         threshold = _sparse_alpha(frames[-1]) if options.alpha_threshold is None else options.alpha_threshold
-        frames = [_on_matte(frame, options.matte_or(WHITE), threshold) for frame in frames]
+        for k, frame in enumerate(frames):  # in place: the frames may take most of the memory
+            frames[k] = _on_matte(frame, options.matte_or(WHITE), threshold)
     palette = Palette.of(frames)
     indices = palette.whole_frames(frames) if transparent else palette.film(frames, TOLERANCE)
     # Indices as grey values and a palette beside them: so no one chooses another palette.

@@ -18,7 +18,6 @@ FPS_MAX = 50.0  # GIF counts in hundredths of a second, and browsers slow down w
 SECONDS_MAX = 300.0  # a GIF's frame stands at most 655 s
 WIDTH_MAX = 65536
 TITLE_MAX = 300
-_MAY_BE_NONE = ("width", "layers", "alpha_threshold")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class ExportOptions:
             ("alpha_threshold", real_number, 0, 1),
         ):
             value = getattr(self, name)
-            if value is not None or name not in _MAY_BE_NONE:
+            if value is not None or getattr(ExportOptions, name) is not None:  # None where it is the default
                 object.__setattr__(self, name, check(name, value, low, high))
         for name in ("animated", "flat"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):

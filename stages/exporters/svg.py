@@ -1,8 +1,8 @@
 """SVG: what a browser draws is what was optimised.
 
 A soft circle is a `radialGradient` of two stops, which is the linear edge exactly. Colour and opacity are attributes
-of every stop, never style rules: many readers know no CSS, and drew such circles black or opaque. The circle's opacity
-is on the element, not in the stops: several rasterisers draw that more exactly.
+of every stop, not style rules: many readers know no CSS, and would draw the circles black and opaque. The circle's
+opacity is on the element, not in the stops: several rasterisers draw that more exactly.
 """
 
 from __future__ import annotations
@@ -214,8 +214,8 @@ def _growing_groups(drawing: Any, scene: Scene, options: ExportOptions, styles: 
     ends = even_batches(scene, BATCHES, BATCH_SHARE)
     total = options.seconds + options.hold
     often = "infinite" if options.loop == 0 else str(options.loop)
-    # Class names and keyframes are shared by all SVGs that stand in one HTML page.
-    tag = _tag(scene.rows.tobytes(), repr((total, options.seconds, often)).encode())
+    # All SVGs in one HTML page share their class names and keyframes.
+    tag = _tag(scene.rows.tobytes(), f"{total:g} {options.seconds:g} {often}".encode())
     rules = [f".{tag}{{animation:{number(total, 2)}s linear {often} both}}"]
     groups = []
     for k, (first, last) in enumerate(itertools.pairwise([0, *ends])):
