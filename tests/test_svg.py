@@ -341,7 +341,7 @@ def drawn_by_skia(path):
     root = parsed(path)
     pixels = np.zeros((int(root.get("height")), int(root.get("width")), 4), np.uint8)
     surface = skia.Surface(pixels)
-    image = skia.SVGDOM.MakeFromStream(skia.MemoryStream(path.read_bytes()))
+    image = skia.SVGDOM.MakeFromStream(skia.MemoryStream(path.read_bytes(), True))
     image.setContainerSize(skia.Size(pixels.shape[1], pixels.shape[0]))
     image.render(surface.getCanvas())
     return surface.makeImageSnapshot().toarray(colorType=skia.kRGBA_8888_ColorType).astype(np.float32) / 255
