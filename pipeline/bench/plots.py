@@ -38,8 +38,8 @@ COLOURS = (
 _OWN_COLOURS = {"baseline": 0, "fixed": 1, "fixed-seconds": 2, "growth": 3}
 # All renderers but this one are dashed.
 SOLID = "jax"
-# About how wide a letter of a chart is, pixels.
-LETTER = 7.5
+# About how wide a letter of a chart is at most, pixels.
+LETTER = 8.5
 
 # What can be on the horizontal axis: words, and what its values are multiplied by.
 _ACROSS = {
