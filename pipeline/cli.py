@@ -286,7 +286,7 @@ def load(ctx: click.Context, /, picture: Path, quiet: bool, **options: Any) -> N
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_with_options(*EXPORT_OPTIONS)
-@click.option("--check", is_flag=True, help="Tell size and fidelity of each SVG, drawn back (extra svg).")
+@click.option("--check", is_flag=True, help="Tell size and fidelity of each SVG, drawn back by resvg (extra svg).")
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, **options: Any) -> None:
     """Write a run folder or a scene file in the formats that the FILES' endings name.

@@ -53,7 +53,7 @@ def whole_number(name: str, value: Any, low: int, high: int, unit: str = "") -> 
 
     Args:
         name: of the argument.
-        value: what was passed; booleans are no numbers.
+        value: what was passed; booleans are refused.
         low: the least that is accepted.
         high: the most that is accepted.
         unit: words that follow "a whole number".
