@@ -167,9 +167,7 @@ def export(source: Result | Record | Scene | str | Path, *files: str | Path, **o
     else:
         raise InputError(f"source is {shown(source)}; needs what fit gave, a Scene, a run folder or a scene file")
     paths = [check_path("a file to write", file) for file in files]
-    try:
-        wanted = ExportOptions(**options)
-    except TypeError:
-        known = ", ".join(field.name for field in fields(ExportOptions))
-        raise InputError(f"options are {', '.join(options)}; known are {known}") from None
-    return list(export_files(record, paths, wanted))
+    known = {field.name for field in fields(ExportOptions)}
+    if not known.issuperset(options):
+        raise unknown("option", sorted(options.keys() - known), known)
+    return list(export_files(record, paths, ExportOptions(**options)))

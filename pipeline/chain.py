@@ -159,6 +159,16 @@ EXPORT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--animated", is_flag=True, help="SVG that grows by itself."),
     click.option("--flat", is_flag=True, help="SVG of hard discs: small, for cutters and old programs."),
     click.option("--layers", type=click.IntRange(1, 24), help="SVG in layers, one a palette colour.  [default: none]"),
+    click.option(
+        "--matte",
+        metavar="white|black|#rrggbb",
+        help="GIF, MP4: colour beneath half-transparent pixels.  [default: white; MP4: the scene's background]",
+    ),
+    click.option(
+        "--alpha-threshold",
+        type=click.FloatRange(0, 1),
+        help="GIF: alpha from which on a pixel is opaque.  [default: one that few pixels are near to, at most 0.25]",
+    ),
 )
 
 

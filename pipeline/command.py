@@ -20,7 +20,7 @@ import click
 from ..renderers import InputError
 from ..stages.base import Run, Stage
 from ..stages.events import Event, Exported
-from ..stages.exporters.fidelity import need_rasteriser, svg_fidelity
+from ..stages.exporters.fidelity import need_rasteriser, rasterisers, svg_fidelity
 from ..stages.exporters.options import ExportOptions
 from ..stages.exporters.table import check_paths, export_files
 from ..stages.focus import weights_picture
@@ -231,7 +231,8 @@ def write_exports(source: Path, files: Sequence[Path], options: dict[str, Any], 
         if check:
             note = f"  {path.stat().st_size / 1000:.0f} kB"
             if path.suffix.lower() in (".svg", ".svgz"):
-                note += f", {svg_fidelity(path, record.scene):.1f} dB of the scene (drawn by resvg)"
+                for name in rasterisers():
+                    note += f", {svg_fidelity(path, record.scene, name):.1f} dB of the scene (drawn by {name})"
         if check or not quiet:
             click.echo(f"{path}{note}")
 

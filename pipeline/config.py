@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from ..renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates
 from ..renderers.checks import choice, instance, real_number, unknown, whole_number
 from ..stages.base import Stage
+from ..stages.colour_words import parse_colour
 from ..stages.focus import DEFAULT_FLOOR, Region, check_focus, load_mask, weights_for
 from ..stages.grow import Grow
 from ..stages.picture import parse_size
@@ -254,15 +254,4 @@ def parse_background(text: str) -> tuple[float, float, float] | None:
     Raises:
         InputError: it is none.
     """
-    named = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
-    if not isinstance(text, str):
-        raise InputError(f"background is {text!r}; needs auto, white, black or #rrggbb")
-    if text == "auto":
-        return None
-    if text in named:
-        return named[text]
-    match = re.fullmatch(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})", text)
-    if not match:
-        raise InputError(f"background is {text!r}; needs auto, white, black or #rrggbb")
-    red, green, blue = (int(part, 16) / 255 for part in match.groups())
-    return red, green, blue
+    return None if text == "auto" else parse_colour("background", text, "auto, ")

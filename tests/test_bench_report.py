@@ -415,18 +415,27 @@ def test_the_headline_names_both_rivals_and_both_renderers():
 HOSTILE = '</title><script>alert(1)</script><img src=x onerror=alert(2)>"&{{body}}'
 
 
+LONG = "growth_" + "without_any_space_" * 5
+
+
 def written(folder, rng):
-    """A report on paintings of which one has a hostile name, with pictures."""
+    """A report, with pictures, on a painting that has a hostile name and a contestant that has a long one."""
     (folder / "images").mkdir()
     names = {}
     for part in ("initial", "target", "final"):
         names[part] = f"images/{part}.png"
         Image.fromarray(rng.integers(0, 255, (40, 60, 3), np.uint8)).save(folder / names[part])
     trials = [
-        replace(one, images=names, painting=HOSTILE if one.painting == "ducks" else one.painting)
+        replace(
+            one,
+            images=names,
+            painting=HOSTILE if one.painting == "ducks" else one.painting,
+            contestant=LONG if one.contestant == "fixed" else one.contestant,
+        )
         for one in full_bench()
     ]
-    write_report(folder, bench_of(trials), {**CONTESTANTS, "growth": "<i>Batch</i>"}, published={"starry": 0.021})
+    words = {**CONTESTANTS, "growth": "<i>Batch</i>", LONG: LONG}
+    write_report(folder, bench_of(trials), words, published={"starry": 0.021})
     return folder / "report.html"
 
 
@@ -465,7 +474,7 @@ def test_trials_are_put_in_order_without_losing_any():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_report_opens_in_a_browser_without_a_word(tmp_path, rng, width, scheme):
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
@@ -481,6 +490,11 @@ def test_the_report_opens_in_a_browser_without_a_word(tmp_path, rng, width, sche
         page.on("request", lambda request: requests.append(request.url))
         page.goto(path.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        # Only tables may go on beyond the edge of the window.
+        assert page.evaluate("""[...document.querySelectorAll("main *")].every(element =>
+            element.closest("table, svg") || element.getBoundingClientRect().right <= innerWidth)""")
+        assert page.evaluate("""[...document.querySelectorAll("svg.chart")].every(chart =>
+            chart.getBoundingClientRect().right <= innerWidth)""")
         assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
         levels = [int(level) for level in re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).color"))]
         assert (np.mean(levels[:3]) > 128) == (scheme == "dark")

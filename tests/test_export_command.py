@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Record, Scene, load_scene, save_scene
 from artpipe.pipeline.rundir import load_record, save_snapshots
+from artpipe.stages.exporters.fidelity import rasterisers
 from artpipe.stages.exporters.table import EXPORTERS
 from artpipe.stages.picture import save_png
 from artpipe.stages.record import Moment
@@ -263,6 +264,7 @@ def test_check_tells_sizes_and_how_true_an_svg_is(sources, out):
             assert int(re.search(r"  (\d+) kB", line)[1]) == round(path.stat().st_size / 1000)
         fidelity = [float(re.search(r", ([\d.]+) dB of the scene", line)[1]) for line in lines[:2]]
         assert min(fidelity) > 38 and " dB" not in lines[2]
+        assert all(f"(drawn by {name})" in line for line in lines[:2] for name in rasterisers())
     flat = succeeded("export", sources["folder"], out / "d.svg", "--flat", "--check").stdout
     assert float(re.search(r", ([\d.]+) dB", flat)[1]) < min(fidelity)  # discs without rims are a simpler picture
 
@@ -580,18 +582,37 @@ def test_no_files_are_no_work(result):
 
 
 def test_options_from_python_are_checked_in_one_line(result, out):
-    with pytest.raises(InputError, match=r"wide.*known are width, title, fps, seconds, hold, loop") as unknown:
+    with pytest.raises(InputError, match=r"'wide' \(did you mean width\?\); known are .*title") as unknown:
         artpipe.export(result, out / "a.png", wide=3)
     assert "\n" not in str(unknown.value)
     for options, message in (
-        ({"width": 0}, "width is 0; needs 1 to 65536"), ({"fps": 51}, "fps is 51"), ({"seconds": 0}, "seconds is 0"),
+        ({"width": 0}, "width is 0; needs a whole number, 1 to 65536"), ({"fps": 51}, "fps is 51"),
+        ({"seconds": 0}, "seconds is 0"),
         ({"hold": -1}, "hold is -1"), ({"loop": 70_000}, "loop is 70000"), ({"layers": 25}, "layers is 25"),
         ({"fps": float("nan")}, "fps is nan"), ({"layers": 2, "animated": True}, "both animated and in layers"),
-        ({"width": 3.5}, "width is 3.5"),
+        ({"width": 3.5}, "width is 3.5; needs a whole number, 1 to 65536"),
+        ({"width": "512"}, "width is '512'; needs a whole number"), ({"width": True}, "width is True"),
+        ({"loop": 1.5}, "loop is 1.5"), ({"layers": [3]}, "layers is [3]"), ({"fps": "12"}, "fps is '12'; needs a"),
+        ({"seconds": None}, "seconds is None; needs a number, 0.1 to 300"), ({"title": 5}, "title is 5; needs text"),
+        ({"animated": "no"}, "animated is 'no'; needs True or False"), ({"flat": 1}, "flat is 1"),
+        ({"matte": "red"}, "matte is 'red'; needs white, black or #rrggbb"), ({"matte": (1, 1, 1)}, "matte is (1, 1,"),
+        ({"alpha_threshold": 128}, "alpha_threshold is 128; needs a number, 0 to 1"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=re.escape(message)):
             artpipe.export(result, out / "a.png", **options)
     assert list(out.iterdir()) == []
+
+
+def test_options_may_be_numbers_of_numpy(result, out):
+    artpipe.export(
+        result, out / "a.gif", out / "a.svg", width=np.int64(32), fps=np.float32(4), seconds=np.float64(1),
+        hold=np.uint8(1), loop=np.int16(2), layers=np.uint16(2), flat=np.True_, alpha_threshold=np.float32(0.5),
+    )  # fmt: skip
+    artpipe.export(
+        result, out / "b.gif", out / "b.svg", width=32, fps=4, seconds=1, hold=1, loop=2, layers=2, flat=True
+    )
+    for ending in (".gif", ".svg"):
+        assert (out / f"a{ending}").read_bytes() == (out / f"b{ending}").read_bytes()
 
 
 def test_what_cannot_be_read_or_written_is_refused_from_python_too(result, out):

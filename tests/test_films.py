@@ -291,9 +291,9 @@ def test_a_webp_has_the_alpha_exactly_and_colours_near(bare_record, tmp_path):
         assert decibels(flattened(got / 255.0, (0, 0, 0)) * 255, flattened(want / 255.0, (0, 0, 0)) * 255) > 30
 
 
-def test_a_gif_is_opaque_from_half_on_and_clears_what_is_gone(bare_record, tmp_path):
+def test_a_gif_is_opaque_from_the_threshold_on_and_clears_what_is_gone(bare_record, tmp_path):
     true = true_with_alpha(bare_record, 12)
-    film = list(read_with_alpha(film_of(bare_record, tmp_path, ".gif", fps=6, seconds=2)))
+    film = list(read_with_alpha(film_of(bare_record, tmp_path, ".gif", fps=6, seconds=2, alpha_threshold=0.5)))
     shown = [want[:, :, 3] >= 128 for want in true]
     assert any((before & ~after).any() for before, after in itertools.pairwise(shown))
     at = 0
@@ -303,9 +303,41 @@ def test_a_gif_is_opaque_from_half_on_and_clears_what_is_gone(bare_record, tmp_p
         while not np.array_equal(got[:, :, 3] == 255, shown[at]):
             at += 1
         seen = shown[at]
-        if seen.any():  # the straight colours, not mixed with any ground
-            assert decibels(got[seen][:, :3], true[at][seen][:, :3]) > 28
+        if seen.any():
+            assert decibels(got[seen][:, :3], flattened(true[at] / 255.0, (1, 1, 1))[seen] * 255) > 28
     assert at == 11 and not film[0][:, :, 3].any()
+
+
+@pytest.fixture(scope="module", params=[0.1, 0.2, 0.25, 0.35, 0.5, 0.75])
+def half_transparent(request, make_scene):
+    """A picture that is half-transparent on the left, about evenly, and bare on the right."""
+    canvas = Canvas(60, 40, transparent=True)
+    discs = make_scene(np.random.default_rng(3), 40, 20, 40, radius=(1.0, 4.0), opacity=(0.05, 0.1)).rows
+    wall = Scene.circles(canvas, x=[-200], y=[20], radius=[230], colour=[(0.8, 0.2, 0.1)], opacity=request.param).rows
+    return Record(Scene(np.concatenate([wall, discs]), canvas))
+
+
+@pytest.mark.parametrize(
+    ("options", "matte"), [({}, (1, 1, 1)), ({"matte": "#204080"}, (32 / 255, 64 / 255, 128 / 255))]
+)
+def test_a_gif_of_a_half_transparent_picture_has_no_holes(half_transparent, tmp_path, options, matte):
+    *_, last = read_with_alpha(film_of(half_transparent, tmp_path, ".gif", fps=4, seconds=1, **options))
+    true = picture_of(half_transparent.scene)
+    assert (last[:, :27, 3] == 255).all() and (last[:, 33:, 3] == 0).all()
+    assert decibels(last[:, :27, :3], flattened(true, matte)[:, :27] * 255) > 30
+
+
+@pytest.mark.parametrize(("threshold", "opaque"), [(0, 1.0), (1, 0.0)])
+def test_the_threshold_of_a_gif_is_the_one_asked_for(bare_record, tmp_path, threshold, opaque):
+    options = {"fps": 4, "seconds": 1, "alpha_threshold": threshold}
+    *_, last = read_with_alpha(film_of(bare_record, tmp_path, ".gif", **options))
+    assert (last[:, :, 3] == 255).mean() == opaque
+
+
+@needs_ffmpeg
+def test_an_mp4_of_a_transparent_scene_lies_over_the_matte(bare_record, tmp_path):
+    *_, last = read_mp4(film_of(bare_record, tmp_path, ".mp4", fps=6, seconds=1, hold=0, matte="black"))[0]
+    assert decibels(last, flattened(picture_of(bare_record.scene), (0, 0, 0)) * 255) > 28
 
 
 @needs_ffmpeg

@@ -1,5 +1,7 @@
 """How a painting came about, as scenes: what a record keeps of it, and at which pace it is shown."""
 
+import itertools
+
 import artpipe
 import numpy as np
 import pytest
@@ -273,30 +275,50 @@ def test_even_keys_are_evenly_apart_in_looks():
 # --- even batches ---
 
 
-@given(scene=scenes(VISIBLE), count=st.integers(1, 12))
-def test_batches_cut_all_rows_into_at_most_as_many_parts_as_asked(scene, count):
-    ends = even_batches(scene, count)
-    assert len(ends) <= count
-    assert (np.diff([0, *ends]) > 0).all()
+@given(scene=scenes(), count=st.integers(1, 12), share=st.sampled_from([0.03, 0.3, 1.0]))
+def test_batches_cut_all_rows_into_small_parts(scene, count, share):
+    ends = even_batches(scene, count, share)
+    sizes = np.diff([0, *ends])
+    assert (sizes > 0).all() and (sizes <= max(1, share * scene.count)).all()
     assert ends[-1:] == ([scene.count] if scene.count else [])
-
-
-@given(scene=scenes(), count=st.integers(1, 12))
-def test_scenes_of_any_values_can_be_cut(scene, count):
-    assert even_batches(scene, count)[-1:] == ([scene.count] if scene.count else [])
+    if share == 1.0:
+        assert len(ends) <= count
 
 
 def test_rows_that_are_not_seen_can_be_cut_too():
     scene = Scene(np.tile(disc(opacity=0.0).rows, (9, 1)), CANVAS)
-    assert even_batches(scene, 4)[-1] == 9
+    assert even_batches(scene, 4, 1.0)[-1] == 9
 
 
-def test_each_batch_brings_the_picture_about_as_much_nearer():
-    scene = Scene(rows_within(VISIBLE, 120, 8), Canvas(40, 30))
-    small = scene.with_rows(scene.rows * np.float32([40 / 12, 3, 1, 1, 1, 1, 1, 1]))  # spread over the canvas
-    ends = even_batches(small, 8)
-    steps = -np.diff(distances([small.select(np.arange(end)) for end in (0, *ends)]))
-    assert len(ends) >= 6 and steps.max() < 3 * steps.mean()
+@pytest.fixture(scope="module")
+def ever_smaller():
+    """300 circles, each smaller than the one before, as in a painting that was grown."""
+    rng = np.random.default_rng(8)
+    rows = rows_within(np.array([[0, 0, 0, 0, 0, 1, 1, 0], [40, 30, 1, 1, 1, 1, 1, 0]], np.float32), 300, 8)
+    rows[:, RADIUS] = 14 * 0.985 ** np.arange(300)
+    rows[:, [X, Y]] = rng.uniform(0, 1, (300, 2)) * [40, 30]
+    return Scene(rows, Canvas(40, 30))
+
+
+def changes(scene, ends):
+    """By how much each batch changes the picture, root mean squared."""
+    pictures = [artpipe.render(scene.select(np.arange(end))).astype(np.float64) for end in (0, *ends)]
+    return np.array([np.sqrt(np.mean((after - before) ** 2)) for before, after in itertools.pairwise(pictures)])
+
+
+def test_batches_change_the_picture_by_about_as_much_each(ever_smaller):
+    ends = even_batches(ever_smaller, 20, 1.0)
+    even = changes(ever_smaller, ends)
+    assert 15 <= len(ends) <= 20 and even.max() < 2 * even.mean()
+    assert even.max() < 0.75 * changes(ever_smaller, np.linspace(0, 300, len(ends) + 1)[1:].astype(int)).max()
+
+
+def test_only_a_small_batch_changes_the_picture_by_much(ever_smaller):
+    """Where the share of the rows bounds some batches, the others are even all the same."""
+    ends = even_batches(ever_smaller, 48, 0.03)
+    change, sizes = changes(ever_smaller, ends), np.diff([0, *ends])
+    assert sizes.max() == 9 and len(ends) <= 48
+    assert change[sizes > 1].max() < 2 * change.mean()
 
 
 # --- what is kept of a run ---

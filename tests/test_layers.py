@@ -36,7 +36,7 @@ def painted(layers, canvas):
 def groups_of(scene, count, **options):
     """Each group of the file, and the colours and the circles in it."""
     root = ElementTree.fromstring(svg_text(Record(scene), ExportOptions(layers=count, **options)).encode())
-    gradients = {f"url(#{one.get('id')})": one.get("color") for one in root.iter(f"{SVG}radialGradient")}
+    gradients = {f"url(#{one.get('id')})": one[0].get("stop-color") for one in root.iter(f"{SVG}radialGradient")}
     groups = []
     for group in root.iter(f"{SVG}g"):
         circles = [circle.attrib for circle in group.iter(f"{SVG}circle")]

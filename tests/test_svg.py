@@ -1,4 +1,4 @@
-"""SVG files: what stands in them, and what resvg and Chromium draw from them."""
+"""SVG files: what stands in them, and what rasterisers that are not ours draw from them."""
 
 import base64
 import functools
@@ -20,9 +20,11 @@ from artpipe.pipeline.cli import main
 from artpipe.renderers.alpha import picture_error
 from artpipe.renderers.alpha import picture_of as alpha_picture
 from artpipe.renderers.edges import EDGES
-from artpipe.stages.exporters.fidelity import draw_svg, svg_fidelity
+from artpipe.renderers.primitives import BLUE, OPACITY, RADIUS, RED, SOFTNESS
+from artpipe.stages.exporters.fidelity import RASTERISERS, draw_svg, svg_fidelity
+from artpipe.stages.exporters.layers import colour_layers
 from artpipe.stages.exporters.options import TITLE_MAX, ExportOptions
-from artpipe.stages.exporters.svg import ROUNDING, decimals, number, svg_text
+from artpipe.stages.exporters.svg import BATCH_SHARE, ROUNDING, decimals, flat_disc, number, svg_text
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,6 +153,38 @@ def test_ids_are_unique_and_gradients_are_there_and_used(example, kind):
     gradients = {element.get("id") for element in root.iter(f"{SVG}radialGradient")}
     assert references == gradients
     assert gradients if not KINDS[kind].get("flat") else not gradients
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_colours_and_opacities_are_literal_attributes(example, kind):
+    root = parsed(example(kind))
+    for stop in root.iter(f"{SVG}stop"):
+        assert re.fullmatch("#[0-9a-f]{6}", stop.get("stop-color"))
+        assert set(stop.attrib) <= {"offset", "stop-color", "stop-opacity"}
+    for gradient in root.iter(f"{SVG}radialGradient"):
+        opacities = [float(stop.get("stop-opacity", 1)) for stop in gradient]
+        assert opacities == sorted(opacities, reverse=True) and opacities[-1] == 0
+    assert "currentColor" not in example(kind).read_text()
+    assert ("animated" in kind) == bool(style_of(root))
+    assert "animated" in kind or not any("class" in element.attrib for element in root.iter())
+
+
+def test_files_of_different_pictures_share_no_names(make_scene):
+    """In one HTML page the gradients and keyframes of the first file would be drawn for the others."""
+    seen = []
+    for seed in range(3):
+        scene = make_scene(np.random.default_rng(seed), 80, WIDTH, HEIGHT)
+        for options in ({}, {"layers": 4}, {"animated": True}):
+            text = svg_text(Record(scene), ExportOptions(**options))
+            gradients = set(re.findall(r'<radialGradient id="(.*?)"', text))
+            keyframes = set(re.findall(r"@keyframes (\w+)", text))
+            assert gradients and bool(keyframes) == ("animated" in options)
+            seen.append((seed, "layers" in options, gradients, keyframes))
+    for (seed, layered, gradients, keyframes), (*other, others_gradients, others_keyframes) in itertools.combinations(
+        seen, 2
+    ):
+        assert not keyframes & others_keyframes
+        assert [seed, layered] == other or not gradients & others_gradients
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -294,7 +328,108 @@ def test_decimals_are_as_few_as_keep_a_pixel(change):
     assert places == 0 or 0.5 * 10 ** (1 - places) * change > ROUNDING
 
 
-# ---------------------------------------------------------------- drawn by resvg
+# ---------------------------------------------------------------- drawn by other rasterisers
+
+
+def imported(package):
+    """The package; without it, or without a library of the system that it needs, the test is skipped."""
+    return pytest.importorskip(package, reason=f"needs {package}", exc_type=ImportError)
+
+
+def drawn_by_skia(path):
+    skia = imported("skia")
+    root = parsed(path)
+    pixels = np.zeros((int(root.get("height")), int(root.get("width")), 4), np.uint8)
+    surface = skia.Surface(pixels)
+    image = skia.SVGDOM.MakeFromStream(skia.MemoryStream(path.read_bytes(), True))
+    image.setContainerSize(skia.Size(pixels.shape[1], pixels.shape[0]))
+    image.render(surface.getCanvas())
+    return surface.makeImageSnapshot().toarray(colorType=skia.kRGBA_8888_ColorType).astype(np.float32) / 255
+
+
+def drawn_by_qt(path):
+    gui, svg = imported("PySide6.QtGui"), imported("PySide6.QtSvg")
+    root = parsed(path)
+    image = gui.QImage(int(root.get("width")), int(root.get("height")), gui.QImage.Format.Format_RGBA8888_Premultiplied)
+    image.fill(0)
+    painter = gui.QPainter(image)
+    svg.QSvgRenderer(str(path)).render(painter)
+    painter.end()
+    image = image.convertToFormat(gui.QImage.Format.Format_RGBA8888)
+    pixels = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.width(), 4)
+    return pixels.astype(np.float32) / 255
+
+
+def drawn_by(rasteriser, path):
+    imported(RASTERISERS[rasteriser][0])
+    return draw_svg(path, True, rasteriser)
+
+
+# What draws, and the decibels that it comes to at least: ThorVG rounds each of many faint circles down.
+READERS = {
+    "resvg": (functools.partial(drawn_by, "resvg"), 40),
+    "ThorVG": (functools.partial(drawn_by, "ThorVG"), 36),  # knows no CSS
+    "Skia": (drawn_by_skia, 40),  # knows no CSS
+    "QtSvg": (drawn_by_qt, 40),  # knows little CSS
+}
+LOOKS = {
+    "hard to very soft": {"softness": (0.15, 6.0)},
+    "logistic": {"edge": "logistic", "softness": (0.15, 6.0)},
+    "sharp": {"softness": (0.01, 0.3)},
+    "softness above the radius": {"radius": (0.5, 6.0), "softness": (6.0, 20.0)},
+    "dark": {"background": (0.0, 0.0, 0.0)},
+    "tiny": {"radius": (0.1, 1.0), "softness": (0.1, 1.0)},
+    "transparent": {"softness": (0.15, 6.0)},
+}
+DRAWN_WIDTH = 4 * WIDTH
+
+
+@pytest.fixture(scope="module")
+def looks(make_scene, tmp_path_factory):
+    """`(look, kind) -> file, scene` of a painting of that look in a file of that kind, and what it has to look like."""
+    folder = tmp_path_factory.mktemp("looks")
+
+    @functools.cache
+    def looks(look, kind):
+        scene = make_scene(np.random.default_rng(7), 12 if look == "transparent" else 100, WIDTH, HEIGHT, **LOOKS[look])
+        if look == "transparent":
+            scene = on_nothing(scene)
+        if look == "dark":
+            rows = scene.rows.copy()
+            rows[:, RED : BLUE + 1] *= 0.1
+            scene = scene.with_rows(rows)
+        path = artpipe.export(scene, folder / f"{look} {kind}.svg", width=DRAWN_WIDTH, **KINDS[kind])[0]
+        if kind == "layers":
+            rows = [layer.scene.rows for layer in colour_layers(scene, KINDS[kind]["layers"])]
+            scene = Scene(np.concatenate(rows), scene.canvas)
+        if kind == "flat":
+            scene = discs(scene)
+        return path, scene.scaled(DRAWN_WIDTH)
+
+    return looks
+
+
+def discs(scene):
+    """The scene of the flat circles, their rims as wide as the anti-aliasing of a file of `DRAWN_WIDTH`."""
+    rows = scene.rows.copy()
+    for row in rows:
+        row[RADIUS], row[OPACITY] = flat_disc(*map(float, row[[RADIUS, SOFTNESS, OPACITY]]), scene.canvas.edge)
+    rows[:, SOFTNESS] = 0.5 * WIDTH / DRAWN_WIDTH
+    return Scene(rows, replace(scene.canvas, edge="linear"))
+
+
+def likeness(scene, drawn):
+    """Decibels of (H, W, 4) against our own picture."""
+    return artpipe.psnr(picture_error(scene, drawn if scene.canvas.transparent else drawn[:, :, :3]))
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("kind", ["soft", "flat", "layers", "animated"])
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_draws_every_kind_of_file_as_we_do(looks, reader, kind, look):
+    path, scene = looks(look, kind)
+    draw, least = READERS[reader]
+    assert likeness(scene, draw(path)) >= least
 
 
 @pytest.mark.parametrize("width", [None, 4 * WIDTH, 3 * WIDTH // 2])
@@ -482,7 +617,7 @@ def media_of(style):
 
 def keyframes_of(style):
     """(K, 4): for each batch, percentages: of its first and last unseen moment, of when it is there, and of the end."""
-    found = re.findall(r"@keyframes (grow\d+)\{([\d.]+)%,([\d.]+)%\{opacity:0\}([\d.]+)%,to\{opacity:1\}\}", style)
+    found = re.findall(r"@keyframes (\w+\d+)\{([\d.]+)%,([\d.]+)%\{opacity:0\}([\d.]+)%,to\{opacity:1\}\}", style)
     return {name: [*map(float, percentages), 100.0] for name, *percentages in found}
 
 
@@ -501,15 +636,11 @@ def test_batches_are_runs_of_the_painting_order(example):
     assert list(itertools.chain(*groups)) == circles_of(still)
 
 
-def test_batches_bring_the_picture_nearer_by_even_steps(svg):
-    """By as many discs each they would not: the last of them take away most of the difference that is left."""
-    scene = mosaic(32, 24)
-    ends = np.cumsum([len(group) for group in groups_of(parsed(svg(scene, animated=True)))])
-    assert ends[-1] == scene.count
-    finished = artpipe.render(scene)
-    pictures = [artpipe.render(scene.select(np.arange(end))) for end in (0, *ends)]
-    away = np.array([math.sqrt(artpipe.mean_squared_error(picture, finished)) for picture in pictures])
-    np.testing.assert_allclose(away / away[0], np.linspace(1, 0, len(away)), atol=0.1)
+@pytest.mark.parametrize("count", [1, 40, 66, 67, 200, 1000])
+def test_no_batch_holds_many_circles(make_scene, rng, count):
+    text = svg_text(Record(make_scene(rng, count, WIDTH, HEIGHT, opacity=(1.0, 1.0))), ExportOptions(animated=True))
+    sizes = [len(group) for group in groups_of(ElementTree.fromstring(text.encode()))]
+    assert max(sizes) <= max(1, BATCH_SHARE * count)
 
 
 def test_all_motion_is_for_those_who_want_it(example):
@@ -547,7 +678,7 @@ def test_every_batch_appears_once_one_after_the_other(svg):
 )
 def test_it_lasts_and_repeats_as_asked(svg, options, seconds, often):
     style = media_of(style_of(parsed(svg(mosaic(8, 6), animated=True, **options))))[0]
-    (rule,) = re.findall(r"\.batch\{animation:([\d.]+)s linear (\w+) both\}", style)
+    (rule,) = re.findall(r"\.\w+\{animation:([\d.]+)s linear (\w+) both\}", style)
     assert (float(rule[0]), rule[1]) == (seconds, often)
     keyframes = keyframes_of(style)
     assert len(keyframes) > 8
@@ -674,11 +805,23 @@ def test_chromium_and_resvg_agree(example, opened, scene, kind):
 
 
 @pytest.mark.slow
-def test_chromium_draws_a_transparent_scene_as_we_do(svg, opened, scene):
-    bare = on_nothing(scene.select(np.arange(12)))
-    page = opened(svg(bare))
-    seen = np.asarray(Image.open(io.BytesIO(page.screenshot(omit_background=True))).convert("RGBA"), np.float32) / 255
-    assert artpipe.psnr(picture_error(bare, seen)) >= CLOSE
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("kind", ["soft", "flat", "layers", "animated"])
+def test_chromium_draws_every_kind_of_file_as_we_do(looks, opened, kind, look):
+    path, scene = looks(look, kind)
+    data = opened(path, "reduce").screenshot(omit_background=True)
+    assert likeness(scene, np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"), np.float32) / 255) >= 40
+
+
+@pytest.mark.slow
+def test_chromium_draws_files_in_one_page_each_by_its_own_gradients(svg, browser, make_scene):
+    scenes = [make_scene(np.random.default_rng(seed), 40, WIDTH, HEIGHT) for seed in range(3)]
+    page = browser.new_page(viewport={"width": WIDTH, "height": 3 * HEIGHT})
+    texts = [svg(scene, f"{k}.svg", title=" ").read_text() for k, scene in enumerate(scenes)]
+    page.set_content('<body style="margin:0;line-height:0">' + "".join(text.partition("?>")[2] for text in texts))
+    for scene, drawn in zip(scenes, np.split(picture_of(page), 3), strict=True):
+        assert decibels(drawn, artpipe.render(scene)) >= CLOSE
+    page.close()
 
 
 @pytest.mark.slow
@@ -746,8 +889,8 @@ def painting():
 @pytest.mark.slow
 def test_a_painting_fits_in_the_file_sizes_promised(svg, painting):
     assert painting.scene.count == 2048
-    assert svg(painting).stat().st_size <= 360_000
-    assert svg(painting, "a.svgz").stat().st_size <= 50_000
+    assert svg(painting).stat().st_size <= 425_000
+    assert svg(painting, "a.svgz").stat().st_size <= 58_000
 
 
 @pytest.mark.slow
@@ -762,8 +905,10 @@ def test_chromium_draws_a_painting_as_we_do(svg, opened, painting, width):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [256, 1024])
-def test_resvg_draws_a_painting_as_we_do(svg, painting, width):
-    assert svg_fidelity(svg(painting, width=width), painting.scene) >= 45
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_draws_a_painting_as_we_do(svg, painting, reader, width):
+    drawn = READERS[reader][0](svg(painting, width=width))
+    assert likeness(painting.scene.scaled(width), drawn) >= 45
 
 
 @pytest.mark.slow
@@ -774,6 +919,7 @@ def test_a_painting_grows_in_chromium(svg, opened, painting):
     page = opened(path)
     start = at_time(page, 0)
     assert np.abs(start - painting.scene.canvas.background).max() < 0.02
-    growth = [decibels(start, finished), *(decibels(at_time(page, seconds), finished) for seconds in (1, 2, 3, 4, 6))]
-    assert growth == sorted(set(growth))
-    assert growth[-1] >= 45
+    pictures = [start, *(at_time(page, seconds) for seconds in np.arange(0.5, 5.1, 0.5))]
+    steps = np.array([math.sqrt(np.mean((after - before) ** 2)) for before, after in itertools.pairwise(pictures)])
+    assert steps.max() < 2 * steps.mean() and steps.min() > 0.25 * steps.mean()
+    assert decibels(at_time(page, 6), finished) >= 45

@@ -577,6 +577,25 @@ def test_two_fingers_zoom_and_one_meets_a_circle(show, record):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("size", [(320, 568), (390, 844), (768, 1024), (1280, 800), (1920, 1080)])
+def test_nothing_goes_beyond_the_window(show, record, size):
+    long = "Donaudampfschifffahrtsgesellschaftskapitänswitwenversicherungsgesellschaft"
+    for shown, title in ((record, None), (record, f"{long} {long}"), (Record(record.scene), "Plain")):
+        page = show(shown, title, viewport={"width": size[0], "height": size[1]})
+        width, height, bottom = page.evaluate(
+            """[document.documentElement.scrollWidth, document.documentElement.scrollHeight,
+                document.querySelector("main").getBoundingClientRect().bottom]"""
+        )
+        assert width == size[0] and height <= max(size[1], bottom + 0.5)
+        assert size[0] < 720 or height == size[1]
+        # Nor is anything cut off, which is not counted as scrolled.
+        assert page.evaluate(
+            """[...document.querySelectorAll("main *")].every(element =>
+                element.closest("svg, #tip") || element.getBoundingClientRect().right <= innerWidth)"""
+        )
+
+
+@pytest.mark.slow
 def test_what_the_record_lacks_the_viewer_lacks(show, record):
     page = show(Record(record.scene))
     for part in ("#growth", "#loss", "#wipe", "#side"):

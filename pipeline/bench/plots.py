@@ -38,6 +38,8 @@ COLOURS = (
 _OWN_COLOURS = {"baseline": 0, "fixed": 1, "fixed-seconds": 2, "growth": 3}
 # All renderers but this one are dashed.
 SOLID = "jax"
+# About how wide a letter of a chart is at most, pixels.
+LETTER = 8.5
 
 # What can be on the horizontal axis: words, and what its values are multiplied by.
 _ACROSS = {
@@ -179,11 +181,13 @@ def lines_svg(
         if not line.is_pool:
             parts.append(f'<circle class="dot {kind}" cx="{points[-1][0]:.1f}" cy="{points[-1][1]:.1f}" r="3.5"/>')
     if labelled:
-        parts += _labels(chart, colours, across, up, height - bottom)
+        parts += _labels(chart, colours, across, up, height - bottom, width)
     return "".join([*parts, "</svg>"])
 
 
-def _labels(chart: Chart, colours: Mapping[str, int], across: _Scale, up: _Scale, lowest: float) -> list[str]:
+def _labels(
+    chart: Chart, colours: Mapping[str, int], across: _Scale, up: _Scale, lowest: float, width: int
+) -> list[str]:
     """Names beside the ends of the curves, the one renderer's for both; pushed apart where they would overlap."""
     ends: dict[str, tuple[float, float]] = {}
     for line in chart.lines:
@@ -197,16 +201,30 @@ def _labels(chart: Chart, colours: Mapping[str, int], across: _Scale, up: _Scale
         placed.append((x, y))
         parts.append(
             f'<text class="name c{colours.get(contestant, 0)}" x="{x + 8:.1f}" y="{min(y, lowest - 8) + 4:.1f}">'
-            f"{html.escape(contestant)}</text>"
+            f"{html.escape(_shortened(contestant, width - x - 8))}</text>"
         )
     return parts
 
 
-def bars_svg(rows: Sequence[Row], colours: Mapping[str, int], width: int = 920) -> str:
-    """The mean loss of each contestant and renderer as bars from 0, with their spread, as an SVG element."""
+def _shortened(name: str, room: float) -> str:
+    """The name, or as much of its beginning as has room, in pixels."""
+    most = max(2, int(room / LETTER))
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def bars_svg(rows: Sequence[Row], colours: Mapping[str, int], width: int = 920, names_above: bool = False) -> str:
+    """The mean loss of each contestant and renderer as bars from 0, with their spread, as an SVG element.
+
+    Args:
+        rows: what to draw.
+        colours: from `colours_of`.
+        width: in pixels of the page where it is not scaled.
+        names_above: whether the names are above their bars, not beside them.
+    """
     known = [(row, row.figures["seed_loss"]) for row in rows if "seed_loss" in row.figures]
     known = [(row, figure) for row, figure in known if math.isfinite(figure.mean)]
-    left, right, step = 190, 120, 26
+    left, right, lead = (1, 100, 18) if names_above else (190, 120, 0)
+    step = 26 + lead
     most = max((figure.mean + (figure.spread or 0) for _, figure in known), default=0.0) or 1.0
     height = step * len(known) + 8
     parts = [
@@ -214,17 +232,19 @@ def bars_svg(rows: Sequence[Row], colours: Mapping[str, int], width: int = 920) 
         'aria-label="Mean loss with spread">'
     ]
     for k, (row, figure) in enumerate(known):
-        y, per_loss = 4 + step * k, (width - left - right) / most
+        y, per_loss = 4 + lead + step * k, (width - left - right) / most
         end, spread = left + figure.mean * per_loss, (figure.spread or 0) * per_loss
         kind = f"c{colours.get(row.contestant, 0)}{'' if row.renderer == SOLID else ' hollow'}"
+        room = (width if names_above else left - 10) - LETTER * (len(row.renderer) + 1)
+        place = f'x="{left}" y="{y - 2}"' if names_above else f'x="{left - 10}" y="{y + 16}" text-anchor="end"'
         value = f"{figure.mean * _LOSS_SCALE:.2f}"
         if figure.spread is not None:
             value += f" ± {figure.spread * _LOSS_SCALE:.2f}"
         parts += [
-            f'<text class="what" x="{left - 10}" y="{y + 16}" text-anchor="end">{html.escape(row.contestant)} '
+            f'<text class="what" {place}>{html.escape(_shortened(row.contestant, room))} '
             f'<tspan class="soft">{html.escape(row.renderer)}</tspan></text>',
-            f'<rect class="bar {kind}" x="{left}" y="{y + 3}" width="{max(end - left, 1):.1f}" height="{step - 8}"/>',
-            f'<path class="whisker" d="M{max(end - spread, left):.1f} {y + step / 2 - 1}H{end + spread:.1f}"/>'
+            f'<rect class="bar {kind}" x="{left}" y="{y + 3}" width="{max(end - left, 1):.1f}" height="18"/>',
+            f'<path class="whisker" d="M{max(end - spread, left):.1f} {y + 12}H{end + spread:.1f}"/>'
             if spread > 0
             else "",
             f'<text class="tick" x="{end + spread + 8:.1f}" y="{y + 16}">{value}</text>',

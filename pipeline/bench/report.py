@@ -62,6 +62,8 @@ TITLE = "Growth against the fixed count"
 SHORTFALLS_ON_TOP = 8
 
 Cell = str | tuple[str, str]  # HTML, or HTML and the cell's class
+# Width and height of charts where they stand side by side or the window is narrow.
+_NARROW = (340, 250)
 
 
 def write_report(
@@ -275,20 +277,25 @@ def _charts(trials: Sequence[Trial], colours: Mapping[str, int]) -> str:
     ):
         chart = loss_chart(trials, axis)
         if chart.lines:
-            figures.append(_figure(chart.title, lines_svg(chart, colours), words))
+            narrow = lines_svg(chart, colours, *_NARROW, labelled=False)
+            figures.append(_figure(chart.title, lines_svg(chart, colours), narrow, words))
     small = ""
     paintings = names_of(trials, "painting")
     if len(paintings) > 1:
         charts = [loss_chart([t for t in trials if t.painting == name], "seconds", name) for name in paintings]
         drawn = "".join(
-            f"<figure><h3>{_text(chart.title)}</h3>{lines_svg(chart, colours, 340, 250, labelled=False)}</figure>"
+            f"<figure><h3>{_text(chart.title)}</h3>{lines_svg(chart, colours, *_NARROW, labelled=False)}</figure>"
             for chart in charts
             if chart.lines
         )
         title = "Loss × 1000 over seconds, each painting"
         small = f'<h3 class="later">{title}</h3>{key}<div class="small">{drawn}</div>'
+    rows = summarise(trials)
     bars = _figure(
-        "Mean loss × 1000", bars_svg(summarise(trials), colours), "Whiskers: ± one standard deviation over seeds."
+        "Mean loss × 1000",
+        bars_svg(rows, colours),
+        bars_svg(rows, colours, _NARROW[0], names_above=True),
+        "Whiskers: ± one standard deviation over seeds.",
     )
     note = (
         '<p class="note">The best loss so far, × 1000; a geometric mean over paintings and seeds, both axes '
@@ -300,9 +307,10 @@ def _charts(trials: Sequence[Trial], colours: Mapping[str, int]) -> str:
     return _section("How it went", note, key, bars, *figures, small)
 
 
-def _figure(title: str, chart: str, words: str) -> str:
-    scroll = f'<div class="wide" tabindex="0" role="group" aria-label="{_text(title)}">{chart}</div>'
-    return f"<figure><h3>{_text(title)}</h3>{scroll}<figcaption>{words}</figcaption></figure>"
+def _figure(title: str, chart: str, narrow: str, words: str) -> str:
+    """A chart, and the one that is shown in its place where the window is narrow."""
+    charts = f'<div class="wide">{chart}</div><div class="narrow">{narrow}</div>'
+    return f"<figure><h3>{_text(title)}</h3>{charts}<figcaption>{words}</figcaption></figure>"
 
 
 def _pictures(trials: Sequence[Trial], folder: Path, colours: Mapping[str, int]) -> str:

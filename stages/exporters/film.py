@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...renderers import BackendUnavailable, Canvas, InputError
-from ...renderers.alpha import picture_of
+from ...renderers.alpha import WHITE, flattened, picture_of
 from ...renderers.cpu_renderer import CpuRenderer
 from ...renderers.scene import SIDE_MAX
 from ..files import whole_file, whole_path
@@ -32,6 +32,8 @@ USUAL_SIDE = 1024
 # What a pixel may differ from the true one, as the sum of squares over its channels (0..255), before it is painted
 # anew: about what the palette costs anyway. It halves the file.
 TOLERANCE = 75
+# Alpha thresholds that are tried if none is asked for, in 1/255, and the share of all pixels that is too few to count.
+THRESHOLDS, FEW = range(16, 65), 0.005
 # WebP's, 0..100: 40 dB and more at a tenth of a GIF.
 WEBP_QUALITY = 82
 
@@ -40,14 +42,19 @@ def export_gif(record: Record, path: Path, options: ExportOptions) -> None:
     """Writes a GIF: one palette, no dither, and only the pixels that changed.
 
     Dither would defeat the compression, and flicker. Frames in which no pixel changes become one that stands longer.
-    A pixel of a GIF is opaque or transparent, here from half on; and what is painted cannot be wiped out one by one, so
-    that on a transparent canvas each frame is whole and cleared away before the next.
+    A pixel of a GIF is opaque or transparent: half-transparent ones are laid over the matte, faint ones left out. What
+    is painted cannot be wiped out one by one, so on a transparent canvas each frame is whole and cleared away before
+    the next.
     """
     import imageio.v3 as iio
 
     frames = list(frames_of(record, options, side_max=GIF_SIDE))
-    palette = Palette.of(frames)
     transparent = record.scene.canvas.transparent
+    if transparent:
+        threshold = _sparse_alpha(frames[-1]) if options.alpha_threshold is None else options.alpha_threshold
+        for k, frame in enumerate(frames):  # in place: the frames may take most of the memory
+            frames[k] = _on_matte(frame, options.matte_or(WHITE), threshold)
+    palette = Palette.of(frames)
     indices = palette.whole_frames(frames) if transparent else palette.film(frames, TOLERANCE)
     # Indices as grey values and a palette beside them: so no one chooses another palette.
     film = iio.imwrite(
@@ -81,6 +88,24 @@ def export_apng(record: Record, path: Path, options: ExportOptions) -> None:
     _write(film, path)
 
 
+def _on_matte(frame: Array, matte: tuple[float, float, float], threshold: float) -> Array:
+    """The frame laid over the matte, (H, W, 4) uint8; transparent where its alpha is below the threshold, 0..1."""
+    solid = np.empty_like(frame)
+    solid[:, :, :3] = np.rint(flattened(frame / np.float32(255), matte) * 255)
+    solid[:, :, 3] = np.where(frame[:, :, 3] >= 255 * threshold, 255, 0)
+    return solid
+
+
+def _sparse_alpha(frame: Array) -> float:
+    """The least of `THRESHOLDS` that few pixels of the frame are near to, 0..1.
+
+    Circles never draw an even alpha: a threshold near the alpha of some part would fill it with blobs.
+    """
+    count = np.bincount(frame[:, :, 3].ravel(), minlength=256)
+    near = np.array([count[level // 2 : 3 * level // 2].sum() for level in THRESHOLDS])
+    return THRESHOLDS[int(np.argmax(near <= near.min() + FEW * count.sum()))] / 255
+
+
 def _stacked(frames: Iterator[Array], count: int) -> Array:
     """The frames as one array, without a second copy of them."""
     first = next(frames)
@@ -112,7 +137,7 @@ def need_encoder() -> None:
 def export_mp4(record: Record, path: Path, options: ExportOptions) -> None:
     """Writes an H.264 film, sides cut to even numbers; the result stands for `options.hold`.
 
-    It knows no transparency: what the circles leave bare is of the canvas's background colour.
+    It knows no transparency: what the circles leave bare is of the matte's colour, or of the canvas's background.
 
     Raises:
         BackendUnavailable: the extra `video` is not installed.
@@ -159,7 +184,7 @@ def frames_of(record: Record, options: ExportOptions, flat: bool = False, side_m
     Args:
         record: what to show.
         options: width and timing.
-        flat: whether what is transparent is laid over the background.
+        flat: whether what is transparent is laid over the matte, or over the background if there is none.
         side_max: pixels that a side may have in the file.
 
     Yields:
@@ -186,6 +211,8 @@ def frames_of(record: Record, options: ExportOptions, flat: bool = False, side_m
         raise InputError(f"{count} frames of {width} x {height} pixels need too much memory. Try {cure}")
     for scene in even_scenes(record, count):
         scaled = scene.scaled(width, height)
+        if flat and canvas.transparent:
+            scaled = scaled.with_background(options.matte_or(canvas.background))
         yield as_bytes(CpuRenderer().render(scaled) if flat else picture_of(scaled))
 
 

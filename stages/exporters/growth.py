@@ -20,6 +20,9 @@ _COMPARED = 96
 _FADE = 0.25
 # Parts of the way to the result that are measured on their own.
 _PARTS = 40
+# Pieces that batches are put together from, and the bisection steps that find how much each may change.
+_PIECES = 512
+_HALVINGS = 12
 
 
 def keys(record: Record) -> tuple[Moment, ...]:
@@ -126,27 +129,63 @@ def _way(known: Sequence[Scene]) -> Array:
     Nearness is by root mean squared difference of the pictures. The sum of all changes would not do: while circles
     are torn out and rebuilt the picture flickers a lot, and goes nowhere.
     """
-    canvas = known[-1].canvas
-    width = max(1, round(canvas.width * min(1.0, _COMPARED / max(canvas.width, canvas.height))))
-    height = max(1, round(canvas.height * width / canvas.width))
-    images = []
-    for scene in known:
-        small = scene.scaled(width, height)
-        images.append(comparable(small))
-    distances = [float(np.sqrt(np.mean(np.square(image - images[-1], dtype=np.float64)))) for image in images]
+    images = [_small_picture(scene) for scene in known]
+    distances = [_difference(image, images[-1]) for image in images]
     return distances[0] - np.minimum.accumulate(distances)
 
 
-def even_batches(scene: Scene, count: int) -> list[int]:
-    """Where to cut the painting order so that each batch brings the picture nearer by as much as the next.
+def _small_picture(scene: Scene) -> Array:
+    """What scenes are compared by; see `comparable`."""
+    canvas = scene.canvas
+    width = max(1, round(canvas.width * min(1.0, _COMPARED / max(canvas.width, canvas.height))))
+    return comparable(scene.scaled(width, max(1, round(canvas.height * width / canvas.width))))
+
+
+def _difference(image: Array, other: Array) -> float:
+    """Root mean squared difference."""
+    return float(np.sqrt(np.mean(np.square(image - other, dtype=np.float64))))
+
+
+def even_batches(scene: Scene, count: int, share: float) -> list[int]:
+    """Where to cut the painting order so that the largest visible change that a batch makes is small.
+
+    Args:
+        scene: what is cut.
+        count: batches wanted; more are made where `share` asks for more.
+        share: 0..1, of the rows that a batch may hold; one row it always may.
 
     Returns:
-        At most `count` increasing row numbers, the last being the number of rows.
+        Increasing row numbers, the end of each batch, the last being the number of rows.
     """
     if scene.count == 0:
         return []
-    # Finer than the batches, so that there is something to choose from.
-    ends = np.unique(np.linspace(0, scene.count, min(scene.count, 4 * count) + 1).round().astype(int))
-    way = _way([scene.select(np.arange(end)) for end in ends])
-    chosen = np.searchsorted(way, np.linspace(0, way[-1], count + 1)[1:-1])
-    return sorted({*ends[np.maximum(chosen, 1)].tolist(), scene.count})
+    largest = max(1, int(share * scene.count))
+    pieces = np.unique(np.linspace(0, scene.count, min(scene.count, _PIECES) + 1).round().astype(int))
+    pictures = [_small_picture(scene.select(np.arange(end))) for end in pieces]
+
+    def batches(change: float) -> list[int]:
+        """The ends where each batch takes in what it can without changing more than this."""
+        ends, start = [], 0
+        while start < len(pieces) - 1:
+            end = start + 1
+            while (
+                end + 1 < len(pieces)
+                and pieces[end + 1] - pieces[start] <= largest
+                and _difference(pictures[end + 1], pictures[start]) <= change
+            ):
+                end += 1
+            ends.append(int(pieces[end]))
+            start = end
+        return ends
+
+    low, high = 0.0, 1.0
+    best = batches(high)
+    most = max(count, len(best))
+    for _ in range(_HALVINGS):
+        change = (low + high) / 2
+        ends = batches(change)
+        if len(ends) <= most:
+            high, best = change, ends
+        else:
+            low = change
+    return best

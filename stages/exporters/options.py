@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from ...renderers import InputError
+from ...renderers.checks import real_number, shown, whole_number
+from ..colour_words import parse_colour
 from ..record import Record
 
 LAYERS_MAX = 24  # the search for their order takes seconds beyond
@@ -30,9 +34,13 @@ class ExportOptions:
         animated: an SVG that grows by itself.
         flat: an SVG of hard discs.
         layers: an SVG in this many groups, one a palette colour.
+        matte: what half-transparent pixels of a GIF and all of an MP4 are laid over: "white", "black" or "#rrggbb".
+            White if not given; of an MP4, the canvas's background.
+        alpha_threshold: alpha from which on a pixel of a GIF is opaque, 0..1. If not given, the alpha of at most 1/4
+            that fewest pixels of the result are near to.
 
     Raises:
-        InputError: a number is out of range, or options contradict each other.
+        InputError: a value has the wrong type or is out of range, or options contradict each other.
     """
 
     width: int | None = None
@@ -44,23 +52,38 @@ class ExportOptions:
     animated: bool = False
     flat: bool = False
     layers: int | None = None
+    matte: str | None = None
+    alpha_threshold: float | None = None
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("width", 1, WIDTH_MAX),
-            ("fps", 0.1, FPS_MAX),
-            ("seconds", 0.1, SECONDS_MAX),
-            ("hold", 0.0, SECONDS_MAX),
-            ("loop", 0, 65535),
-            ("layers", 1, LAYERS_MAX),
+        check: Any
+        for name, check, low, high in (
+            ("width", whole_number, 1, WIDTH_MAX),
+            ("fps", real_number, 0.1, FPS_MAX),
+            ("seconds", real_number, 0.1, SECONDS_MAX),
+            ("hold", real_number, 0, SECONDS_MAX),
+            ("loop", whole_number, 0, 65535),
+            ("layers", whole_number, 1, LAYERS_MAX),
+            ("alpha_threshold", real_number, 0, 1),
         ):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and low <= value <= high):
-                raise InputError(f"{name} is {value}; needs {low} to {high}")
+            if value is not None or getattr(ExportOptions, name) is not None:  # None where it is the default
+                object.__setattr__(self, name, check(name, value, low, high))
+        for name in ("animated", "flat"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise InputError(f"{name} is {shown(getattr(self, name))}; needs True or False")
+        if not isinstance(self.title, (str, type(None))):
+            raise InputError(f"title is {shown(self.title)}; needs text")
+        if self.matte is not None:
+            parse_colour("matte", self.matte)
         if self.animated and self.layers is not None:
             raise InputError(
                 "an SVG cannot be both animated and in layers: layers are in order of colour, not of growth"
             )
+
+    def matte_or(self, colour: tuple[float, float, float]) -> tuple[float, float, float]:
+        """The matte, sRGB in 0..1, or this colour if none was given."""
+        return colour if self.matte is None else parse_colour("matte", self.matte)
 
     def title_of(self, record: Record) -> str:
         """The painting's name as text that any file can hold: without control characters and broken letters.

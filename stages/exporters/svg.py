@@ -1,16 +1,18 @@
 """SVG: what a browser draws is what was optimised.
 
-A soft circle is a `radialGradient` of two stops, which is the linear edge exactly. A file of attributes alone
-would be a quarter larger: the stops' colours and the second one's opacity come from two style rules. The circle's
-opacity stands on the element, not in the stops, which several rasterisers draw more exactly.
+A soft circle is a `radialGradient` of two stops, which is the linear edge exactly. Colour and opacity are attributes
+of every stop, not style rules: many readers know no CSS, and would draw the circles black and opaque. The circle's
+opacity is on the element, not in the stops: several rasterisers draw that more exactly.
 """
 
 from __future__ import annotations
 
 import gzip
+import itertools
 import math
 import string
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -43,12 +45,11 @@ RIM_SHARES = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 INVISIBLE = 0.0005
 # The logistic edge in straight pieces: (r² - d²) / softness at the stops.
 LOGISTIC_STOPS = (7.0, 5.0, 3.5, 2.5, 1.7, 1.0, 0.3, -0.3, -1.0, -1.7, -2.5, -3.5, -5.0, -7.0)
-# Groups that an animated file grows by, and the seconds in which one appears.
-BATCHES = 32
+# An animated file grows by this many groups, or by more where one would hold more than `BATCH_SHARE` of the circles;
+# each appears within `FADE_SECONDS`. (Browsers may hold a layer of the file's size for each.)
+BATCHES = 64
+BATCH_SHARE = 0.03
 FADE_SECONDS = 0.4
-
-_LINEAR_STYLE = ".soft stop{stop-color:currentColor}.soft stop+stop{stop-opacity:0}"
-_LOGISTIC_STYLE = ".soft stop{stop-color:currentColor}"
 
 
 def export_svg(record: Record, path: Path, options: ExportOptions) -> None:
@@ -77,8 +78,6 @@ def svg_text(record: Record, options: ExportOptions) -> str:
     drawing.set_desc(options.title_of(record), f"{scene.count} circles, painted one over the other. artpipe")
     paint = _flat_circles if options.flat else _soft_circles
     styles: list[str] = []
-    if not options.flat:
-        styles.append(_LINEAR_STYLE if canvas.edge == LINEAR.name else _LOGISTIC_STYLE)
     if not canvas.transparent:
         drawing.add(drawing.rect(size=(canvas.width, shown), fill=_hex(canvas.background)))
     if options.layers is not None:
@@ -87,45 +86,45 @@ def svg_text(record: Record, options: ExportOptions) -> str:
         groups = _growing_groups(drawing, scene, options, styles)
     else:
         groups = [(drawing, scene)]
-    names = _short_names()
+    names = _names(_tag(*(part.rows.tobytes() for _, part in groups)))
     for group, part in groups:
         paint(drawing, group, part, names)
     if styles:
-        drawing.defs.attribs["class"] = "soft"
         drawing.defs.elements.insert(0, drawing.style("".join(styles)))
     text = StringIO()
     drawing.write(text)
     return text.getvalue().replace(" />", "/>") + "\n"
 
 
-def _soft_circles(drawing: Any, group: Any, scene: Scene, names: Iterable[str]) -> None:
+def _soft_circles(drawing: Any, group: Any, scene: Scene, names: Iterator[str]) -> None:
     """Adds a gradient and a circle for each row that shows."""
     edge = scene.canvas.edge
-    names = iter(names)
     for row in _shown(scene).rows.astype(np.float64):
         radius, softness, opacity = (float(row[column]) for column in (RADIUS, SOFTNESS, OPACITY))
         if edge == LINEAR.name:
-            outline, stops, peak = _linear_stops(radius, softness, opacity)
+            outline, stops, peak = _linear_stops(radius, softness)
         else:
             outline, stops, peak = _logistic_stops(radius, softness)
         slope = opacity / (2 * softness) if edge == LINEAR.name else opacity * max(radius, softness**0.5) / softness
         places = min(2, decimals(slope))
         name = next(names)
-        gradient = drawing.radialGradient(id=name, color=_hex(row[RED : BLUE + 1]))
-        for offset, strength in stops:
-            gradient.add_stop_color(number(offset, min(4, decimals(slope * outline))), opacity=strength)
+        gradient = drawing.radialGradient(id=name)
+        colour = _hex(row[RED : BLUE + 1])
+        for offset, coverage in stops:
+            written = number(coverage, 3)
+            gradient.add_stop_color(
+                number(offset, min(4, decimals(slope * outline))), colour, None if written == "1" else written
+            )
         drawing.defs.add(gradient)
         _add_circle(drawing, group, row, outline, places, f"url(#{name})", opacity * peak)
 
 
-def _linear_stops(
-    radius: float, softness: float, opacity: float
-) -> tuple[float, list[tuple[float, str | None]], float]:
-    """The outline's radius, the stops (offset, opacity; none: by the style rules), and the share at the centre."""
+def _linear_stops(radius: float, softness: float) -> tuple[float, list[tuple[float, float]], float]:
+    """The outline's radius, the stops (offset, coverage), and what all their coverages are to be multiplied by."""
     rim = radius + softness
     share = _rim_share(rim, softness)
     inner = max(radius - softness, 0.0) / rim * share
-    return rim / share, [(inner, None), (share, None)], min(1.0, 0.5 + radius / (2 * softness))
+    return rim / share, [(inner, 1.0), (share, 0.0)], min(1.0, 0.5 + radius / (2 * softness))
 
 
 def _rim_share(rim: float, softness: float) -> float:
@@ -135,7 +134,7 @@ def _rim_share(rim: float, softness: float) -> float:
     return next((share for share in RIM_SHARES if rim / share - rim >= CLEARANCE), RIM_SHARES[-1])
 
 
-def _logistic_stops(radius: float, softness: float) -> tuple[float, list[tuple[float, str | None]], float]:
+def _logistic_stops(radius: float, softness: float) -> tuple[float, list[tuple[float, float]], float]:
     """As `_linear_stops`, for the logistic edge: straight pieces between some of its points."""
     distances = [math.sqrt(max(radius**2 - z * softness, 0.0)) for z in LOGISTIC_STOPS]
     rim = distances[-1]
@@ -143,14 +142,12 @@ def _logistic_stops(radius: float, softness: float) -> tuple[float, list[tuple[f
     outline = rim / share
     coverage = EDGES["logistic"].coverage(np.array(distances), np.array(radius), np.array(softness))
     coverage[-1] = 0.0
-    stops: list[tuple[float, str | None]] = [
-        (d / outline, number(float(m), 3)) for d, m in zip(distances, coverage, strict=True)
-    ]
+    stops = [(d / outline, float(m)) for d, m in zip(distances, coverage, strict=True)]
     first = max(k for k, d in enumerate(distances) if d == distances[0])  # several may lie at the centre
     return outline, stops[first:], 1.0
 
 
-def _flat_circles(drawing: Any, group: Any, scene: Scene, names: Iterable[str]) -> None:
+def _flat_circles(drawing: Any, group: Any, scene: Scene, names: Iterator[str]) -> None:
     """Adds a hard disc for each row that shows: the one that differs least from the soft circle."""
     del names
     for row in _shown(scene).rows.astype(np.float64):
@@ -209,24 +206,26 @@ def _layer_groups(drawing: Any, layers: list[Layer]) -> list[tuple[Any, Scene]]:
 
 
 def _growing_groups(drawing: Any, scene: Scene, options: ExportOptions, styles: list[str]) -> list[tuple[Any, Scene]]:
-    """A group for each batch, and the rules that let one after the other appear.
+    """A group for each batch, and the rules by which one after the other appears.
 
-    Rows are painted in the order in which they were found, so that the batches are runs of rows. Where motion is
-    not wanted, or CSS not known, the finished picture stands.
+    Rows are painted in the order in which they were found, so that the batches are runs of rows. A reader without CSS,
+    or that is asked for less motion, shows the finished picture.
     """
-    ends = even_batches(scene, BATCHES)
+    ends = even_batches(scene, BATCHES, BATCH_SHARE)
     total = options.seconds + options.hold
     often = "infinite" if options.loop == 0 else str(options.loop)
-    rules = [f".batch{{animation:{number(total, 2)}s linear {often} both}}"]
+    # All SVGs in one HTML page share their class names and keyframes.
+    tag = _tag(scene.rows.tobytes(), f"{total:g} {options.seconds:g} {often}".encode())
+    rules = [f".{tag}{{animation:{number(total, 2)}s linear {often} both}}"]
     groups = []
-    for k, (first, last) in enumerate(zip([0, *ends], ends, strict=False)):
+    for k, (first, last) in enumerate(itertools.pairwise([0, *ends])):
         start = k / len(ends) * options.seconds
         shown = min(start + min(FADE_SECONDS, options.seconds / 2), total)
         rules.append(
-            f"@keyframes grow{k}{{0%,{number(100 * start / total, 2)}%{{opacity:0}}"
-            f"{number(100 * shown / total, 2)}%,to{{opacity:1}}}}.grow{k}{{animation-name:grow{k}}}"
+            f"@keyframes {tag}{k}{{0%,{number(100 * start / total, 2)}%{{opacity:0}}"
+            f"{number(100 * shown / total, 2)}%,to{{opacity:1}}}}.{tag}{k}{{animation-name:{tag}{k}}}"
         )
-        group = drawing.add(drawing.g(class_=f"batch grow{k}"))
+        group = drawing.add(drawing.g(class_=f"{tag} {tag}{k}"))
         groups.append((group, scene.select(np.arange(first, last))))
     styles.append(f"@media (prefers-reduced-motion:no-preference){{{''.join(rules)}}}")
     return groups
@@ -251,14 +250,23 @@ def _hex(colour: Any) -> str:
     return "#" + "".join(f"{round(255 * float(value)):02x}" for value in colour)
 
 
-def _short_names() -> Iterable[str]:
-    """a, b, …, Z, aa, ba, …: names as XML wants them, which begin with a letter."""
-    letters = string.ascii_letters
-    k = 0
-    while True:
-        name, rest = letters[k % 52], k // 52
-        while rest:
-            rest -= 1
-            name, rest = name + letters[rest % 52], rest // 52
-        yield name
-        k += 1
+def _tag(*content: bytes) -> str:
+    """Six letters that depend on the content."""
+    rest = zlib.crc32(b"".join(content))
+    tag = ""
+    for _ in range(6):
+        rest, letter = divmod(rest, 52)
+        tag += string.ascii_letters[letter]
+    return tag
+
+
+def _names(tag: str) -> Iterator[str]:
+    """The tag's first letter, followed by 0, 1, …, Z, 00, 01, ….
+
+    All SVGs in one HTML page share their names. So files of different pictures mostly begin theirs with different
+    letters; a second letter of the tag would cost 8 KB in a file of 2048 circles.
+    """
+    digits = string.digits + string.ascii_letters
+    for length in itertools.count(1):
+        for name in itertools.product(digits, repeat=length):
+            yield tag[0] + "".join(name)
