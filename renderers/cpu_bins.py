@@ -13,10 +13,8 @@ import numpy as np
 from numba import njit
 
 from .edges import LOGISTIC, LOGISTIC_REACH
-from .kernel_cache import find_place
+from .kernel_cache import compiled
 from .primitives import RADIUS, SOFTNESS, X, Y
-
-find_place()  # before the first function below asks for one
 
 TILE = 16  # pixels a side; a tile's planes then stay in the first-level cache
 
@@ -47,7 +45,7 @@ def _tiles_reached(centre, reach, tile_count):
     return first, max(first, last)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
     """Fills the tile rectangle that each row's support touches, and how many entries each row of tiles may hold.
 
@@ -79,7 +77,7 @@ def _tile_in_reach(x, y, reach, tile_x, tile_y):
     return dx * dx + dy * dy < reach * reach
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def fill(
     rows,
     edge,
@@ -139,7 +137,7 @@ def fill(
     return slots[row_count]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def sum_slots(slots, per_slot, totals):
     """Adds to (N, 8) float64 `totals` what the entries of each row left in (M, 8) `per_slot`, in slot order."""
     columns = _U(totals.shape[1])

@@ -21,6 +21,7 @@ from numba.extending import intrinsic
 
 from .cpu_bins import TILE, support_radius
 from .edges import LOGISTIC
+from .kernel_cache import compiled
 from .primitives import BLUE, GREEN, OPACITY, RADIUS, RED, SOFTNESS, X, Y
 from .simd import (
     LANES,
@@ -122,13 +123,13 @@ def _load(typing_context: Any, flags: Any, index: Any) -> Any:
     return types.int64(_FLAGS, types.int64), generate
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def let_go(flags):
     """Lets the threads that wait in `paint_tiles` begin: the bins are filled."""
     _exchange(flags, np.int64(READY), np.int64(GO))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def finish(flags):
     """Turns away threads that come late, and waits for those that are at work.
 
@@ -453,7 +454,7 @@ def _turn_at_border(s, mode, background, start, width, plane, target, shares, ac
     return loss, by_r, by_g, by_b
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@compiled(fastmath=True, error_model="numpy")
 def paint_tiles(
     mode, flags, width, height, tiles_x, first_tile_row, edge, rows, starts, entry_rows, entry_slots,
     background, target, shares, image, results, tile_sums, scratch,
