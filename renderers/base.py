@@ -10,6 +10,7 @@ import numpy as np
 
 from .errors import InputError
 from .scene import Canvas, Scene
+from .threads import check_threads
 
 Array = np.ndarray[Any, Any]
 Device = Literal["auto", "cpu", "cuda"]
@@ -30,15 +31,18 @@ class RendererOptions:
         memory_mb: what the pure path may hold at once, in MB; it works through the canvas in pieces.
         compile: whether the pure path of PyTorch goes through `torch.compile` (needs a C++ compiler). JAX
             always compiles.
+        threads: how many threads the kernel draws with; the result does not depend on it. None for ARTPIPE_THREADS of
+            the environment, or else all cores that the process may use.
 
     Raises:
-        InputError: a choice is unknown, or the kernel is asked for on a GPU.
+        InputError: a choice is unknown, a number is out of range, or the kernel is asked for on a GPU.
     """
 
     device: Device = "auto"
     path: Path = "auto"
     memory_mb: float = 512.0
     compile: bool = False
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (("device", DEVICES), ("path", get_args(Path))):
@@ -46,6 +50,8 @@ class RendererOptions:
                 raise InputError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(choices)}")
         if not self.memory_mb > 0:
             raise InputError(f"memory_mb is {self.memory_mb}; needs more than 0")
+        if self.threads is not None:
+            object.__setattr__(self, "threads", check_threads(self.threads))
         if self.path == "kernel" and self.device == "cuda":
             raise InputError("the tiled kernel draws on the CPU; for a GPU choose path='pure'")
 

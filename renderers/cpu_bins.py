@@ -49,6 +49,9 @@ def _tiles_reached(centre, reach, tile_count):
 def measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
     """Fills the tile rectangle that each row's support touches, and how many entries each row of tiles may hold.
 
+    Returns the first row with a number that is not finite, or -1: what is compiled with fast-math flags makes any
+    number of it. Looking costs 1 % of a step.
+
     Args:
         rows: (N, P) float32.
         edge: an edge code.
@@ -59,6 +62,11 @@ def measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
     """
     per_tile_row[:] = 0
     for i in range(rows.shape[0]):
+        nothing = _ZERO  # of finite numbers; else NaN
+        for k in range(rows.shape[1]):
+            nothing += _ZERO * rows[i, k]
+        if nothing != _ZERO:
+            return i
         reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
         x, y = rows[i, _X], rows[i, _Y]
         across, across_end = _tiles_reached(x, reach, tiles_x)
@@ -66,6 +74,7 @@ def measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
         spans[i, 0], spans[i, 1], spans[i, 2], spans[i, 3] = across, across_end, down, down_end
         for tile_y in range(down, down_end):
             per_tile_row[tile_y] += across_end - across
+    return -1
 
 
 @njit(inline="always")
@@ -92,7 +101,7 @@ def fill(
     slot_tiles,
     slots,
 ):
-    """Lists the entries of the tiles in a band of tile rows; returns how many there are.
+    """Lists the entries of the tiles in a band of tile rows; returns how many there are, and in the fullest tile.
 
     Args:
         rows: (N, P) float32.
@@ -124,7 +133,9 @@ def fill(
                     slot_tiles[slot] = tile
                     slot += _U(1)
     slots[row_count] = slot
+    deepest = 0
     for tile in range(_U(cursors.shape[0])):
+        deepest = max(deepest, starts[tile + _U(1)])
         starts[tile + _U(1)] += starts[tile]
         cursors[tile] = starts[tile]
     for i in range(row_count):
@@ -134,7 +145,7 @@ def fill(
             cursors[tile] = entry + _U(1)
             entry_rows[entry] = i
             entry_slots[entry] = slot
-    return slots[row_count]
+    return slots[row_count], deepest
 
 
 @compiled()

@@ -82,10 +82,13 @@ _LANES = _U(LANES)
 
 
 # The words that the threads of one call share.
-NEXT_TILE, READY, ENTERED, LEFT = range(4)
-FLAG_COUNT = 4
+NEXT_TILE, READY, GAVE_UP, ENTERED, LEFT = range(5)
+FLAG_COUNT = 5
 # What READY says: the bins are being filled, go on, or there is nothing left to do.
 WAIT, GO, DONE = range(3)
+# How often a waiting thread looks before it leaves its core to others: about 30 µs, some times what it takes to wake a
+# thread. Without an end, threads that wait would hold up those that they wait for wherever cores are short.
+SPINS = 50_000
 
 _FLAGS = types.Array(types.int64, 1, "C")
 
@@ -114,32 +117,50 @@ def _exchange(typing_context: Any, flags: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def _load(typing_context: Any, flags: Any, index: Any) -> Any:
-    """Reads `flags[index]` afresh from memory, after all that the thread which wrote it did before."""
+    """Atomically reads `flags[index]`, in one order with all other reads and writes here."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.load_atomic(builder.gep(data, [arguments[1]]), "acquire", 8, typ=ir.IntType(64))
+        return builder.load_atomic(builder.gep(data, [arguments[1]]), "seq_cst", 8, typ=ir.IntType(64))
 
     return types.int64(_FLAGS, types.int64), generate
 
 
 @compiled()
-def let_go(flags):
-    """Lets the threads that wait in `paint_tiles` begin: the bins are filled."""
+def wait_for_bins(flags):
+    """Spins until `release`, but only for a while; returns whether there is something to draw.
+
+    A thread counts itself as having given up before it looks once more, and `release` writes READY before it looks at
+    the count: so either the thread sees GO, or `release` says that it has to be called again.
+    """
+    for _ in range(SPINS):
+        ready = _load(flags, np.int64(READY))
+        if ready != WAIT:
+            return ready == GO
+    _fetch_add(flags, np.int64(GAVE_UP), np.int64(1))
+    return _load(flags, np.int64(READY)) == GO
+
+
+@compiled()
+def release(flags):
+    """Lets the threads that wait for the bins begin; returns whether some have given up waiting."""
     _exchange(flags, np.int64(READY), np.int64(GO))
+    return _load(flags, np.int64(GAVE_UP)) > 0
 
 
 @compiled()
 def finish(flags):
-    """Turns away threads that come late, and waits for those that are at work.
+    """Turns away threads that come late, and spins a while for those at work; returns whether all have left.
 
-    A thread counts itself in before it looks at READY, and this writes READY before it looks at the count:
-    so either the thread sees DONE, or it is waited for.
+    A thread counts itself in before it looks at READY, and this writes READY before it looks at the count: so either
+    the thread sees DONE, or it is waited for.
     """
     _exchange(flags, np.int64(READY), np.int64(DONE))
-    entered = _fetch_add(flags, np.int64(ENTERED), np.int64(0))
-    while _load(flags, np.int64(LEFT)) < entered:
-        pass
+    for _ in range(SPINS):
+        left = _load(flags, np.int64(LEFT))  # first: who enters after it was read sees DONE
+        if left == _load(flags, np.int64(ENTERED)):
+            return True
+    return False
 
 
 # 2**f on -1/2..1/2: Taylor terms ln(2)**k / k!; the first one left out is below 1.2e-7 of the value.
@@ -463,8 +484,7 @@ def paint_tiles(
 
     Args:
         mode: RENDER, LOSS, PULL or WORTH.
-        flags: (FLAG_COUNT,) int64, shared by the threads, zeros at first. A thread may come while the bins
-            are still being filled: it spins until `let_go`, which costs less than waking it later.
+        flags: (FLAG_COUNT,) int64, shared by the threads, zeros before `release`.
         width: pixels across.
         height: pixels down.
         tiles_x: tiles across.
@@ -490,8 +510,6 @@ def paint_tiles(
         s[_PX + _U(p)] = _F(p % TILE) + _HALF
         s[_PY + _U(p)] = _F(p // TILE) + _HALF
     _fetch_add(flags, np.int64(ENTERED), np.int64(1))
-    while _load(flags, np.int64(READY)) == WAIT:
-        pass
     while _load(flags, np.int64(READY)) == GO:
         tile = _fetch_add(flags, np.int64(NEXT_TILE), np.int64(1))
         if tile >= tile_count:

@@ -47,7 +47,7 @@ class BaseFit(ABC):
         self.backdrops = backdrops(self.target, canvas)
         self.shares = pixel_shares(settings.weights, canvas.height, canvas.width).astype(np.float32)
         self.parameters = circle_parameters(canvas, settings.rates, settings.softness_min)
-        self.kernel: CpuKernel = shared_kernel()
+        self.kernel: CpuKernel = shared_kernel(options.threads)
         self._scene = Scene.empty(canvas)
         self._stale = False  # whether the parameters have moved since _scene
         self._weighed: tuple[Scene, Array] | None = None  # the scene last weighed, and the worth of its rows

@@ -90,7 +90,7 @@ class _Locator:
 
 
 class _KernelCacheImpl(CompileResultCacheImpl):
-    _locator_classes = [_Locator]  # noqa: RUF012 - so that Numba finds what it has itself
+    _locator_classes = [_Locator]  # noqa: RUF012 - as in the base class
 
 
 class _KernelCache(FunctionCache):

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from .edges import EDGES
-from .errors import InputError
+from .errors import InputError, NotFinite
 from .primitives import BLUE, CIRCLE, OPACITY, PRIMITIVES, RADIUS, RED, SHAPE, SOFTNESS, X, Y
 
 Array = np.ndarray[Any, Any]
@@ -260,11 +260,11 @@ def check_finite(rows: Array) -> None:
     """Refuses rows with NaN or infinity.
 
     Raises:
-        InputError: naming the first such row and column.
+        NotFinite: an InputError that names the first such row and column.
     """
     if not np.isfinite(rows).all():
         row, column = np.argwhere(~np.isfinite(rows))[0]
-        raise InputError(f"row {row} has {rows[row, column]} in column {_column_name(column)}; needs a finite number")
+        raise NotFinite(f"row {row} has {rows[row, column]} in column {_column_name(column)}; needs a finite number")
 
 
 def _column_name(column: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...renderers import FITTING_RENDERERS
-from ...renderers.cpu_kernel import usable_cores
+from ...renderers.threads import usable_cores
 
 PACKAGES = ("artpipe", "jax", "jaxlib", "numba", "numpy", "optax", "torch")
 
