@@ -15,6 +15,7 @@ from numba import njit
 from .edges import LOGISTIC, LOGISTIC_REACH
 from .kernel_cache import compiled
 from .primitives import RADIUS, SOFTNESS, X, Y
+from .simd import LANES, lanes_not_finite
 
 TILE = 16  # pixels a side; a tile's planes then stay in the first-level cache
 
@@ -24,6 +25,7 @@ _ZERO, _ONE = _F(0), _F(1)
 _PER_TILE = _F(1 / TILE)
 _REACH = _F(LOGISTIC_REACH)
 _LOGISTIC = LOGISTIC.code
+_LANES = _U(LANES)
 _X, _Y, _RADIUS, _SOFTNESS = X, Y, RADIUS, SOFTNESS
 
 
@@ -45,12 +47,26 @@ def _tiles_reached(centre, reach, tile_count):
     return first, max(first, last)
 
 
+@njit
+def _all_finite(numbers):
+    size = _U(numbers.shape[0])
+    vectors_end = size - size % _LANES
+    found = np.uint64(0)
+    for p in range(_U(0), vectors_end, _LANES):
+        found |= lanes_not_finite(numbers, p)
+    for p in range(vectors_end, size):
+        if not math.isfinite(numbers[p]):
+            return False
+    return found == np.uint64(0)
+
+
 @compiled(error_model="numpy")
 def measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
     """Fills the tile rectangle that each row's support touches, and how many entries each row of tiles may hold.
 
-    Returns the first row with a number that is not finite, or -1: what is compiled with fast-math flags makes any
-    number of it. Looking costs 1 % of a step.
+    Returns:
+        Whether all numbers are finite. What is compiled with fast-math flags makes any number of others; looking here
+        costs less than 1 µs for 2048 rows.
 
     Args:
         rows: (N, P) float32.
@@ -60,13 +76,10 @@ def measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
         spans: (N, 4) int32, filled: first and past-last tile across, the same down (empty: equal).
         per_tile_row: (tiles_y,) int64, filled: an upper bound of the entries there.
     """
+    if not _all_finite(rows.reshape(-1)):
+        return False
     per_tile_row[:] = 0
     for i in range(rows.shape[0]):
-        nothing = _ZERO  # of finite numbers; else NaN
-        for k in range(rows.shape[1]):
-            nothing += _ZERO * rows[i, k]
-        if nothing != _ZERO:
-            return i
         reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
         x, y = rows[i, _X], rows[i, _Y]
         across, across_end = _tiles_reached(x, reach, tiles_x)
@@ -74,7 +87,7 @@ def measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
         spans[i, 0], spans[i, 1], spans[i, 2], spans[i, 3] = across, across_end, down, down_end
         for tile_y in range(down, down_end):
             per_tile_row[tile_y] += across_end - across
-    return -1
+    return True
 
 
 @njit(inline="always")

@@ -25,15 +25,13 @@ from .cpu_tiles import (
     FLAG_COUNT,
     LEFT,
     LOSS,
-    PLANES,
-    PLANES_PER_ENTRY,
     PULL,
     RENDER,
     WORTH,
     finish,
     paint_tiles,
     release,
-    wait_for_bins,
+    scratch_size,
 )  # fmt: skip
 from .cpu_workers import Workers
 from .edges import EDGES
@@ -94,8 +92,8 @@ class CpuKernel:
         self._lock = threading.Lock()
         self._workers = Workers(self.threads - 1)
         self._at_work: tuple[Array, SimpleQueue[None]] | None = None  # flags that workers may still look at
+        self._scratch_size = scratch_size(RENDER, 0)
         self._scratches = [aligned(0)] * self.threads
-        self._scratch_size = 0
         self._band = _Band(
             starts=np.zeros(1, np.int64), cursors=np.zeros(0, np.int64), entry_rows=np.zeros(0, np.int32),
             entry_slots=np.zeros(0, np.int32), slot_tiles=np.zeros(0, np.int32),
@@ -185,7 +183,7 @@ class CpuKernel:
             tiles_x, tiles_y = -(-canvas.width // TILE), -(-canvas.height // TILE)
             spans = np.empty((len(rows), 4), np.int32)
             per_tile_row = np.empty(tiles_y, np.int64)
-            if measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row) >= 0:
+            if not measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
                 check_finite(rows)
             slots = np.empty(len(rows) + 1, np.int64)
             totals = np.zeros((len(rows), _COLUMNS))
@@ -203,8 +201,8 @@ class CpuKernel:
                 )  # fmt: skip
 
                 def paint(number: int, arguments: tuple[Any, ...] = arguments) -> None:
-                    if number == 0 or wait_for_bins(arguments[1]):
-                        paint_tiles(*arguments, self._scratch(number))
+                    while paint_tiles(*arguments, self._scratch(number)):
+                        pass  # with a larger scratch
 
                 alone = mode == RENDER and per_tile_row[first:last].sum() <= ENTRIES_ALONE
                 worker_count = 0 if alone else tile_count - 1
@@ -218,9 +216,8 @@ class CpuKernel:
                         band.entry_rows, band.entry_slots, band.slot_tiles, slots,
                     )  # fmt: skip
                     self.entry_count += entry_count
-                    # What is drawn alone of an entry is not kept: the next one takes its place.
-                    self._scratch_size = (PLANES + PLANES_PER_ENTRY * (1 if mode == RENDER else deepest)) * AREA
-                    if release(flags):
+                    self._scratch_size = scratch_size(mode, deepest)
+                    if release(flags, self._scratch_size):
                         self._workers.wake(paint, worker_count, returned)
                     paint(0)
                 finally:
