@@ -13,6 +13,7 @@ import numpy as np
 from ..renderers import InputError, RendererOptions, Scene, load_renderer
 from ..renderers.cpu_renderer import CpuRenderer
 from ..renderers.losses import pixel_shares
+from ..renderers.threads import limited
 from ..stages.events import Event
 from ..stages.exporters.options import ExportOptions
 from ..stages.exporters.table import export_files
@@ -48,6 +49,7 @@ def fit(
     renderer: str = "jax",
     on_event: Callable[[Event], object] | None = None,
     weights: Array | None = None,
+    threads: int | None = None,
     **options: Any,
 ) -> Result:
     """Grows circles until they look like a picture.
@@ -59,6 +61,8 @@ def fit(
         on_event: called with each event of `artpipe.stages.events` as it comes.
         weights: (H, W) of the canvas, not negative: what each pixel counts, times mask, focus and edges if those are
             given too. Only their proportions matter.
+        threads: how many draw; the result does not depend on it. None for ARTPIPE_THREADS of the environment, or else
+            all cores that the process may use.
         **options: any other field of `artpipe.pipeline.config.RunConfig`, such as steps, seed, size, preset,
             mask, focus, edges.
 
@@ -70,6 +74,9 @@ def fit(
         >>> result = artpipe.fit("painting.jpg", circles=512, steps=300)
         >>> result.metrics["psnr"]
     """
+    if threads is not None:
+        with limited(threads):
+            return fit(picture, circles, renderer, on_event, weights, **options)
     started = time.perf_counter()
     config = replace(RunConfig.from_json(options), most=circles, renderer=renderer)
     if isinstance(picture, (str, Path)):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any, SupportsIndex
+from typing import Any
 
-from .errors import InputError
+from .errors import InputError, one_line
 
 VARIABLE = "ARTPIPE_THREADS"
 # More than any machine has cores; a larger number is a slip.
@@ -36,24 +37,30 @@ def thread_count(asked: int | None = None) -> int:
     text = os.environ.get(VARIABLE, "").strip()
     if not text:
         return usable_cores()
-    with suppress(ValueError):
-        return check_threads(int(text))
-    raise _refusal(VARIABLE, text)
+    try:
+        return check_threads(int(text), VARIABLE)
+    except ValueError:
+        raise _refusal(VARIABLE, text) from None
 
 
-def check_threads(threads: Any) -> int:
+def check_threads(threads: Any, name: str = "threads") -> int:
     """The number as an int.
+
+    Args:
+        threads: the number.
+        name: what it is called where it comes from.
 
     Raises:
         InputError: it is not a whole number from 1 to `THREADS_MAX`.
     """
-    if isinstance(threads, SupportsIndex) and not isinstance(threads, bool) and 1 <= int(threads) <= THREADS_MAX:
-        return int(threads)
-    raise _refusal("threads", threads)
+    with suppress(TypeError):
+        if not isinstance(threads, bool) and 1 <= (count := operator.index(threads)) <= THREADS_MAX:
+            return count
+    raise _refusal(name, threads)
 
 
 def _refusal(name: str, value: object) -> InputError:
-    return InputError(f"{name} is {value!r}; needs a whole number, 1 to {THREADS_MAX}")
+    return InputError(f"{name} is {one_line(repr(value), 40)}; needs a whole number, 1 to {THREADS_MAX}")
 
 
 @contextmanager
@@ -110,7 +117,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
         for mount in mounts:
             for inner in (path, *path.parents):
                 if ".." not in inner.parts:
-                    with suppress(OSError, ValueError):
+                    with suppress(OSError, ValueError, ZeroDivisionError):
                         quotas.append(read(root / mount / inner))
     return min((quota for quota in quotas if quota > 0), default=None)
 
