@@ -178,7 +178,8 @@ class Fit(Protocol):
             scale: multiplies all learning rates.
 
         Raises:
-            Diverged: a gradient was not finite; the scene is that of before the failing step.
+            Diverged: a gradient was not finite; the scene is that of before the failing step. Or the step made
+                parameters that are not finite; the scene is the one that was last asked for.
         """
         ...
 

@@ -137,6 +137,9 @@ class BaseFit(ABC):
             try:
                 loss = self._step(scale)
             except FloatingPointError:
+                if not np.isfinite(self._rows()).all():  # by the step before: nothing later than this scene is whole
+                    self._write([self.parameters.encode(self._scene.rows)], self.canvas)
+                    self._stale = False
                 raise Diverged(
                     f"the gradient at step {self.step_count + 1} is not finite (rates x {scale:g}: "
                     f"{self.settings.rates}). Try smaller learning rates"
