@@ -51,22 +51,24 @@ class Workers:
         """Ends the threads, and waits until they have ended."""
         _end(self._started)
         for thread, _ in self._started:
-            thread.join()
+            if thread.is_alive():
+                thread.join()
         self._started.clear()
 
     def _orders(self, number: int) -> SimpleQueue[_Order] | None:
         """The queue of a worker; None if the system gives no more threads."""
-        if number <= len(self._started):
-            thread, orders = self._started[number - 1]
+        at = slice(number - 1, number)
+        for thread, orders in self._started[at]:
             if thread.is_alive():
                 return orders
+            orders.put(None)  # an interrupt may have hidden that it has started
         orders = SimpleQueue()
         thread = threading.Thread(target=_serve, args=(orders, self._errors), name="artpipe-kernel", daemon=True)
+        self._started[at] = [(thread, orders)]
         try:
             thread.start()
         except RuntimeError:
             return None
-        self._started[number - 1 : number] = [(thread, orders)]
         return orders
 
 

@@ -160,7 +160,7 @@ def _candidates() -> Iterator[tuple[Path, bool]]:
     purpose.
     """
     if _config.CACHE_DIR:
-        yield Path(_config.CACHE_DIR) / "artpipe", False
+        yield Path(_config.CACHE_DIR).absolute() / "artpipe", False
     with suppress(RuntimeError, OSError):  # there is no home, or it cannot be looked into
         caches = _user_caches()
         # Root in the home of another user (sudo) would lock that user out of a folder made there.
