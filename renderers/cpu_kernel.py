@@ -45,7 +45,7 @@ Array = np.ndarray[Any, Any]
 # Entries that are held at once: 8M are 0.3 GB. A scene with more is drawn in bands of tile rows.
 ENTRIES_HELD = 8_000_000
 
-# Entries of a picture that one thread draws before a helper is awake, or on a busy machine is given a core.
+# Entries of a picture that one thread draws before a worker is awake, or on a busy machine is given a core.
 ENTRIES_ALONE = 4000
 
 CACHE_LINE = 64  # bytes
