@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 Task = Callable[[int], object]
@@ -41,11 +41,8 @@ class Workers:
 
     def check(self) -> None:
         """Raises what a task has raised in a worker, if anything, once."""
-        try:
-            error = self._errors.get_nowait()
-        except Empty:
-            return
-        raise error
+        if not self._errors.empty():
+            raise self._errors.get()
 
     def close(self) -> None:
         """Ends the threads, and waits until they have ended."""
