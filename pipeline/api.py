@@ -15,6 +15,7 @@ from ..renderers import InputError, Interrupted, RendererOptions, Scene, load_re
 from ..renderers.checks import check_path, shown, unknown, whole_number
 from ..renderers.cpu_renderer import CpuRenderer
 from ..renderers.losses import pixel_shares
+from ..renderers.threads import limited
 from ..stages.events import Event
 from ..stages.exporters.options import ExportOptions
 from ..stages.exporters.table import export_files
@@ -54,6 +55,7 @@ def fit(
     on_event: Callable[[Event], object] | None = None,
     weights: Any = None,
     mask: Any = None,
+    threads: int | None = None,
     **options: Any,
 ) -> Result:
     """Grows circles until they look like a picture.
@@ -68,6 +70,8 @@ def fit(
         weights: (H, W) of the canvas, not negative: what each pixel counts, times mask, focus and edges if those are
             given too. Only their proportions matter.
         mask: an image as `picture`, of its proportions: where it is white or True, the picture counts more.
+        threads: how many draw; the result does not depend on it. None for ARTPIPE_THREADS of the environment, or else
+            all cores that the process may use.
         **options: any other field of `artpipe.pipeline.config.RunConfig`, such as steps, seed, size, preset,
             focus, edges.
 
@@ -86,12 +90,21 @@ def fit(
         >>> result = artpipe.fit("painting.jpg", circles=512, steps=300)
         >>> result.metrics["psnr"]
     """
+    if threads is not None:
+        with limited(threads):
+            return fit(picture, circles, renderer, on_event, weights, mask, **options)
     started = time.perf_counter()
     if on_event is not None and not callable(on_event):
         raise InputError(f"on_event is {shown(on_event)}; needs a function of an event")
     if isinstance(mask, (str, Path)):
         options, mask = {**options, "mask": mask}, None
-    known = {field.name for field in fields(RunConfig)} - {"most"} | {"circles", "on_event", "weights", "mask"}
+    known = {field.name for field in fields(RunConfig)} - {"most"} | {
+        "circles",
+        "on_event",
+        "weights",
+        "mask",
+        "threads",
+    }
     if "most" in options:
         raise InputError("unknown option 'most'; the count of circles is circles=…")
     if not known.issuperset(options):

@@ -153,6 +153,19 @@ def _bytes(ctx: click.Context, parameter: click.Parameter, text: str | None) -> 
     return parse_memory(text)
 
 
+def _limit_threads(ctx: click.Context, parameter: click.Parameter, threads: int | None) -> None:
+    """Limits the threads of the whole command."""
+    del parameter
+    if threads is not None:
+        from ..renderers.threads import limited
+
+        ctx.with_resource(limited(threads))
+
+
+_THREADS = click.option(
+    "--threads", type=click.IntRange(1, 1024), callback=_limit_threads, expose_value=False,
+    help="Threads that draw; the result does not depend on them.  [default: ARTPIPE_THREADS, or the usable cores]",
+)  # fmt: skip
 _STOP_OPTIONS: list[Decorator] = [
     click.option(
         "--seconds", type=click.FloatRange(0, min_open=True),
@@ -178,6 +191,7 @@ _HABITS: list[Decorator] = [
         "--memory", callback=_bytes, metavar="SIZE",
         help="Refuse a canvas that needs more, such as 2GB.  [default: what the machine has]",
     ),
+    _THREADS,
     click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors."),
     click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON on stdout."),
 ]  # fmt: skip
@@ -271,7 +285,7 @@ for _name, _command in STAGE_COMMANDS.items():
 
 @main.command()
 @click.argument("picture", type=click.Path(path_type=Path))
-@_with_options(*_PICTURE_OPTIONS, *_FOCUS_OPTIONS, *_RATE_OPTIONS)
+@_with_options(*_PICTURE_OPTIONS, *_FOCUS_OPTIONS, *_RATE_OPTIONS, _THREADS)
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.pass_context
 def load(ctx: click.Context, /, picture: Path, quiet: bool, **options: Any) -> None:
@@ -291,6 +305,7 @@ def load(ctx: click.Context, /, picture: Path, quiet: bool, **options: Any) -> N
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_with_options(*EXPORT_OPTIONS)
+@_THREADS
 @click.option("--check", is_flag=True, help="Tell size and fidelity of each SVG, drawn back by resvg (extra svg).")
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, **options: Any) -> None:
@@ -316,6 +331,7 @@ def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, **op
 @click.argument("scene", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="PNG file to write.")
 @click.option("--width", type=click.IntRange(1, 65536), help="Pixels; the height follows.  [default: the scene's]")
+@_THREADS
 def render(scene: Path, output: Path, width: int | None) -> None:
     """Draw a scene file as a PNG, at any size: the circles themselves, not an enlarged picture."""
     from ..stages.exporters.options import ExportOptions
@@ -484,6 +500,7 @@ def sweep(
 @bench.command()
 @click.option("--dense/--no-dense", default=True, help="Time the dense path too, eager and compiled (minutes).")
 @click.option("--repeats", type=click.IntRange(1), default=100, help="Timings to take each median of.")
+@_THREADS
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON on stdout.")
 def renderers(dense: bool, repeats: int, as_json: bool) -> None:
     """Time a step of every renderer, at several circle counts and canvas sizes."""

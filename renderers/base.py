@@ -12,6 +12,7 @@ import numpy as np
 from .checks import choice, instance, real_number, shown, whole_number
 from .errors import InputError
 from .scene import FARTHEST, SOFTNESS_MIN, Canvas, Scene
+from .threads import check_threads
 
 Array = np.ndarray[Any, Any]
 Device = Literal["auto", "cpu", "cuda"]
@@ -38,6 +39,8 @@ class RendererOptions:
         memory_mb: what the pure path may hold at once, in MB; it works through the canvas in pieces.
         compile: whether the pure path of PyTorch goes through `torch.compile` (needs a C++ compiler). JAX
             always compiles.
+        threads: how many threads the kernel draws with; the result does not depend on it. None for ARTPIPE_THREADS of
+            the environment, or else all cores that the process may use.
 
     Raises:
         InputError: a choice is unknown, a value is out of range, or the kernel is asked for on a GPU.
@@ -47,6 +50,7 @@ class RendererOptions:
     path: Path = "auto"
     memory_mb: float = 512.0
     compile: bool = False
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         choice("device", self.device, DEVICES)
@@ -55,6 +59,8 @@ class RendererOptions:
         if not isinstance(self.compile, (bool, np.bool_)):
             raise InputError(f"compile is {shown(self.compile)}; needs True or False")
         object.__setattr__(self, "compile", bool(self.compile))
+        if self.threads is not None:
+            object.__setattr__(self, "threads", check_threads(self.threads))
         if self.path == "kernel" and self.device == "cuda":
             raise InputError("the tiled kernel draws on the CPU; for a GPU choose path='pure'")
 
@@ -222,7 +228,8 @@ class Fit(Protocol):
             scale: multiplies all learning rates.
 
         Raises:
-            Diverged: a gradient was not finite; the scene is that of before the failing step.
+            Diverged: a gradient was not finite; the scene is that of before the failing step. Or the step made
+                parameters that are not finite; the scene is the one that was last asked for.
         """
         ...
 

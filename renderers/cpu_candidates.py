@@ -10,6 +10,7 @@ from numba import njit
 from .cpu_bins import support_radius
 from .cpu_tiles import sigmoid
 from .edges import LOGISTIC
+from .kernel_cache import compiled
 from .primitives import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
 from .simd import LANES, clamp, inverse_square_root, load, spread, store, total
 
@@ -101,7 +102,7 @@ def _gain(planes, height, width, padded, edge, rows, i, opacity_min):
     return gain
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def colour(planes, height, width, padded, edge, rows):
     """Gives rows the best colours at their own opacities; see `cpu_placing.PlacingBoard.coloured`."""
     for i in range(rows.shape[0]):
@@ -143,7 +144,7 @@ def _sift_down(heap, gains, size, k):
         k = child
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def choose(planes, height, width, padded, edge, rows, opacity_min, stamps, chosen):
     """Paints candidates, each time the one with the largest gain; see `cpu_placing.PlacingBoard.choose`.
 

@@ -10,42 +10,48 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from queue import SimpleQueue
-from typing import Any
+from functools import lru_cache
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
 from .cpu_bins import TILE, fill, measure, sum_slots
 from .cpu_tiles import (
     AREA,
+    ENTERED,
     FLAG_COUNT,
+    LEFT,
     LOSS,
-    PLANES,
-    PLANES_PER_ENTRY,
     PULL,
     RENDER,
     WORTH,
     finish,
-    let_go,
     paint_tiles,
+    release,
+    scratch_size,
 )  # fmt: skip
+from .cpu_workers import Workers
 from .edges import EDGES
+from .errors import NotFinite
 from .primitives import CIRCLE
-from .scene import Canvas
+from .scene import Canvas, check_finite
+from .threads import thread_count
 
 Array = np.ndarray[Any, Any]
 
 # Entries that are held at once: 8M are 0.3 GB. A scene with more is drawn in bands of tile rows.
 ENTRIES_HELD = 8_000_000
 
-# Entries of a picture that one thread draws before a helper is awake, or on a busy machine is given a core.
+# Entries of a picture that one thread draws before a worker is awake, or on a busy machine is given a core.
 ENTRIES_ALONE = 4000
 
 CACHE_LINE = 64  # bytes
+
+# How long to wait for a worker's word before its count is looked at without, seconds.
+_LOST_AFTER = 0.1
 
 # What a circle's gradient has; further columns of a row belong to other primitives.
 _COLUMNS = len(CIRCLE.columns)
@@ -70,17 +76,24 @@ class _Band:
 class CpuKernel:
     """Draws rows on a canvas, and differentiates the drawing, in float32 on the CPU.
 
-    One call at a time: calls from several threads wait for each other.
+    One call at a time: calls from several threads wait for each other. What is drawn does not depend on the number of
+    threads. Threads beside the caller's are started by the first call that needs them, and end with `close`, at the end
+    of a `with` block, or when the kernel is no longer used; a call after `close` starts them again.
 
     Args:
-        threads: how many threads draw; all usable cores if not given.
+        threads: how many threads draw; see `threads.thread_count`.
+
+    Raises:
+        InputError: there cannot be so many threads.
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self.threads = threads or usable_cores()
+        self.threads = thread_count(threads)
         self._lock = threading.Lock()
-        self._helpers = [_start_helper() for _ in range(self.threads - 1)]
-        self._scratches = [np.empty(0, np.float32) for _ in range(self.threads)]
+        self._workers = Workers(self.threads - 1)
+        self._at_work: tuple[Array, SimpleQueue[None]] | None = None  # flags that workers may still look at
+        self._scratch_size = scratch_size(RENDER, 0)
+        self._scratches = [aligned(0)] * self.threads
         self._band = _Band(
             starts=np.zeros(1, np.int64), cursors=np.zeros(0, np.int64), entry_rows=np.zeros(0, np.int32),
             entry_slots=np.zeros(0, np.int32), slot_tiles=np.zeros(0, np.int32),
@@ -88,6 +101,20 @@ class CpuKernel:
         )  # fmt: skip
         self.entry_count = 0
         """Tile entries of the last call."""
+
+    def close(self) -> None:
+        """Ends the threads; waits for the call at work."""
+        with self._lock:
+            self._settle()
+            self._workers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     @property
     def pair_count(self) -> int:
@@ -129,8 +156,13 @@ class CpuKernel:
             rows: (N, P) float32.
             canvas: size, background, edge.
             image_gradient: (H, W, 3) float32.
+
+        Raises:
+            NotFinite: `rows` or `image_gradient` has a number that is NaN or infinite.
         """
         planes = np.ascontiguousarray(np.moveaxis(image_gradient, 2, 0), np.float32)
+        if not np.isfinite(planes).all():  # what is compiled with fast-math flags makes any number of it
+            raise NotFinite("the gradient on the picture is not finite; needs a loss whose slopes are numbers")
         totals, sums = self._paint(PULL, rows, canvas, planes, _NOTHING_2D, _NOTHING_3D)
         return _as_wide_as(rows, totals), sums[1:].astype(np.float32)
 
@@ -144,14 +176,15 @@ class CpuKernel:
     ) -> tuple[Array, Array]:
         """Runs one mode of `paint_tiles` over the canvas; per-row totals (N, 8) and sums over tiles (4,)."""
         with self._lock:
+            self._settle()  # a call that was interrupted may have left workers at its arrays
             rows, target, shares = (_plain(array) for array in (rows, target, shares))
             edge = EDGES[canvas.edge].code
             background = np.array(canvas.background, np.float32)
             tiles_x, tiles_y = -(-canvas.width // TILE), -(-canvas.height // TILE)
             spans = np.empty((len(rows), 4), np.int32)
             per_tile_row = np.empty(tiles_y, np.int64)
-            measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row)
-            self._reserve_scratch(len(rows))
+            if not measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
+                check_finite(rows)
             slots = np.empty(len(rows) + 1, np.int64)
             totals = np.zeros((len(rows), _COLUMNS))
             sums = np.zeros(4)
@@ -160,45 +193,59 @@ class CpuKernel:
                 tile_count = (last - first) * tiles_x
                 band = self._reserve_band(tile_count, int(per_tile_row[first:last].sum()))
                 starts, results = band.starts[: tile_count + 1], band.results
-                flags = np.zeros(FLAG_COUNT, np.int64)  # fresh: a helper may come late to the last call's
-                paint = partial(
-                    paint_tiles, mode, flags, canvas.width, canvas.height, tiles_x, first, edge, rows, starts,
+                flags = np.zeros(FLAG_COUNT, np.int64)  # fresh: a worker may come late to the last call's
+                arguments = (
+                    mode, flags, canvas.width, canvas.height, tiles_x, first, edge, rows, starts,
                     band.entry_rows, band.entry_slots, background, target.reshape(-1), shares.reshape(-1), image,
                     results, band.tile_sums,
                 )  # fmt: skip
+
+                def paint(number: int, arguments: tuple[Any, ...] = arguments) -> None:
+                    while paint_tiles(*arguments, self._scratch(number)):
+                        pass  # with a larger scratch
+
                 alone = mode == RENDER and per_tile_row[first:last].sum() <= ENTRIES_ALONE
-                with self._helpers_on(paint, flags, [] if alone else self._helpers):
-                    self.entry_count += fill(
+                worker_count = 0 if alone else tile_count - 1
+                returned: SimpleQueue[None] = SimpleQueue()
+                self._at_work = flags, returned
+                try:
+                    # Before the bins are filled: workers take about that long to wake.
+                    self._workers.wake(paint, worker_count, returned)
+                    entry_count, deepest = fill(
                         rows, edge, tiles_x, first, last, spans, starts, band.cursors[:tile_count],
                         band.entry_rows, band.entry_slots, band.slot_tiles, slots,
                     )  # fmt: skip
-                    let_go(flags)
-                    paint(self._scratches[0])
+                    self.entry_count += entry_count
+                    self._scratch_size = scratch_size(mode, deepest)
+                    if release(flags, self._scratch_size):
+                        self._workers.wake(paint, worker_count, returned)
+                    paint(0)
+                finally:
+                    self._settle()
                 if mode != RENDER:
                     sum_slots(slots, results, totals)
                     sums += band.tile_sums[:tile_count].sum(axis=0)
+            self._workers.check()
             return totals, sums
 
-    @contextmanager
-    def _helpers_on(
-        self, paint: Callable[..., None], flags: Array, helpers: list[SimpleQueue[Callable[[], None]]]
-    ) -> Iterator[None]:
-        """Wakes the helpers for `paint`, where they wait for `let_go`; at the end waits for those that came.
+    def _settle(self) -> None:
+        """Turns away workers that come late to the last call, and waits for those that are at work for it."""
+        if self._at_work is None:
+            return
+        flags, returned = self._at_work
+        if not finish(flags):
+            while flags[LEFT] != flags[ENTERED]:
+                try:
+                    returned.get(timeout=_LOST_AFTER)
+                except Empty:
+                    pass  # a worker that was killed from outside may have left without a word
+        self._at_work = None
 
-        A helper that the machine has not woken by then is not waited for: it finds its work done.
-        """
-        for helper, scratch in zip(helpers, self._scratches[1:], strict=False):
-            helper.put(partial(paint, scratch))
-        try:
-            yield
-        finally:
-            finish(flags)
-
-    def _reserve_scratch(self, row_count: int) -> None:
-        """Room for every row in every thread's scratch; memory is only taken where a tile is that deep."""
-        size = (PLANES + PLANES_PER_ENTRY * row_count) * AREA
-        if len(self._scratches[0]) < size:
-            self._scratches = [aligned(size * 5 // 4) for _ in range(self.threads)]
+    def _scratch(self, number: int) -> Array:
+        """The scratch of a thread; memory is only taken where a tile is that deep."""
+        if len(self._scratches[number]) < self._scratch_size:
+            self._scratches[number] = aligned(self._scratch_size * 5 // 4)
+        return self._scratches[number]
 
     def _reserve_band(self, tile_count: int, entry_count: int) -> _Band:
         """The band's arrays, made larger where they are too small."""
@@ -213,18 +260,6 @@ class CpuKernel:
             band.slot_tiles = np.empty(entry_count * 5 // 4, np.int32)
             band.results = np.empty((entry_count * 5 // 4, _COLUMNS), np.float32)
         return band
-
-
-def _start_helper() -> SimpleQueue[Callable[[], None]]:
-    """Starts a thread that carries out what is put into the queue given back; wakes faster than an executor."""
-    tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
-
-    def serve() -> None:
-        while True:
-            tasks.get()()
-
-    threading.Thread(target=serve, name="artpipe-kernel", daemon=True).start()
-    return tasks
 
 
 def _bands(per_tile_row: Array) -> list[tuple[int, int]]:
@@ -261,19 +296,20 @@ def _as_wide_as(rows: Array, totals: Array) -> Array:
     return result
 
 
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def shared_kernel(threads: int | None = None) -> CpuKernel:
+    """The kernel that all share who draw with this number of threads; see `threads.thread_count`.
+
+    Raises:
+        InputError: there cannot be so many threads.
+    """
+    return _kernel_of(thread_count(threads))
 
 
-@lru_cache(maxsize=1)
-def shared_kernel() -> CpuKernel:
-    """The kernel that the backends share, on all usable cores."""
-    return CpuKernel()
+@lru_cache(maxsize=4)
+def _kernel_of(threads: int) -> CpuKernel:
+    return CpuKernel(threads)
 
 
 if hasattr(os, "register_at_fork"):
-    # A forked child has none of its parent's threads: it makes a kernel of its own.
-    os.register_at_fork(after_in_child=shared_kernel.cache_clear)
+    # A forked child makes kernels of its own: its parent's may have been at work.
+    os.register_at_fork(after_in_child=_kernel_of.cache_clear)

@@ -16,7 +16,7 @@ import numpy as np
 
 from .cpu_candidates import CELL, CENTRES, COMPOSITE, PLANES, SHARES, TARGET, choose, colour
 from .edges import EDGES
-from .scene import Canvas
+from .scene import Canvas, check_finite
 from .simd import LANES
 
 Array = np.ndarray[Any, Any]
@@ -67,6 +67,7 @@ class PlacingBoard:
             both in painting order; K < count when no candidate is left whose gain, as last computed, is above 0.
         """
         rows = np.array(candidates, np.float32)
+        check_finite(rows)
         chosen = np.empty(min(count, len(rows)), np.int64)
         self._stamps[:] = 0
         chosen_count = choose(
@@ -86,6 +87,7 @@ class PlacingBoard:
             (M, P) float32.
         """
         rows = np.array(rows, np.float32)
+        check_finite(rows)
         colour(
             self._planes.reshape(-1), self.canvas.height, self.canvas.width, self._padded,
             EDGES[self.canvas.edge].code, rows,

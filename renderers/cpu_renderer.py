@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from .base import RendererOptions
 from .checks import instance
-from .cpu_kernel import shared_kernel
+from .cpu_kernel import CpuKernel, shared_kernel
 from .losses import check_target, pixel_shares
 from .scene import Scene
 
@@ -15,26 +16,37 @@ Array = np.ndarray[Any, Any]
 
 
 class CpuRenderer:
-    """Draws and differentiates scenes by the CPU kernel; see `base.Renderer`."""
+    """Draws and differentiates scenes by the CPU kernel; see `base.Renderer`.
+
+    Args:
+        options: how many threads draw; the rest is for frameworks.
+    """
 
     name = "cpu"
+
+    def __init__(self, options: RendererOptions | None = None) -> None:
+        self.options = options or RendererOptions()
+
+    @property
+    def _kernel(self) -> CpuKernel:
+        return shared_kernel(self.options.threads)
 
     def render(self, scene: Scene) -> Array:
         """The picture, (H, W, 3) float32."""
         scene = instance("scene", scene, Scene)
-        return shared_kernel().render(scene.rows, scene.canvas)
+        return self._kernel.render(scene.rows, scene.canvas)
 
     def loss_and_gradient(
         self, scene: Scene, target: Array, weights: Array | None = None
     ) -> tuple[float, Array, Array]:
         """See `base.Renderer.loss_and_gradient`."""
         scene = instance("scene", scene, Scene)
-        return shared_kernel().loss_and_gradient(scene.rows, scene.canvas, *_problem(scene, target, weights))
+        return self._kernel.loss_and_gradient(scene.rows, scene.canvas, *_problem(scene, target, weights))
 
     def worth(self, scene: Scene, target: Array, weights: Array | None = None) -> Array:
         """See `base.Renderer.worth`."""
         scene = instance("scene", scene, Scene)
-        return shared_kernel().worth(scene.rows, scene.canvas, *_problem(scene, target, weights))[1]
+        return self._kernel.worth(scene.rows, scene.canvas, *_problem(scene, target, weights))[1]
 
 
 def _problem(scene: Scene, target: Array, weights: Array | None) -> tuple[Array, Array]:

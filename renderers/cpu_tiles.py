@@ -21,6 +21,7 @@ from numba.extending import intrinsic
 
 from .cpu_bins import TILE, support_radius
 from .edges import LOGISTIC
+from .kernel_cache import compiled
 from .primitives import BLUE, GREEN, OPACITY, RADIUS, RED, SOFTNESS, X, Y
 from .simd import (
     LANES,
@@ -81,10 +82,14 @@ _LANES = _U(LANES)
 
 
 # The words that the threads of one call share.
-NEXT_TILE, READY, ENTERED, LEFT = range(4)
-FLAG_COUNT = 4
+NEXT_TILE, READY, SCRATCH_SIZE, GAVE_UP, ENTERED, LEFT = range(6)
+FLAG_COUNT = 6
 # What READY says: the bins are being filled, go on, or there is nothing left to do.
 WAIT, GO, DONE = range(3)
+# How often a waiting thread looks before it leaves its core to others: for some 50 µs, longer than it takes to bin 2048
+# circles or to finish a tile. Without an end, threads that wait would hold up those that they wait for wherever cores
+# are short.
+SPINS = 12_000
 
 _FLAGS = types.Array(types.int64, 1, "C")
 
@@ -113,32 +118,71 @@ def _exchange(typing_context: Any, flags: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def _load(typing_context: Any, flags: Any, index: Any) -> Any:
-    """Reads `flags[index]` afresh from memory, after all that the thread which wrote it did before."""
+    """Atomically reads `flags[index]`, in one order with all other reads and writes here."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.load_atomic(builder.gep(data, [arguments[1]]), "acquire", 8, typ=ir.IntType(64))
+        return builder.load_atomic(builder.gep(data, [arguments[1]]), "seq_cst", 8, typ=ir.IntType(64))
 
     return types.int64(_FLAGS, types.int64), generate
 
 
-@njit(cache=True, nogil=True)
-def let_go(flags):
-    """Lets the threads that wait in `paint_tiles` begin: the bins are filled."""
+@njit(inline="always")
+def _pause(pace):
+    """Takes some 4 ns on any CPU: an addition and a division that wait for the last ones. `pace` stays above 0."""
+    return 1.0 / (1.0 + pace)
+
+
+@njit(nogil=True)
+def _wait_for_bins(flags):
+    """Spins until `release`, but only for a while; returns whether there is something to draw.
+
+    A thread counts itself as having given up before it looks once more, and `release` writes READY before it looks at
+    the count: so either the thread sees GO, or `release` says that it has to be called again. Where one has given up,
+    the next one does not spin at all: on a single core they would do so one after the other.
+    """
+    pace = 1.0
+    for _ in range(SPINS):
+        ready = _load(flags, np.int64(READY))
+        if ready != WAIT:
+            return ready == GO
+        if _load(flags, np.int64(GAVE_UP)) > 0 or pace < 0.0:
+            break
+        pace = _pause(pace)
+    _fetch_add(flags, np.int64(GAVE_UP), np.int64(1))
+    return _load(flags, np.int64(READY)) == GO
+
+
+@compiled()
+def release(flags, scratch_size):
+    """Lets the threads that wait for the bins begin; returns whether some have given up waiting.
+
+    Args:
+        flags: as `paint_tiles` takes them.
+        scratch_size: floats that a thread's scratch has to hold.
+    """
+    flags[SCRATCH_SIZE] = scratch_size
     _exchange(flags, np.int64(READY), np.int64(GO))
+    return _load(flags, np.int64(GAVE_UP)) > 0
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def finish(flags):
-    """Turns away threads that come late, and waits for those that are at work.
+    """Turns away threads that come late, and spins a while for those at work; returns whether all have left.
 
-    A thread counts itself in before it looks at READY, and this writes READY before it looks at the count:
-    so either the thread sees DONE, or it is waited for.
+    A thread counts itself in before it looks at READY, and this writes READY before it looks at the count: so either
+    the thread sees DONE, or it is waited for.
     """
     _exchange(flags, np.int64(READY), np.int64(DONE))
-    entered = _fetch_add(flags, np.int64(ENTERED), np.int64(0))
-    while _load(flags, np.int64(LEFT)) < entered:
-        pass
+    pace = 1.0
+    for _ in range(SPINS):
+        left = _load(flags, np.int64(LEFT))  # first: who enters after it was read sees DONE
+        if left == _load(flags, np.int64(ENTERED)):
+            return True
+        if pace < 0.0:
+            break
+        pace = _pause(pace)
+    return False
 
 
 # 2**f on -1/2..1/2: Taylor terms ln(2)**k / k!; the first one left out is below 1.2e-7 of the value.
@@ -453,17 +497,22 @@ def _turn_at_border(s, mode, background, start, width, plane, target, shares, ac
     return loss, by_r, by_g, by_b
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@compiled(fastmath=True, error_model="numpy")
 def paint_tiles(
     mode, flags, width, height, tiles_x, first_tile_row, edge, rows, starts, entry_rows, entry_slots,
     background, target, shares, image, results, tile_sums, scratch,
 ):  # fmt: skip
     """Draws tiles of a band, claimed one after the other, until none is left.
 
+    A thread may come while the bins are still being filled: it spins for a while until `release`, which costs less than
+    to wake it later.
+
+    Returns:
+        Whether nothing was drawn since the scratch is too small: the thread should come again with a larger one.
+
     Args:
         mode: RENDER, LOSS, PULL or WORTH.
-        flags: (FLAG_COUNT,) int64, shared by the threads, zeros at first. A thread may come while the bins
-            are still being filled: it spins until `let_go`, which costs less than waking it later.
+        flags: (FLAG_COUNT,) int64, shared by the threads, zeros before `release`.
         width: pixels across.
         height: pixels down.
         tiles_x: tiles across.
@@ -479,9 +528,12 @@ def paint_tiles(
         image: (H, W, 3) float32, filled by RENDER.
         results: (M, 8) float32, filled by slot: gradients (LOSS, PULL), or worth in column 0 (WORTH).
         tile_sums: (tiles in the band, 4) float64, filled: loss, dL/dbackground.
-        scratch: ((PLANES + PLANES_PER_ENTRY * most entries of a tile) * AREA,) float32, one a thread. Fastest if it
-            begins with a cache line.
+        scratch: float32, one a thread, of at least `scratch_size` of that call. Fastest if it begins with a cache line.
     """
+    if not _wait_for_bins(flags):
+        return False
+    if scratch.shape[0] < flags[SCRATCH_SIZE]:
+        return True
     s = scratch
     back_r, back_g, back_b = background[0], background[1], background[2]
     tile_count = starts.shape[0] - 1
@@ -489,8 +541,6 @@ def paint_tiles(
         s[_PX + _U(p)] = _F(p % TILE) + _HALF
         s[_PY + _U(p)] = _F(p // TILE) + _HALF
     _fetch_add(flags, np.int64(ENTERED), np.int64(1))
-    while _load(flags, np.int64(READY)) == WAIT:
-        pass
     while _load(flags, np.int64(READY)) == GO:
         tile = _fetch_add(flags, np.int64(NEXT_TILE), np.int64(1))
         if tile >= tile_count:
@@ -531,3 +581,9 @@ def paint_tiles(
         else:
             _ascend(s, rows, edge, entry_rows, entry_slots, last_entry, visited, cursor, left, top, results)
     _fetch_add(flags, np.int64(LEFT), np.int64(1))
+    return False
+
+
+def scratch_size(mode, deepest):
+    """Floats of the scratch for tiles of at most so many entries; what is only drawn of an entry is not kept."""
+    return (PLANES + PLANES_PER_ENTRY * (1 if mode == RENDER else deepest)) * AREA

@@ -19,6 +19,10 @@ class InputError(ArtpipeError):
     """What the caller passed cannot be used as it is."""
 
 
+class NotFinite(InputError, FloatingPointError):
+    """Numbers to draw or to differentiate by are NaN or infinite; a fit reports it as `Diverged`."""
+
+
 class BackendUnavailable(ArtpipeError):
     """A renderer's library is missing here; the message carries the command that installs it."""
 

@@ -55,7 +55,7 @@ class BaseFit(ABC):
         self.pixel_weights = None if settings.weights is None else (shares * (3 * shares.size)).astype(np.float32)
         """(H, W) float32 with a mean of 1, as a loss of the caller's own gets them; None if there are none."""
         self.parameters = circle_parameters(canvas, settings.rates, settings.softness_min)
-        self.kernel: CpuKernel = shared_kernel()
+        self.kernel: CpuKernel = shared_kernel(options.threads)
         self._scene = Scene.empty(canvas)
         self._stale = False  # whether the parameters have moved since _scene
         self._weighed: tuple[Scene, Array] | None = None  # the scene last weighed, and the worth of its rows
@@ -153,6 +153,9 @@ class BaseFit(ABC):
             try:
                 loss = self._step(scale)
             except FloatingPointError:
+                if not np.isfinite(self._rows()).all():  # by the step before: nothing later than this scene is whole
+                    self._write([self.parameters.encode(self._scene.rows)], self.canvas)
+                    self._stale = False
                 raise Diverged(
                     f"the gradient at step {self.step_count + 1} is not finite (rates x {scale:g}: "
                     f"{self.settings.rates}). Try smaller learning rates"

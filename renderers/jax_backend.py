@@ -56,7 +56,7 @@ class JaxRenderer:
     def render(self, scene: Scene) -> Array:
         """The picture, (H, W, 3) float32; see `base.Renderer.render`."""
         if self.options.uses_kernel:
-            return CpuRenderer().render(scene)
+            return CpuRenderer(self.options).render(scene)
         instance("scene", scene, Scene)
         _GUARD.use()
         with jax.default_device(self.device):
@@ -67,7 +67,7 @@ class JaxRenderer:
     ) -> tuple[float, Array, Array]:
         """See `base.Renderer.loss_and_gradient`."""
         if self.options.uses_kernel:
-            return CpuRenderer().loss_and_gradient(scene, target, weights)
+            return CpuRenderer(self.options).loss_and_gradient(scene, target, weights)
         instance("scene", scene, Scene)
         _GUARD.use()
         target = check_target(target, scene.canvas)
@@ -81,7 +81,7 @@ class JaxRenderer:
 
     def worth(self, scene: Scene, target: Array, weights: Array | None = None) -> Array:
         """See `base.Renderer.worth`. Always by the CPU kernel: exact for all rows in one pass."""
-        return CpuRenderer().worth(scene, target, weights)
+        return CpuRenderer(self.options).worth(scene, target, weights)
 
     def drawing(self, scene: Scene) -> Callable[..., jax.Array]:
         """A function `(rows, background=None) -> image` for use inside `jax.jit`, `jax.grad` and `jax.vmap`.
@@ -97,7 +97,7 @@ class JaxRenderer:
         """
         width = instance("scene", scene, Scene).rows.shape[1]
         default, canvas = _split(scene.canvas)
-        memory_mb, uses_kernel = self.options.memory_mb, self.options.uses_kernel
+        memory_mb, uses_kernel, threads = self.options.memory_mb, self.options.uses_kernel, self.options.threads
         low, high = row_limits(width)
 
         def draw_rows(rows: Any, background: Any = None) -> jax.Array:
@@ -113,7 +113,7 @@ class JaxRenderer:
                 limits = [jnp.asarray(limit, rows.dtype)[None, :] for limit in (low, high)]
             rows = limited(jnp.where, rows, *limits)
             if uses_kernel:
-                return draw_by_kernel(canvas, rows, background)
+                return draw_by_kernel(canvas, threads, rows, background)
             # The sums make the picture NaN if a traced value is not finite; clipping a coverage would hide it.
             return draw(rows, background, canvas, memory_mb) + 0 * (rows.sum() + background.sum())
 
@@ -168,28 +168,28 @@ def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> jax.Array:
     return value.astype(jnp.float32)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def draw_by_kernel(canvas: Canvas, rows: jax.Array, background: jax.Array) -> jax.Array:
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def draw_by_kernel(canvas: Canvas, threads: int | None, rows: jax.Array, background: jax.Array) -> jax.Array:
     """The picture, (H, W, 3) float32, by the tiled CPU kernel; differentiable by rows and background.
 
     Leaves the compiled program for each call (`jax.pure_callback`), on the host.
     """
     shape = jax.ShapeDtypeStruct((canvas.height, canvas.width, 3), jnp.float32)
-    return jax.pure_callback(partial(_host_render, canvas), shape, rows, background, vmap_method="sequential")
+    return jax.pure_callback(partial(_host_render, canvas, threads), shape, rows, background, vmap_method="sequential")
 
 
 def _draw_forward(
-    canvas: Canvas, rows: jax.Array, background: jax.Array
+    canvas: Canvas, threads: int | None, rows: jax.Array, background: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return draw_by_kernel(canvas, rows, background), (rows, background)
+    return draw_by_kernel(canvas, threads, rows, background), (rows, background)
 
 
 def _draw_backward(
-    canvas: Canvas, saved: tuple[jax.Array, jax.Array], image_gradient: jax.Array
+    canvas: Canvas, threads: int | None, saved: tuple[jax.Array, jax.Array], image_gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     shapes = tuple(jax.ShapeDtypeStruct(array.shape, jnp.float32) for array in saved)
     result = jax.pure_callback(
-        partial(_host_pull_back, canvas), shapes, *saved, image_gradient, vmap_method="sequential"
+        partial(_host_pull_back, canvas, threads), shapes, *saved, image_gradient, vmap_method="sequential"
     )
     return result[0], result[1]
 
@@ -203,12 +203,14 @@ def _host_canvas(canvas: Canvas, rows: Array, background: Array) -> tuple[Array,
     return rows, replace(canvas, background=tuple(background.tolist()))
 
 
-def _host_render(canvas: Canvas, rows: Array, background: Array) -> Array:
-    return shared_kernel().render(*_host_canvas(canvas, rows, background))
+def _host_render(canvas: Canvas, threads: int | None, rows: Array, background: Array) -> Array:
+    return shared_kernel(threads).render(*_host_canvas(canvas, rows, background))
 
 
-def _host_pull_back(canvas: Canvas, rows: Array, background: Array, image_gradient: Array) -> tuple[Array, Array]:
-    return shared_kernel().pull_back(*_host_canvas(canvas, rows, background), np.asarray(image_gradient))
+def _host_pull_back(
+    canvas: Canvas, threads: int | None, rows: Array, background: Array, image_gradient: Array
+) -> tuple[Array, Array]:
+    return shared_kernel(threads).pull_back(*_host_canvas(canvas, rows, background), np.asarray(image_gradient))
 
 
 def _split(canvas: Canvas) -> tuple[Array, Canvas]:

@@ -28,7 +28,7 @@ def load_renderer(name: str, options: RendererOptions | None = None) -> Renderer
 
     Args:
         name: a key of `RENDERERS`.
-        options: device, path and memory, for the frameworks' renderers.
+        options: device, path, memory and threads, for all but the reference.
 
     Raises:
         InputError: there is no renderer of this name.
@@ -47,7 +47,7 @@ def load_renderer(name: str, options: RendererOptions | None = None) -> Renderer
         raise BackendUnavailable(
             f"the {name} renderer needs {error.name}, which is not installed; try: {cure}"
         ) from None
-    return cast(Renderer, renderer_class(options) if name in FITTING_RENDERERS else renderer_class())
+    return cast(Renderer, renderer_class() if name == "reference" else renderer_class(options))
 
 
 def load_fitting_renderer(name: str, options: RendererOptions | None = None) -> FittingRenderer:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .checks import choice, instance, real_array, shown, whole_number
 from .edges import DRAWN_EDGES
-from .errors import InputError
+from .errors import InputError, NotFinite
 from .primitives import BLUE, CIRCLE, DRAWN_PRIMITIVES, OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
 
 Array = np.ndarray[Any, Any]
@@ -316,11 +316,11 @@ def check_finite(rows: Array) -> None:
     """Refuses rows with NaN or infinity.
 
     Raises:
-        InputError: naming the first such row and column.
+        NotFinite: an InputError that names the first such row and column.
     """
     if not np.isfinite(rows).all():
         row, column = np.argwhere(~np.isfinite(rows))[0]
-        raise InputError(f"row {row} has {rows[row, column]} in column {_column_name(column)}; needs a finite number")
+        raise NotFinite(f"row {row} has {rows[row, column]} in column {_column_name(column)}; needs a finite number")
 
 
 def check_drawable(rows: Array, background: Array) -> None:

@@ -101,6 +101,19 @@ def load(typing_context: Any, plane: Any, index: Any) -> Any:
 
 
 @intrinsic
+def lanes_not_finite(typing_context: Any, plane: Any, index: Any) -> Any:
+    """A bit for each of `plane[index : index + 8]` that is NaN or infinite, by its exponent bits: without fast-math."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        address = builder.bitcast(_address(context, builder, sig.args[0], *arguments), _LLVM_INTS.as_pointer())
+        exponents = ir.Constant(_LLVM_INTS, [0x7F800000] * LANES)
+        found = builder.icmp_unsigned("==", builder.and_(builder.load(address, align=4), exponents), exponents)
+        return builder.zext(builder.bitcast(found, ir.IntType(LANES)), ir.IntType(64))
+
+    return types.uint64(_PLANE, types.uintp), generate
+
+
+@intrinsic
 def store(typing_context: Any, plane: Any, index: Any, values: Any) -> Any:
     """`plane[index : index + 8] = values`."""
 

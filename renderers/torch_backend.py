@@ -50,7 +50,7 @@ class TorchRenderer:
     def render(self, scene: Scene) -> Array:
         """The picture, (H, W, 3) float32; see `base.Renderer.render`."""
         if self.options.uses_kernel:
-            return CpuRenderer().render(scene)
+            return CpuRenderer(self.options).render(scene)
         instance("scene", scene, Scene)
         with torch.no_grad():
             background = self._tensor(np.array(scene.canvas.background))
@@ -62,7 +62,7 @@ class TorchRenderer:
     ) -> tuple[float, Array, Array]:
         """See `base.Renderer.loss_and_gradient`."""
         if self.options.uses_kernel:
-            return CpuRenderer().loss_and_gradient(scene, target, weights)
+            return CpuRenderer(self.options).loss_and_gradient(scene, target, weights)
         instance("scene", scene, Scene)
         rows = self._tensor(scene.rows).requires_grad_()
         background = self._tensor(np.array(scene.canvas.background)).requires_grad_()
@@ -75,7 +75,7 @@ class TorchRenderer:
 
     def worth(self, scene: Scene, target: Array, weights: Array | None = None) -> Array:
         """See `base.Renderer.worth`. Always by the CPU kernel: exact for all rows in one pass."""
-        return CpuRenderer().worth(scene, target, weights)
+        return CpuRenderer(self.options).worth(scene, target, weights)
 
     def drawing(self, scene: Scene) -> Callable[..., torch.Tensor]:
         """A function `(rows, background=None) -> image` that autograd differentiates.
@@ -117,7 +117,7 @@ class TorchRenderer:
     def draw(self, rows: torch.Tensor, background: torch.Tensor, canvas: Canvas) -> torch.Tensor:
         """The picture, (H, W, 3), of rows that are within the limits of a scene; `drawing` without its checks."""
         if self.options.uses_kernel:
-            image: torch.Tensor = DrawByKernel.apply(rows, background, canvas)
+            image: torch.Tensor = DrawByKernel.apply(rows, background, canvas, self.options.threads)
             return image
         return draw(rows, background, canvas, self.options.memory_mb, self.pixels)
 
@@ -162,23 +162,26 @@ class DrawByKernel(torch.autograd.Function):
     """The picture, (H, W, 3) float32, by the tiled CPU kernel; differentiable by rows and background."""
 
     @staticmethod
-    def forward(ctx: Any, rows: torch.Tensor, background: torch.Tensor, canvas: Canvas) -> torch.Tensor:
+    def forward(
+        ctx: Any, rows: torch.Tensor, background: torch.Tensor, canvas: Canvas, threads: int | None
+    ) -> torch.Tensor:
         """Draws `rows`, (N, P), on `background`, (3,)."""
         host = rows.detach().to("cpu", torch.float32).numpy()
         ctx.canvas = replace(canvas, background=tuple(background.detach().tolist()))
+        ctx.kernel = shared_kernel(threads)
         ctx.save_for_backward(rows, background)
-        return torch.from_numpy(shared_kernel().render(host, ctx.canvas)).to(rows.device)
+        return torch.from_numpy(ctx.kernel.render(host, ctx.canvas)).to(rows.device)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, image_gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+    def backward(ctx: Any, image_gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
         """Pulls dL/dimage, (H, W, 3), back to rows and background."""
         rows, background = ctx.saved_tensors
         host = rows.detach().to("cpu", torch.float32).numpy()
-        by_rows, by_background = shared_kernel().pull_back(
+        by_rows, by_background = ctx.kernel.pull_back(
             host, ctx.canvas, image_gradient.detach().to("cpu", torch.float32).numpy()
         )
-        return torch.from_numpy(by_rows).to(rows), torch.from_numpy(by_background).to(background), None
+        return torch.from_numpy(by_rows).to(rows), torch.from_numpy(by_background).to(background), None, None
 
 
 class _OneThread:

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from artpipe import Canvas, Scene, load_renderer
+from artpipe import Canvas, InputError, Scene, load_renderer
 from artpipe.renderers import cpu_kernel, reference
 from artpipe.renderers.cpu_kernel import CpuKernel, shared_kernel
 from artpipe.renderers.cpu_tiles import TRANSMITTANCE_FLOOR
@@ -155,3 +155,35 @@ def test_a_numpy_view_is_drawn_like_its_copy(problem):
     assert_same_bits(
         kernel.pull_back(scene.rows, scene.canvas, folded), kernel.pull_back(scene.rows, scene.canvas, image_gradient)
     )
+
+
+BAD = st.sampled_from([np.nan, np.inf, -np.inf])
+CALLS = {
+    "render": lambda kernel, rows, canvas, case: kernel.render(rows, canvas),
+    "loss_and_gradient": lambda kernel, rows, canvas, case: kernel.loss_and_gradient(rows, canvas, *case),
+    "pull_back": lambda kernel, rows, canvas, case: kernel.pull_back(rows, canvas, np.ones((9, 11, 3), np.float32)),
+    "worth": lambda kernel, rows, canvas, case: kernel.worth(rows, canvas, *case),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@given(count=st.integers(1, 9), at=st.integers(0), value=BAD)
+def test_rows_that_are_not_finite_are_refused_before_they_are_drawn(call, count, at, value):
+    """Compiled without NaN and infinity in mind, the inner loops make any number of them."""
+    canvas, case = Canvas(11, 9), (np.zeros((3, 9, 11), np.float32), np.ones((9, 11), np.float32))
+    rows = Scene.circles(canvas, x=[4] * count, y=[4] * count, radius=[3] * count, colour=[[0.5] * 3] * count).rows
+    row, column = divmod(at % rows.size, rows.shape[1])
+    bad = rows.copy()
+    bad[row, column] = value
+    with pytest.raises(InputError, match=f"row {row} has {value} in column .*; needs a finite number"):
+        CALLS[call](shared_kernel(), bad, canvas, case)
+    CALLS[call](shared_kernel(), rows, canvas, case)
+
+
+@given(at=st.integers(0, 9 * 11 * 3 - 1), value=BAD)
+def test_a_gradient_on_the_picture_that_is_not_finite_is_refused(at, value):
+    scene = Scene.circles(Canvas(11, 9), x=[4], y=[4], radius=[3], colour=[[0.5] * 3])
+    image_gradient = np.ones((9, 11, 3), np.float32)
+    image_gradient.reshape(-1)[at] = value
+    with pytest.raises(InputError, match="gradient on the picture is not finite"):
+        shared_kernel().pull_back(scene.rows, scene.canvas, image_gradient)

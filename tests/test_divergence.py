@@ -21,8 +21,20 @@ def torch_distance(image, target):
     return ((image - target) ** 2).sum().sqrt()
 
 
+# The slope is 0/0 at one pixel, which no circle covers.
+def jax_corner(image, target):
+    import jax.numpy as jnp
+
+    return jnp.sum((image - target) ** 2) + jnp.sqrt(0 * image[0, 0, 0])
+
+
+def torch_corner(image, target):
+    return ((image - target) ** 2).sum() + (0 * image[0, 0, 0]).sqrt()
+
+
 CLIFFS = {name: loss_with_a_cliff(name, 0.2) for name in ("jax", "torch")}
 DISTANCES = {"jax": jax_distance, "torch": torch_distance}
+CORNERS = {"jax": jax_corner, "torch": torch_corner}
 
 
 # JAX compiles the step of its pure path anew for each loss, for some 5 s.
@@ -82,3 +94,23 @@ def test_a_gradient_that_is_nan_under_a_finite_loss_stops_the_fit(backend):
     with pytest.raises(Diverged):
         fit.step()
     assert fit.scene().same_as(start)
+
+
+def test_a_gradient_that_is_nan_at_one_bare_pixel_stops_the_fit(backend):
+    fit = open_fit(backend, CORNERS, grey=0.5)
+    start = fit.scene()
+    assert np.isfinite(fit.loss())
+    with pytest.raises(Diverged):
+        fit.step()
+    assert fit.scene().same_as(start)
+
+
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_parameters_that_the_optimiser_made_nan_stop_the_fit(name):
+    """Found before they are drawn, whatever the drawing would have made of them."""
+    scene = Scene.circles(Canvas(16, 12), x=[8], y=[6], radius=[3], colour=[[0.5] * 3])
+    fit = load_renderer(name).fit(TARGET, scene.canvas, FitSettings(epsilon=float("nan")))
+    fit.put(scene)
+    with pytest.raises(Diverged):
+        fit.step(2)
+    assert fit.scene().same_as(scene)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from artpipe import Canvas, Scene, mean_squared_error
+from artpipe import Canvas, InputError, Scene, mean_squared_error
 from artpipe.renderers import reference
 from artpipe.renderers.cpu_placing import PlacingBoard
 from artpipe.renderers.edges import EDGES
@@ -357,3 +357,13 @@ def test_circles_that_hang_over_every_side_are_painted_right(edge):
     for i, row in zip(order, chosen, strict=True):
         colour, _, image = problem.best(rows[i], image)
         np.testing.assert_allclose(row[COLOUR], colour, atol=1e-3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_candidates_that_are_not_finite_are_refused(value):
+    board = PlacingBoard(Canvas(8, 8), np.zeros((8, 8, 3)), pixel_shares(None, 8, 8))
+    candidates = Scene.circles(Canvas(8, 8), x=[4, 4], y=[4, 4], radius=[3, 3], colour=np.ones((2, 3))).rows.copy()
+    candidates[1, X] = value
+    for work in (lambda: board.choose(candidates, 1), lambda: board.coloured(candidates)):
+        with pytest.raises(InputError, match=r"row 1 has .* in column x"):
+            work()

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from ...renderers import FITTING_RENDERERS
-from ...renderers.cpu_kernel import usable_cores
+from ...renderers.threads import thread_count, usable_cores
 
 PACKAGES = ("artpipe", "jax", "jaxlib", "numba", "numpy", "optax", "torch")
 
 
 def machine() -> dict[str, Any]:
-    """CPU, cores, GPU, Python, packages, and how busy the machine was."""
+    """CPU, cores, threads that draw, GPU, Python, packages, and how busy the machine was."""
     return {
         "cpu": _cpu(),
         "cores": usable_cores(),
+        "threads": thread_count(),
         "gpu": None,  # every contestant draws on the CPU kernel
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -18,7 +18,7 @@ import numpy as np
 from ...renderers import Scene
 from ...renderers.alpha import picture_bands
 from ...renderers.cpu_bins import TILE
-from ...renderers.cpu_kernel import usable_cores
+from ...renderers.threads import thread_count
 from ..files import whole_file
 from ..picture import as_bytes
 from ..record import Record
@@ -72,11 +72,12 @@ def _filtered(image: Array, channels: int) -> bytes:
 
 def _compressed(parts: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """Each part and its deflate stream, which ends on a whole byte so that streams can follow one another."""
-    with ThreadPoolExecutor(usable_cores()) as pool:
+    threads = thread_count()
+    with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[bytes, Future[bytes]]] = deque()
         for part in parts:
             waiting.append((part, pool.submit(_deflated, part)))
-            if len(waiting) > usable_cores():
+            if len(waiting) > threads:
                 done, future = waiting.popleft()
                 yield done, future.result()
         while waiting:

@@ -1,0 +1,133 @@
+"""How many threads draw: what the caller asks for, else ARTPIPE_THREADS, else the cores that this process may use."""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from .errors import InputError, one_line
+
+VARIABLE = "ARTPIPE_THREADS"
+# More than any machine has cores; a larger number is a slip.
+THREADS_MAX = 1024
+
+_limit: ContextVar[int | None] = ContextVar("artpipe threads", default=None)  # set by `limited`
+
+
+def thread_count(asked: int | None = None) -> int:
+    """How many threads draw.
+
+    Args:
+        asked: by the caller; None to follow `limited`, then the environment's ARTPIPE_THREADS, then `usable_cores`.
+
+    Raises:
+        InputError: the number, or the variable's text, is not a whole number from 1 to `THREADS_MAX`.
+    """
+    if asked is not None:
+        return check_threads(asked)
+    if (limit := _limit.get()) is not None:
+        return limit
+    text = os.environ.get(VARIABLE, "").strip()
+    if not text:
+        return usable_cores()
+    try:
+        return check_threads(int(text), VARIABLE)
+    except ValueError:
+        raise _refusal(VARIABLE, text) from None
+
+
+def check_threads(threads: Any, name: str = "threads") -> int:
+    """The number as an int.
+
+    Args:
+        threads: the number.
+        name: what it is called where it comes from.
+
+    Raises:
+        InputError: it is not a whole number from 1 to `THREADS_MAX`.
+    """
+    with suppress(TypeError):
+        if not isinstance(threads, bool) and 1 <= (count := operator.index(threads)) <= THREADS_MAX:
+            return count
+    raise _refusal(name, threads)
+
+
+def _refusal(name: str, value: object) -> InputError:
+    return InputError(f"{name} is {one_line(repr(value), 40)}; needs a whole number, 1 to {THREADS_MAX}")
+
+
+@contextmanager
+def limited(threads: int | None) -> Iterator[None]:
+    """While entered, this is `thread_count` for whoever asks for no number, in this thread; None changes nothing.
+
+    Raises:
+        InputError: as `check_threads`.
+    """
+    token = _limit.set(_limit.get() if threads is None else check_threads(threads))
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
+def usable_cores() -> int:
+    """How many cores this process may use: by its affinity, and by the CPU quota of its container, rounded up.
+
+    Up, since the serial parts of a step leave some of the quota to the parallel ones.
+    """
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+@lru_cache(maxsize=1)
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """Cores that Linux control groups (versions 1 and 2) grant this process the time of; None if there is no limit.
+
+    The tightest limit counts, of the group of the process and of all groups around it.
+
+    Args:
+        root: where /proc and /sys are.
+    """
+    quotas = []
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        lines = []  # no control groups here
+    for line in lines:
+        _, controllers, group = (*line.split(":", 2), "", "")[:3]
+        if controllers == "":
+            mounts, read = ["sys/fs/cgroup", "sys/fs/cgroup/unified"], _quota_v2
+        elif "cpu" in controllers.split(","):
+            mounts, read = [f"sys/fs/cgroup/{controllers}", "sys/fs/cgroup/cpu"], _quota_v1
+        else:
+            continue
+        # A container may see its own group at the mount's top, under a path that leads elsewhere: all are tried.
+        path = PurePosixPath(group.lstrip("/"))
+        for mount in mounts:
+            for inner in (path, *path.parents):
+                if ".." not in inner.parts:
+                    with suppress(OSError, ValueError, ZeroDivisionError):
+                        quotas.append(read(root / mount / inner))
+    return min((quota for quota in quotas if quota > 0), default=None)
+
+
+def _quota_v2(group: Path) -> float:
+    quota, period = (group / "cpu.max").read_text(encoding="ascii").split()
+    return int(quota) / int(period)  # the word "max" is a ValueError
+
+
+def _quota_v1(group: Path) -> float:
+    # No limit is -1.
+    quota, period = (int((group / f"cpu.cfs_{name}_us").read_text(encoding="ascii")) for name in ("quota", "period"))
+    return quota / period

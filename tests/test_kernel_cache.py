@@ -1,0 +1,186 @@
+"""Compiled kernels on disk: never older than any source, shared by environments, and only where nobody else writes."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import artpipe.renderers
+import pytest
+from artpipe.renderers.kernel_cache import SOURCES
+
+RENDERERS = Path(artpipe.renderers.__file__).parent
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="needs permissions of POSIX")
+as_root = hasattr(os, "geteuid") and os.geteuid() == 0
+
+# Calls one small kernel; says whether its machine code came from the disk, and where it is kept.
+CALL = """
+import json, sys
+import numpy as np
+from artpipe.renderers import cpu_bins
+total = np.zeros((1, 8))
+cpu_bins.sum_slots(np.array([0, 1]), np.ones((1, 8), np.float32), total)
+cache = cpu_bins.sum_slots._cache
+print(json.dumps([bool(cpu_bins.sum_slots.stats.cache_hits), getattr(cache, "cache_path", None), total.tolist()]))
+"""
+
+
+def imported_by(name):
+    """The modules of the same package that a module imports."""
+    tree = ast.parse((RENDERERS / f"{name}.py").read_text(encoding="utf-8"))
+    return {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1}
+
+
+def test_the_hashed_sources_are_the_kernels_and_all_that_they_import():
+    kernels = {path.stem for path in RENDERERS.glob("*.py") if "@compiled(" in path.read_text(encoding="utf-8")}
+    reached, waiting = set(), kernels
+    while waiting:
+        reached |= waiting
+        waiting = {name for found in waiting for name in imported_by(found)} - reached
+    assert kernels and set(SOURCES) == reached
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A folder for PYTHONPATH with a copy of the package: another environment."""
+
+    def copy(name):
+        package = tmp_path / name / "artpipe"
+        shutil.copytree(Path(artpipe.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(RENDERERS, package / "renderers", ignore=shutil.ignore_patterns("__pycache__"))
+        return package
+
+    return copy
+
+
+def call(package, before="", **environment):
+    """Whether the kernel came from the disk, and the folder that it is kept in, told by a new process."""
+    plain = {key: value for key, value in os.environ.items() if key not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    path = f"import sys; sys.path[:0] = {[str(package.parent), *sys.path]!r}\n"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", path + before + CALL],
+        capture_output=True, text=True, timeout=100,
+        env=plain | {key: str(value) for key, value in environment.items()},
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    hit, folder, total = json.loads(done.stdout)
+    assert total == [[1.0] * 8]
+    return hit, None if folder is None else Path(folder)
+
+
+@pytest.mark.slow
+@needs_posix
+def test_environments_share_machine_code_until_any_kernel_source_is_edited(copied, tmp_path):
+    first, second = copied("first"), copied("second")
+    assert call(first, XDG_CACHE_HOME=tmp_path) == (False, folder := next((tmp_path / "artpipe").iterdir()))
+    assert call(first, XDG_CACHE_HOME=tmp_path) == (True, folder)
+    assert call(second, XDG_CACHE_HOME=tmp_path) == (True, folder)
+    assert folder.stat().st_mode & 0o077 == 0
+    for count, name in enumerate(SOURCES, 2):
+        with (second / "renderers" / f"{name}.py").open("a", encoding="utf-8") as source:
+            source.write("\n# edited\n")
+        hit, elsewhere = call(second, XDG_CACHE_HOME=tmp_path)
+        assert not hit and elsewhere != folder, name
+        assert len(list((tmp_path / "artpipe").iterdir())) == count
+    assert call(first, XDG_CACHE_HOME=tmp_path) == (True, folder)
+
+
+@pytest.mark.slow
+@needs_posix
+def test_a_setting_that_changes_machine_code_has_a_folder_of_its_own(copied, tmp_path):
+    package = copied("package")
+    _, plain = call(package, XDG_CACHE_HOME=tmp_path)
+    hit, other = call(package, XDG_CACHE_HOME=tmp_path, NUMBA_OPT=1)
+    assert not hit and other != plain
+
+
+@pytest.mark.slow
+@needs_posix
+def test_the_folder_that_numba_is_told_comes_first(copied, tmp_path):
+    _, folder = call(copied("package"), NUMBA_CACHE_DIR=tmp_path / "told", XDG_CACHE_HOME=tmp_path / "cache")
+    assert folder.is_relative_to(tmp_path / "told") and not (tmp_path / "cache").exists()
+
+
+@pytest.mark.slow
+@needs_posix
+def test_damaged_files_are_compiled_anew(copied, tmp_path):
+    package = copied("package")
+    _, folder = call(package, XDG_CACHE_HOME=tmp_path)
+    for ending in ("*.nbi", "*.nbc"):
+        for text in (b"", b"\x80damaged"):
+            for path in folder.glob(ending):
+                path.write_bytes(text)
+            assert call(package, XDG_CACHE_HOME=tmp_path) == (False, folder)
+            assert call(package, XDG_CACHE_HOME=tmp_path) == (True, folder)
+
+
+@pytest.mark.slow
+@needs_posix
+def test_folders_unused_for_long_are_removed_when_another_is_made(copied, tmp_path):
+    package = copied("package")
+    _, used = call(package, XDG_CACHE_HOME=tmp_path)
+    long_ago = time.time() - 400 * 86400
+    os.utime(used, (long_ago, long_ago))
+    stale, recent, foreign = (used.with_name(name) for name in ("kernels-stale", "kernels-recent", "notes"))
+    for path in (stale, recent, foreign):
+        path.mkdir()
+    for path in (stale, foreign):
+        os.utime(path, (long_ago, long_ago))
+    assert call(package, XDG_CACHE_HOME=tmp_path) == (True, used)  # and marks it as used
+    _, other = call(package, XDG_CACHE_HOME=tmp_path, NUMBA_OPT=1)
+    assert set(used.parent.iterdir()) == {used, other, recent, foreign}
+
+
+def spoil_by_a_link(folder, other):
+    folder.rename(other)
+    folder.symlink_to(other)
+
+
+SPOILT = {
+    "others may write there": lambda folder, other: folder.chmod(0o777),
+    "a link stands there": spoil_by_a_link,
+    "it is another user's": lambda folder, other: os.chown(folder, 12345, -1),
+    "a file stands there": lambda folder, other: (folder.rename(other), folder.write_text("")),
+}
+
+
+@pytest.mark.slow
+@needs_posix
+@pytest.mark.parametrize(("how", "which"), [*((how, "root") for how in SPOILT), ("others may write there", "leaf")])
+def test_code_is_loaded_only_from_folders_where_nobody_else_writes(copied, tmp_path, how, which):
+    if "user" in how and not as_root:
+        pytest.skip("only root gives files away")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    package, environment = copied("package"), {"XDG_CACHE_HOME": tmp_path, "TMPDIR": temporary}
+    _, folder = call(package, **environment)
+    SPOILT[how](folder if which == "leaf" else folder.parent, tmp_path / "moved")
+    hit, elsewhere = call(package, **environment)
+    assert not hit and elsewhere.is_relative_to(temporary)
+    # Spoilt there too, each process gets a folder of its own, and leaves nothing behind.
+    SPOILT[how](elsewhere.parent, tmp_path / "moved too")
+    hit, alone = call(package, **environment)
+    assert not hit and alone.is_relative_to(temporary) and not alone.exists()
+    assert len(list(temporary.iterdir())) == 1
+
+
+@pytest.mark.slow
+@needs_posix
+def test_where_nothing_can_be_written_kernels_are_compiled_each_time(copied, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    before = "import tempfile; tempfile._candidate_tempdir_list = lambda: []\n"
+    assert call(copied("package"), before, XDG_CACHE_HOME=blocked) == (False, None)
+
+
+@pytest.mark.slow
+def test_numba_told_not_to_compile_is_named_in_one_line(tmp_path):
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-m", "artpipe", "render", str(tmp_path / "scene.json"), "-o", str(tmp_path / "a.png")]
+    (tmp_path / "scene.json").write_text("{}", encoding="utf-8")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1 and "NUMBA_DISABLE_JIT" in done.stderr

@@ -1,0 +1,349 @@
+"""How many threads draw, and that they end, wait without spinning, and survive interrupts and errors."""
+
+import ctypes
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from queue import SimpleQueue
+
+import artpipe
+import numpy as np
+import pytest
+from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer
+from artpipe.renderers.cpu_kernel import CpuKernel, shared_kernel
+from artpipe.renderers.cpu_workers import Workers
+from artpipe.renderers.losses import pixel_shares
+from artpipe.renderers.threads import THREADS_MAX, cpu_quota, limited, thread_count, usable_cores
+from command_line import refusal, succeeded
+from hypothesis import given
+from hypothesis import strategies as st
+
+# --- how many ---
+
+BAD = [0, -1, THREADS_MAX + 1, 1.5, 2.0, "2", True, float("nan"), [2]]
+
+
+@pytest.fixture(autouse=True)
+def no_variable(monkeypatch):
+    monkeypatch.delenv("ARTPIPE_THREADS", raising=False)
+
+
+@pytest.mark.parametrize("threads", BAD)
+def test_threads_that_cannot_be_are_refused(threads):
+    for work in (
+        lambda: RendererOptions(threads=threads),
+        lambda: CpuKernel(threads),
+        lambda: artpipe.fit(np.zeros((16, 16, 3)), 4, steps=1, threads=threads),
+    ):
+        with pytest.raises(InputError, match=r"threads is .*; needs a whole number, 1 to 1024"):
+            work()
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "two", "1.5", "1e9", "²", "9" * 5000])
+def test_a_bad_variable_is_named_in_one_line(monkeypatch, tmp_path, text):
+    artpipe.save_scene(Scene.empty(Canvas(3, 3)), tmp_path / "scene.json")
+    monkeypatch.setenv("ARTPIPE_THREADS", text)
+    assert "ARTPIPE_THREADS is " in refusal("render", tmp_path / "scene.json", "-o", tmp_path / "a.png")
+    with pytest.raises(InputError, match="ARTPIPE_THREADS"):
+        load_renderer("cpu").render(Scene.empty(Canvas(3, 3)))
+    assert thread_count(2) == 2  # who is told a number does not ask
+
+
+def test_the_caller_comes_before_a_limit_before_the_variable_before_the_cores(monkeypatch):
+    assert thread_count() == usable_cores() >= 1
+    monkeypatch.setenv("ARTPIPE_THREADS", " 5 ")
+    assert thread_count() == 5
+    with limited(4):
+        with limited(None):
+            assert thread_count() == shared_kernel().threads == 4
+        assert thread_count(np.int64(3)) == 3
+        assert load_renderer("cpu", RendererOptions(threads=3)).options.threads == 3
+    assert thread_count() == 5
+    monkeypatch.setenv("ARTPIPE_THREADS", "")
+    assert thread_count() == usable_cores()
+
+
+@pytest.mark.parametrize("renderer", ["jax", "torch"])
+def test_a_fit_and_its_renderer_draw_with_the_threads_asked_for(renderer):
+    fit = load_renderer(renderer, RendererOptions(threads=3)).fit(np.zeros((8, 8, 3), np.float32), Canvas(8, 8))
+    assert fit.kernel.threads == 3
+
+
+def test_a_fit_does_not_depend_on_the_threads(monkeypatch):
+    picture = np.random.default_rng(2).uniform(0, 1, (40, 40, 3)).astype(np.float32)
+    options = {"circles": 12, "steps": 20, "growth": 4, "renderer": "torch"}
+    scenes = [artpipe.fit(picture, threads=threads, **options).scene for threads in (1, 3)]
+    monkeypatch.setenv("ARTPIPE_THREADS", "2")
+    scenes.append(artpipe.fit(picture, **options).scene)
+    assert scenes[0].same_as(scenes[1]) and scenes[0].same_as(scenes[2])
+
+
+def test_the_option_limits_the_command_alone(tmp_path):
+    before = thread_count()
+    artpipe.save_scene(Scene.empty(Canvas(3, 3)), tmp_path / "scene.json")
+    succeeded("render", tmp_path / "scene.json", "-o", tmp_path / "a.png", "--threads", 7)
+    assert thread_count() == before
+
+
+# --- quotas of containers ---
+
+
+def groups(root, membership, files):
+    """A made-up /proc and /sys."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/self/cgroup").write_text(membership, encoding="utf-8")
+    for name, text in files.items():
+        path = root / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return root
+
+
+V1 = "11:memory:/docker/7\n4:cpu,cpuacct:/docker/7\n0::/docker/7\n"
+QUOTAS = {
+    "no group": ("", {}, None),
+    "no limit": ("0::/", {"cpu.max": "max 100000\n"}, None),
+    "a container": ("0::/\n", {"cpu.max": "150000 100000\n"}, 1.5),
+    "a service in a slice": (
+        "0::/user.slice/a.service",
+        {"user.slice/a.service/cpu.max": "max 100000", "user.slice/cpu.max": "50000 100000"}, 0.5,
+    ),
+    "the tightest counts": (
+        "0::/a/b", {"a/b/cpu.max": "300000 100000", "a/cpu.max": "200000 100000", "cpu.max": "900000 100000"}, 2.0,
+    ),
+    "a path of the host": ("0::/docker/7", {"cpu.max": "200000 100000"}, 2.0),
+    "a group outside": ("0::/../../x", {"cpu.max": "200000 100000"}, 2.0),
+    "version 1": (
+        V1,
+        {"cpu,cpuacct/docker/7/cpu.cfs_quota_us": "250000", "cpu,cpuacct/docker/7/cpu.cfs_period_us": "100000"}, 2.5,
+    ),
+    "version 1, no limit": (
+        V1, {"cpu,cpuacct/docker/7/cpu.cfs_quota_us": "-1", "cpu,cpuacct/docker/7/cpu.cfs_period_us": "100000"}, None,
+    ),
+    "version 1 in a container": (V1, {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "50000"}, 2.0),
+    "version 2 beside 1": ("1:name=systemd:/\n0::/a\n", {"unified/a/cpu.max": "100000 100000"}, 1.0),
+    "damaged": ("0::/", {"cpu.max": "100000 0"}, None),
+    "no numbers": ("0::/\nx\n:\n::\n", {"cpu.max": "a b c"}, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", QUOTAS)
+def test_the_quota_of_the_control_group_is_found(tmp_path, case):
+    membership, files, quota = QUOTAS[case]
+    assert cpu_quota.__wrapped__(groups(tmp_path, membership, files)) == quota
+
+
+@given(quota=st.floats(0.001, 4096), cores=st.integers(1, 512))
+def test_cores_are_at_least_one_and_at_most_the_quota_rounded_up(quota, cores):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("artpipe.renderers.threads.cpu_quota", lambda: quota)
+        patch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+        found = usable_cores()
+    assert 1 <= found <= cores
+    assert found == cores or found - 1 < quota <= found
+
+
+# --- the threads ---
+
+
+def problem(count=60, side=96):
+    """What `loss_and_gradient` takes, of circles over several tiles."""
+    rng = np.random.default_rng(5)
+    scene = Scene.circles(
+        Canvas(side, side), x=rng.uniform(0, side, count), y=rng.uniform(0, side, count),
+        radius=rng.uniform(2, 20, count), colour=rng.uniform(0, 1, (count, 3)), opacity=0.6,
+    )  # fmt: skip
+    target = rng.uniform(0, 1, (3, side, side)).astype(np.float32)
+    return scene.rows, scene.canvas, target, pixel_shares(None, side, side).astype(np.float32)
+
+
+def drawing_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "artpipe-kernel"]
+
+
+def wait_until(condition):
+    end = time.monotonic() + 10
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.001)
+    assert condition()
+
+
+@pytest.fixture
+def expected():
+    return CpuKernel(1).loss_and_gradient(*problem())
+
+
+def assert_draws(kernel, expected):
+    for got, want in zip(kernel.loss_and_gradient(*problem()), expected, strict=True):
+        assert np.array_equal(got, want)
+
+
+@pytest.mark.parametrize("end", ["close", "with", "drop"])
+def test_threads_start_with_the_first_call_and_end_with_the_kernel(expected, end):
+    before = set(drawing_threads())
+    kernel = CpuKernel(4)
+    assert set(drawing_threads()) == before
+    assert_draws(kernel, expected)
+    assert len(set(drawing_threads()) - before) == 3
+    if end == "close":
+        kernel.close()
+        kernel.close()
+    elif end == "with":
+        with kernel:
+            pass
+    if end != "drop":
+        assert set(drawing_threads()) <= before
+        assert_draws(kernel, expected)  # which starts them again
+    del kernel
+    gc.collect()
+    wait_until(lambda: set(drawing_threads()) <= before)
+
+
+def test_what_a_task_raises_in_a_thread_is_raised_by_check_and_the_thread_works_on():
+    workers, returned, seen = Workers(2), SimpleQueue(), []
+
+    def task(number):
+        seen.append((number, threading.get_ident()))
+        return 1 / (number - 1)
+
+    for _ in range(3):
+        workers.wake(task, 2, returned)
+        assert [returned.get(timeout=10), returned.get(timeout=10)] == [None, None]
+        with pytest.raises(ZeroDivisionError):
+            workers.check()
+        workers.check()
+    workers.close()
+    assert len(seen) == 6 and len(set(seen)) == 2
+
+
+def test_threads_that_were_killed_are_replaced(expected, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    before, killed = set(drawing_threads()), set()
+    with CpuKernel(3) as kernel:
+        assert_draws(kernel, expected)
+        for _ in range(30):
+            for thread in set(drawing_threads()) - before - killed:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
+                killed.add(thread)
+            for _ in range(3):
+                with suppress(SystemExit):  # one that came while a thread was drawing
+                    assert_draws(kernel, expected)
+
+        def recovered():
+            with suppress(SystemExit):  # late, on a busy machine
+                assert_draws(kernel, expected)
+                return len(set(drawing_threads()) - before) == 2
+
+        wait_until(recovered)
+    assert len(killed) > 2
+
+
+def test_without_leave_to_start_threads_the_caller_draws_alone(expected, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert_draws(CpuKernel(4), expected)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # by the interrupt, in other code
+@pytest.mark.skipif(os.name != "posix", reason="needs signals of POSIX")
+def test_an_interrupt_at_any_moment_leaves_no_thread_at_work_and_the_kernel_usable(expected):
+    """The handler of a timer raises in Python code, as Ctrl-C does."""
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    rng = np.random.default_rng(1)
+    former = signal.signal(signal.SIGALRM, interrupt)
+    interrupted = 0
+    try:
+        with CpuKernel(3) as kernel:
+            assert_draws(kernel, expected)
+            for _ in range(150):
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 1e-3))
+                    for _ in range(3):
+                        kernel.loss_and_gradient(*problem())
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                except KeyboardInterrupt:
+                    interrupted += 1
+                assert_draws(kernel, expected)
+            used = time.process_time()
+            time.sleep(0.2)
+            assert time.process_time() - used < 0.03
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+    assert interrupted > 20
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_draws_with_threads_of_its_own(expected):
+    code = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from artpipe.renderers.cpu_kernel import CpuKernel
+from test_threads import problem
+kernel = CpuKernel(3)
+loss = kernel.loss_and_gradient(*problem())[0]
+child = os.fork()
+if child == 0:
+    os._exit(kernel.loss_and_gradient(*problem())[0] != loss)
+sys.exit(os.waitpid(child, 0)[1] != 0)
+"""
+    here = os.path.dirname(__file__)
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code, here], timeout=60).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs affinities")
+def test_on_a_single_core_more_threads_take_hardly_more_time():
+    code = """
+import os, sys, time
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+sys.path.insert(0, sys.argv[1])
+from artpipe.renderers.cpu_kernel import CpuKernel
+from statistics import median
+from test_threads import problem
+case, kernels, times = problem(2048, 256), [CpuKernel(n) for n in (1, 2, 4)], [[], [], []]
+for turn in range(30):
+    for kernel, seconds in zip(kernels, times):
+        start = time.process_time()  # a spin costs time, a wait for other processes does not
+        kernel.loss_and_gradient(*case)
+        seconds.append(time.process_time() - start)
+one, two, four = map(median, times)
+print(two / one, four / one)
+"""
+    command = [sys.executable, "-c", code, os.path.dirname(__file__)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert all(float(ratio) < 1.5 for ratio in done.stdout.split()), done.stdout
+
+
+# --- the scratch ---
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
+def test_the_address_space_of_many_threads_is_that_of_the_deepest_tile_not_of_all_circles():
+    def reserved():
+        with open("/proc/self/status", encoding="ascii") as status:
+            return int(status.read().split("VmSize:")[1].split()[0]) / 2**20  # GB
+
+    rng, count, side = np.random.default_rng(3), 100_000, 512
+    scene = Scene.circles(
+        Canvas(side, side), x=rng.uniform(0, side, count), y=rng.uniform(0, side, count), radius=np.full(count, 1.0),
+        colour=np.ones((count, 3)), opacity=0.01,
+    )  # fmt: skip
+    target, shares = np.zeros((3, side, side), np.float32), pixel_shares(None, side, side).astype(np.float32)
+    with CpuKernel(16) as kernel:
+        kernel.loss_and_gradient(*problem())  # starts the threads, each with a stack
+        before = reserved()
+        kernel.loss_and_gradient(scene.rows, scene.canvas, target, shares)
+        assert reserved() - before < 0.5  # all circles of all threads: 6 GB
