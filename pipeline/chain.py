@@ -8,7 +8,7 @@ before any work begins.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,44 @@ import click
 
 from .. import InputError
 from .interruption import Interruption
+from .paths import FILE
 
 Pieces = list[tuple[str, list[str]]]
 
 
-def split_chain(args: list[str]) -> tuple[list[str], Pieces]:
-    """Cuts a command line at the names of stages: what belongs to `load`, and (stage, arguments) in order."""
-    cuts = [k for k, word in enumerate(args) if k and word in STAGE_COMMANDS]
-    cuts.append(len(args))
-    pieces = [(args[first], args[first + 1 : last]) for first, last in pairwise(cuts)]
-    return args[: cuts[0]], pieces
+def split_chain(args: list[str], first: click.Command) -> tuple[list[str], Pieces]:
+    """Cuts a command line at the names of stages, where they are not values of options.
+
+    Args:
+        args: the line, the first command's name in front.
+        first: the first command.
+
+    Returns:
+        What belongs to the first command, and (stage, arguments) in order.
+    """
+    pieces: Pieces = [(args[0], [])]
+    command, words = first, iter(args[1:])
+    options_end = False
+    for word in words:
+        if word in STAGE_COMMANDS:
+            command, options_end = STAGE_COMMANDS[word], False
+            pieces.append((word, []))
+            continue
+        pieces[-1][1].append(word)
+        options_end = options_end or word == "--"
+        if not options_end and _takes_the_next(command, word):
+            pieces[-1][1].extend(islice(words, 1))
+    (name, own), *chained = pieces
+    return [name, *own], chained
+
+
+def _takes_the_next(command: click.Command, word: str) -> bool:
+    """Whether a word is an option of the command whose value is the next word."""
+    return any(
+        word in option.opts and not option.is_flag and not isinstance(option.flag_value, str)  # else it may be left out
+        for option in command.params
+        if isinstance(option, click.Option)
+    )
 
 
 def run_chain(
@@ -172,7 +200,7 @@ EXPORT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-@_stage("export", click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path)), *EXPORT_OPTIONS)
+@_stage("export", click.argument("files", nargs=-1, required=True, type=FILE), *EXPORT_OPTIONS)
 def _export(files: tuple[Path, ...], **options: Any) -> Any:
     """Stage: write the scene as it stands; the files' endings say how (`artpipe export --help`)."""
     from ..stages.export import Export

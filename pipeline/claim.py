@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,9 +11,11 @@ from filelock import FileLock, Timeout
 
 from ..renderers import InputError
 from ..stages.files import remove_leftovers
+from ..stages.names import fitting
 from .checkpoints import FOLDER, START
 
 _LOCK = "lock"
+_ELSEWHERE = ". Try another folder with -o"
 
 
 @contextmanager
@@ -29,34 +32,53 @@ def new_folder(wanted: Path, tell: Callable[[str], object]) -> Iterator[Path]:
         InputError: no folder can be made and written to there, or another run is at work in it.
     """
     for number in range(1, 10_000):
-        folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        folder = wanted if number == 1 else _sibling(wanted, number)
+        made: list[Path] = []
         try:
-            made = [path for path in (folder, *folder.parents) if not path.exists()]
-            folder.mkdir(parents=True, exist_ok=True)
-            if not _is_fresh(folder):
-                if _is_held(folder):
-                    raise _in_use(folder)
-                if (folder / FOLDER / START).is_file():
-                    tell(f"{folder} holds a run that was cut off; artpipe resume {folder} goes on with it")
+            if not _is_free(folder, made, tell):
                 continue
-        except OSError as error:
-            raise InputError(f"cannot use {folder} as output folder: {error.strerror or error}. Try -o") from None
-        try:
-            with hold(folder):
+            with hold(folder, _ELSEWHERE):
                 if not _is_fresh(folder):  # another run came and went
                     continue
                 yield folder
                 return
         finally:
-            with suppress(OSError):
-                for path in made:
+            for path in made:
+                with suppress(OSError):
                     path.rmdir()  # fails if something is in it, as it should
     raise InputError(f"{wanted} and 9998 siblings are taken; try another folder with -o")
 
 
+def _is_free(folder: Path, made: list[Path], tell: Callable[[str], object]) -> bool:
+    """Makes the folder, and lists in `made` what was missing of its path; whether nothing is in it."""
+    try:
+        made += (path for path in (folder, *folder.parents) if not path.exists())
+        folder.mkdir(parents=True, exist_ok=True)
+        if _is_fresh(folder):
+            return True
+        if _is_held(folder):
+            raise _in_use(folder, _ELSEWHERE)
+        if (folder / FOLDER / START).is_file():
+            tell(f"{folder} holds a run that was cut off; artpipe resume {folder} goes on with it")
+        return False
+    except OSError as error:
+        raise InputError(f"cannot use {folder} as output folder: {error.strerror or error}. Try -o") from None
+
+
+def _sibling(wanted: Path, number: int) -> Path:
+    path = Path(os.path.realpath(wanted)) if wanted.name in ("", "..") else wanted  # which `.`, `..` and `/` have
+    if not path.name:
+        raise InputError(f"{path} is not empty, and has no siblings. Try a folder in it with -o")
+    return path.with_name(fitting(path.name, f"-{number}"))
+
+
 @contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Keeps other processes from working in a run folder. A process that dies lets go of it.
+def hold(folder: Path, cure: str = "") -> Iterator[None]:
+    """Keeps other processes from working in a run folder. A process that dies releases it.
+
+    Args:
+        folder: of the run.
+        cure: what to try if it cannot be held; added to the message.
 
     Raises:
         InputError: another one holds it, or it cannot be written to.
@@ -69,9 +91,9 @@ def hold(folder: Path) -> Iterator[None]:
         lock = FileLock(inside / _LOCK, timeout=0)
         lock.acquire()
     except Timeout:
-        raise _in_use(folder) from None
+        raise _in_use(folder, cure) from None
     except OSError as error:
-        raise InputError(f"cannot write in {folder}: {error.strerror or error}. Try another folder with -o") from None
+        raise InputError(f"cannot write in {folder}: {error.strerror or error}{cure}") from None
     try:
         remove_leftovers(inside)
         yield
@@ -84,8 +106,8 @@ def hold(folder: Path) -> Iterator[None]:
             inside.rmdir()  # fails while checkpoints are in it
 
 
-def _in_use(folder: Path) -> InputError:
-    return InputError(f"{folder} is in use by another run. Wait for it, or try another folder with -o")
+def _in_use(folder: Path, cure: str) -> InputError:
+    return InputError(f"{folder} is in use by another run; wait for it{cure}")
 
 
 def _is_held(folder: Path) -> bool:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .. import ArtpipeError, InputError
+from ..renderers.errors import printable
 from .chain import EXPORT_OPTIONS, STAGE_COMMANDS, run_chain, split_chain
 from .notices import notices
+from .paths import FILE, FOLDER, PathType
+from .streams import standard_streams
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 
@@ -21,21 +25,42 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "sho
 class _Main(click.Group):
     """The root: prints deliberate errors in one line, and reads a chain of stages after `load`."""
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        with standard_streams():
+            return super().main(*args, **options)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] == "load":
-            args, ctx.meta["artpipe.chain"] = split_chain(args)
-        return super().parse_args(ctx, args)
+        with _errors_in_one_line():
+            if args and args[0] == "load":
+                args, ctx.meta["artpipe.chain"] = split_chain(args, self.commands["load"])
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
-        except ArtpipeError as error:
-            raise click.ClickException(str(error)) from error
-        except MemoryError:
-            raise click.ClickException("out of memory. Try a smaller --size or --width, or fewer circles") from None
+            with _errors_in_one_line():
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             click.echo("interrupted; nothing is left half written", err=True)
             ctx.exit(128 + (error.args[0] if error.args else signal.SIGINT))  # as a shell tells of a signal
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    """Makes of every deliberate error, and of files that cannot be used, what click prints in one line."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:  # which is the help, in many lines
+        raise
+    except click.UsageError as error:
+        raise click.UsageError(printable(error.format_message()), error.ctx) from error
+    except ArtpipeError as error:
+        raise click.ClickException(printable(error)) from error
+    except OSError as error:
+        if error.filename is None:  # nothing that a user could name
+            raise
+        raise click.ClickException(printable(f"cannot use {error.filename}: {error.strerror}")) from error
+    except MemoryError:
+        raise click.ClickException("out of memory. Try a smaller --size or --width, or fewer circles") from None
 
 
 @click.group(cls=_Main, context_settings=CONTEXT)
@@ -94,7 +119,7 @@ class _Amount(click.FloatRange):
 
 _FOCUS_OPTIONS: list[Decorator] = [
     click.option(
-        "--mask", metavar="FILE", type=click.Path(),
+        "--mask", metavar="FILE", type=PathType(is_file=True, kind=str),
         help="Image of the picture's proportions; where it is white, the picture counts more.  [default: none]",
     ),
     click.option(
@@ -179,7 +204,7 @@ _STOP_OPTIONS: list[Decorator] = [
 ]  # fmt: skip
 _HABITS: list[Decorator] = [
     click.option(
-        "--export", "exports", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
+        "--export", "exports", multiple=True, metavar="FILE", type=FILE,
         help="Write this file too, as `artpipe export` does; may be given again.",
     ),
     click.option("--no-export", is_flag=True, help="No painting.svg, timelapse.gif and viewer.html in the run folder."),
@@ -229,9 +254,9 @@ def _with_options(*options: Decorator) -> Decorator:
 
 
 @main.command()
-@click.argument("picture", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Run folder.  [default: outputs/NAME]")
-@click.option("--config", type=click.Path(path_type=Path), help="Repeat the options of this run.json.")
+@click.argument("picture", type=FILE)
+@click.option("-o", "--output", type=FOLDER, help="Run folder.  [default: outputs/NAME]")
+@click.option("--config", type=FILE, help="Repeat the options of this run.json.")
 @_with_options(
     *_GROWTH_OPTIONS, *_STOP_OPTIONS, *_PICTURE_OPTIONS, *_FOCUS_OPTIONS, *_SEARCH_OPTIONS, *_RATE_OPTIONS, *_HABITS
 )
@@ -251,7 +276,7 @@ def run(picture: Path, output: Path | None, config: Path | None, **options: Any)
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=FOLDER)
 @_with_options(*_HABITS)
 def resume(folder: Path, **options: Any) -> None:
     """Go on with a run that was interrupted or killed, to the very scene that it would have come to."""
@@ -284,7 +309,7 @@ for _name, _command in STAGE_COMMANDS.items():
 
 
 @main.command()
-@click.argument("picture", type=click.Path(path_type=Path))
+@click.argument("picture", type=FILE)
 @_with_options(*_PICTURE_OPTIONS, *_FOCUS_OPTIONS, *_RATE_OPTIONS, _THREADS)
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.pass_context
@@ -302,8 +327,8 @@ def load(ctx: click.Context, /, picture: Path, quiet: bool, **options: Any) -> N
 
 
 @main.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("source", type=FOLDER)
+@click.argument("files", nargs=-1, required=True, type=FILE)
 @_with_options(*EXPORT_OPTIONS)
 @_THREADS
 @click.option("--check", is_flag=True, help="Tell size and fidelity of each SVG, drawn back by resvg (extra svg).")
@@ -328,21 +353,22 @@ def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, **op
 
 
 @main.command()
-@click.argument("scene", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="PNG file to write.")
+@click.argument("source", type=FOLDER)
+@click.option("-o", "--output", type=FILE, required=True, help="PNG file to write.")
 @click.option("--width", type=click.IntRange(1, 65536), help="Pixels; the height follows.  [default: the scene's]")
 @_THREADS
-def render(scene: Path, output: Path, width: int | None) -> None:
-    """Draw a scene file as a PNG, at any size: the circles themselves, not an enlarged picture."""
+def render(source: Path, output: Path, width: int | None) -> None:
+    """Draw a run folder or a scene file as a PNG, at any size: the circles themselves, not an enlarged picture."""
     from ..stages.exporters.options import ExportOptions
     from ..stages.exporters.png import export_png
     from ..stages.record import Record
     from ..stages.scene_file import load_scene
+    from .rundir import scene_file
 
     if output.suffix.lower() != ".png":
         raise InputError(f"cannot write {output}: needs a name that ends in .png")
-    export_png(Record(load_scene(scene)), output, ExportOptions(width=width))
-    click.echo(output)
+    export_png(Record(load_scene(scene_file(source))), output, ExportOptions(width=width))
+    click.echo(printable(output))
 
 
 class _Bench(click.Group):
@@ -367,11 +393,11 @@ def bench() -> None:
 
 
 @bench.command()
-@click.argument("pictures", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("pictures", nargs=-1, type=FILE)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     default=Path("outputs/bench"),
     help="Folder; goes on with what stands in it.",
 )
@@ -412,12 +438,8 @@ def bench() -> None:
     type=click.Choice(["adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "lion", "adabelief"]),
     help="One more contestant: the tuned fixed count under it; lion and adabelief in JAX alone.  [default: none]",
 )  # fmt: skip
-@click.option(
-    "--published", type=click.Path(path_type=Path), help="CSV of published losses to hold the baseline against."
-)
-@click.option(
-    "--readme", type=click.Path(path_type=Path), help="Write the results into this README, between its marks."
-)
+@click.option("--published", type=FILE, help="CSV of published losses to hold the baseline against.")
+@click.option("--readme", type=FILE, help="Write the results into this README, between its marks.")
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print bench.json on stdout.")
 def paintings(
@@ -438,17 +460,20 @@ def paintings(
     from dataclasses import replace
 
     from .bench.command import bench_paintings, read_published, sample_pictures
+    from .bench.readme import around_results
     from .bench.suite import FULL, Bench, BenchOptions
 
     given = {name: value for name, value in options.items() if value not in (None, ())}
     wanted = replace(FULL if full else BenchOptions(), **given)
     losses = None if published is None else read_published(published)
+    if readme is not None:
+        around_results(readme)  # says now what is wrong
     opened = Bench.open(output, wanted, list(pictures) or sample_pictures())
     bench_paintings(opened, readme, losses, quiet, as_json)
 
 
 @bench.command()
-@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("pictures", nargs=-1, required=True, type=FILE)
 @click.option(
     "--param", "params", multiple=True, metavar="NAME=LOW:HIGH|A,B,C",
     help="Setting to seek, such as rates.position=0.2:1.0 or growth=64,128,256; may be given again.",
@@ -460,10 +485,10 @@ def paintings(
     help="Give up settings that fit a picture for longer than this.  [default: none]",
 )  # fmt: skip
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("outputs/sweep"),
+    "-o", "--output", type=FOLDER, default=Path("outputs/sweep"),
     help="Folder to begin in, or to go on in.",
 )  # fmt: skip
-@click.option("--config", type=click.Path(path_type=Path), help="Begin with the options of this run.json.")
+@click.option("--config", type=FILE, help="Begin with the options of this run.json.")
 @_with_options(*_GROWTH_OPTIONS, *_PICTURE_OPTIONS, *_SEARCH_OPTIONS, *_RATE_OPTIONS)
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")

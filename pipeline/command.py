@@ -18,12 +18,14 @@ from typing import Any
 import click
 
 from ..renderers import InputError
+from ..renderers.errors import printable
 from ..stages.base import Run, Stage
 from ..stages.events import Event, Exported
 from ..stages.exporters.fidelity import need_rasteriser, rasterisers, svg_fidelity
 from ..stages.exporters.options import ExportOptions
-from ..stages.exporters.table import check_paths, export_files
+from ..stages.exporters.table import check_paths, distinct_paths, export_files
 from ..stages.focus import weights_picture
+from ..stages.names import name_of_picture
 from ..stages.picture import save_png
 from ..stages.record import Record
 from ..stages.scene_file import save_scene
@@ -73,7 +75,7 @@ def paint(
     check_paths(habits.exports)
     base = RunConfig() if config_file is None else load_config(config_file)
     config = with_options(base, options)
-    wanted = output or Path("outputs") / picture.stem
+    wanted = output or Path("outputs") / name_of_picture(picture)
     _load_framework(config, interruption)  # while there is no folder yet that it might leave
     with new_folder(wanted, _warn) as folder:
         target = load_target(picture, config, habits.memory)
@@ -98,7 +100,7 @@ def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
     if not os.path.isdir(folder):  # not Path's, which does not bear with names that are too long
         raise InputError(f"there is no run folder {folder}")
     if is_finished(folder):
-        click.echo(f"{folder} is finished; there is nothing to go on with", err=True)
+        _warn(f"{folder} is finished; there is nothing to go on with")
         return
     with hold(folder):
         start = load_start(folder)
@@ -108,7 +110,7 @@ def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
         course = course_of(start.config)
         restore(folder, run, course, _warn)
         if not habits.quiet:
-            click.echo(f"going on from step {run.step}, {run.scene.count} circles", err=True)
+            _warn(f"going on from step {run.step}, {run.scene.count} circles")
         keeper = Keeper(folder, habits.checkpoint_every, _warn)
         _finish(folder, run, course, start, keeper, habits, started, interruption)
 
@@ -123,7 +125,7 @@ def _opened(start: Start, habits: Habits) -> Run:
     """The run as it is begun."""
     with _announced(habits.quiet):
         run = open_run(start.target, start.config, weights=start.weights, memory=habits.memory)
-    run.title = Path(start.picture).stem
+    run.title = name_of_picture(start.picture)
     return run
 
 
@@ -140,7 +142,7 @@ def _finish(
     if cut_off:
         keeper.save(run, course)
     _save(folder, outcome, start)
-    files = [*((folder / name for name in EXPORTED) if habits.export_default else ()), *habits.exports]
+    files = distinct_paths([*((folder / name for name in EXPORTED) if habits.export_default else ()), *habits.exports])
     for number, _ in enumerate(_written(outcome.record, files, ExportOptions(), quiet), 1):
         if interruption.signal is not None and not cut_off and number < len(files):
             # It came when the fit was done: to go on is to write the rest of the files.
@@ -155,11 +157,12 @@ def _finish(
         click.echo(
             f"{metrics['circles']} circles, {_decibels(metrics)} (mse {metrics['mse']:.3e}), "
             f"{metrics['steps']} steps in {metrics['fit_seconds']:.1f} s, "
-            f"{course.elapsed + time.perf_counter() - started:.1f} s in all{_why(outcome.reason, config)}\n{folder}",
+            f"{course.elapsed + time.perf_counter() - started:.1f} s in all{_why(outcome.reason, config)}\n"
+            f"{printable(folder)}",
             err=habits.as_json,
         )
     if cut_off:
-        click.echo(f"interrupted; what stood is saved. To go on: artpipe resume {folder}", err=True)
+        _warn(f"interrupted; what stood is saved. To go on: artpipe resume {folder}")
         raise SystemExit(interruption.exit_code)
     if not outcome.whole:
         raise InputError(f"{outcome.reason}. The last good scene is saved in {folder}")
@@ -184,7 +187,7 @@ def _why(reason: str, config: RunConfig) -> str:
 
 
 def _warn(line: str) -> None:
-    click.echo(line, err=True)
+    click.echo(printable(line), err=True)
 
 
 def carry_out_chain(
@@ -200,8 +203,8 @@ def carry_out_chain(
     steps = sum(getattr(stage, "steps", 0) for stage in stages)
     with _announced(quiet):
         run = open_run(target, config, picture)
-    run.title = picture.stem
-    run.most = None
+    run.title = name_of_picture(picture)
+    run.most = None  # each stage says how many it leaves
     interruption.defer()
     observers = [] if quiet else [Forward(_name_file), *_display(steps, "steps", quiet)]
     outcome = carry_out(run, Course(stages), config, observers, started, interruption)
@@ -221,8 +224,8 @@ def write_exports(source: Path, files: Sequence[Path], options: dict[str, Any], 
         InputError: the source cannot be read, or a file cannot be written.
         BackendUnavailable: an extra is missing.
     """
-    check_paths(files)
-    wanted = ExportOptions(**options)
+    files, wanted = distinct_paths(files), ExportOptions(**options)
+    check_paths(files, wanted)
     if check:
         need_rasteriser()
     record = load_record(source)
@@ -234,17 +237,19 @@ def write_exports(source: Path, files: Sequence[Path], options: dict[str, Any], 
                 for name in rasterisers():
                     note += f", {svg_fidelity(path, record.scene, name):.1f} dB of the scene (drawn by {name})"
         if check or not quiet:
-            click.echo(f"{path}{note}")
+            click.echo(f"{printable(path)}{note}")
 
 
 def _written(record: Record, files: Sequence[Path], options: ExportOptions, quiet: bool) -> Iterator[Path]:
-    """Writes the files, showing on a terminal which one is at work."""
+    """Writes the files, which are distinct, showing on a terminal which one is at work."""
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
+    written = export_files(record, files, options)
     for path in files:
-        with console.status(f"writing {path.name}"):
-            yield from export_files(record, [path], options)
+        with console.status(Text(f"writing {printable(path.name)}")):
+            yield next(written)
 
 
 def with_options(config: RunConfig, options: dict[str, Any]) -> RunConfig:
@@ -282,4 +287,4 @@ def _display(planned: float, unit: str, quiet: bool) -> list[Observer]:
 
 def _name_file(event: Event) -> None:
     if isinstance(event, Exported):
-        click.echo(event.path)
+        click.echo(printable(event.path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..renderers import InputError, Scene
 from ..renderers.alpha import picture_of
 from ..renderers.errors import one_line
 from ..stages.files import read_at_most, write_text
+from ..stages.names import name_of_picture
 from ..stages.picture import load_picture, picture_size, save_png
 from ..stages.record import Record
 from ..stages.scene_file import load_scene, save_scene
@@ -89,13 +91,28 @@ def load_config(path: Path) -> RunConfig:
     Raises:
         InputError: the file is missing or is no such record.
     """
-    content = _read_json(path, RUN_BYTES_MAX)
+    content = read_json(path, RUN_BYTES_MAX)
     if not isinstance(content, dict) or content.get("format") != "artpipe-run" or content.get("version") != 1:
         raise InputError(f"{path} is not the run.json of a run that this artpipe can repeat")
     try:
         return RunConfig.from_json(content.get("options"))
     except InputError as error:
         raise InputError(f"{path} is broken: {one_line(error)}") from None
+
+
+def scene_file(path: Path) -> Path:
+    """The scene of a run folder, or the path itself if it is a file.
+
+    Raises:
+        InputError: there is neither.
+    """
+    if not os.path.lexists(path):  # unlike Path's own, it takes names that are too long
+        raise InputError(f"there is no run folder or scene file {path}")
+    if not path.is_dir():
+        return path
+    if not (path / "scene.json").is_file():
+        raise InputError(f"{path} is no run folder: it holds no scene.json")
+    return path / "scene.json"
 
 
 def load_record(path: Path) -> Record:
@@ -107,19 +124,16 @@ def load_record(path: Path) -> Record:
     Raises:
         InputError: there is no such thing, or a file in it is broken.
     """
-    if not path.is_dir():
-        if not path.exists():
-            raise InputError(f"there is no run folder or scene file {path}")
-        return Record(load_scene(path), title=path.stem)
-    if not (path / "scene.json").is_file():
-        raise InputError(f"{path} is no run folder: it holds no scene.json")
-    scene = load_scene(path / "scene.json")
+    file = scene_file(path)
+    scene = load_scene(file)
+    if file == path:
+        return Record(scene, title=name_of_picture(path))
     options, metrics = (
-        _read_json(path / name, most) if (path / name).is_file() else {}
+        read_json(path / name, most) if (path / name).is_file() else {}
         for name, most in (("run.json", RUN_BYTES_MAX), ("metrics.json", METRICS_BYTES_MAX))
     )
     picture = options.get("picture") if isinstance(options, dict) else None
-    title = Path(picture).stem if isinstance(picture, str) else path.name
+    title = name_of_picture(picture) if isinstance(picture, str) else path.name
     target = None
     if (path / "target.png").is_file():
         size = picture_size(path / "target.png")
@@ -143,7 +157,12 @@ def _history(metrics: Any, path: Path) -> tuple[dict[str, float], ...]:
         raise InputError(f"{path} is not the metrics.json of a run") from None
 
 
-def _read_json(path: Path, most: int) -> Any:
+def read_json(path: Path, most: int) -> Any:
+    """The content of a JSON file of at most so many bytes.
+
+    Raises:
+        InputError: the file is missing, too large, or not JSON.
+    """
     data = read_at_most(path, most)
     try:
         return json.loads(data.decode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 
@@ -41,6 +42,23 @@ class OutOfMemory(ArtpipeError, MemoryError):
 
 class PictureWarning(UserWarning):
     """Something about a picture or its canvas that is not as it seems; the message is one line."""
+
+
+def is_printable(letter: str) -> bool:
+    """Whether a terminal shows a character as itself: no control, no bidi override, no half of a broken encoding."""
+    return letter.isprintable() or unicodedata.category(letter) == "Zs"
+
+
+def printable(text: object) -> str:
+    r"""Text in one line for a terminal: characters that it would not show as themselves are escaped, as `\x1b`."""
+    return "".join(letter if is_printable(letter) else _escaped(letter) for letter in str(text))
+
+
+def _escaped(letter: str) -> str:
+    code = ord(letter)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte of a file name that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()
 
 
 def one_line(text: object, most: int = 250) -> str:

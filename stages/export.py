@@ -21,14 +21,14 @@ class Export(AtomicStage):
         options: size, timing, kind of SVG.
 
     Raises:
-        InputError: an ending is unknown, or a folder is missing. Said before any work is done.
+        InputError: as `exporters.table.check_paths`. Raised before any work is done.
     """
 
     paths: tuple[Path, ...]
     options: ExportOptions = field(default_factory=ExportOptions)
 
     def __post_init__(self) -> None:
-        check_paths(self.paths)
+        check_paths(self.paths, self.options)
 
     def work(self, run: Run) -> Iterator[Event]:
         """Writes the files, one after the other."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -38,23 +38,28 @@ def whole_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = None
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=f"{_MARK}{path.suffix}")
-        os.close(handle)
-        temporary = Path(name)
+        temporary = _new_file(path.parent, path.suffix)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # a temporary file is private; this one is a normal file
         temporary.replace(path)
         temporary = None
         _sync_folder(path.parent)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}. Try another folder with -o") from None
+        raise InputError(f"cannot write {path}: {error.strerror or error}. Try another folder") from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _new_file(folder: Path, ending: str) -> Path:
+    """An empty file under a name that nothing has: short, so that it fits wherever the file's own name does."""
+    while True:
+        path = folder / f".{secrets.token_hex(8)}{_MARK}{ending}"
+        with suppress(FileExistsError):
+            # The system takes the umask off. To ask for it is to change it, for all threads.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+            return path
 
 
 def _sync_folder(folder: Path) -> None:
@@ -97,4 +102,4 @@ def read_at_most(path: str | Path, most: int) -> bytes:
 def write_text(path: str | Path, text: str) -> None:
     """Writes a text file whole."""
     with whole_file(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))  # a file's name may hold what is not UTF-8

@@ -3,12 +3,15 @@
 import csv
 import json
 import os
+import re
+import shutil
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from artpipe import InputError, load_fitting_renderer, mean_squared_error, render
+from artpipe.pipeline.bench import machine
 from artpipe.pipeline.bench.baseline import first_logits, open_baseline
 from artpipe.pipeline.bench.contestants import CONTESTANTS, varied
 from artpipe.pipeline.bench.likeness import perceptual_distance, structural_similarity
@@ -296,6 +299,61 @@ def test_a_folder_with_another_bench_is_refused_and_left_alone(finished, picture
         with pytest.raises(InputError, match=r"another|other"):
             Bench.open(bench.folder, options, others)
     assert Bench.open(bench.folder, SMALL, pictures[:1]).trials == bench.trials
+
+
+# What a bench or sweep is begun with, and what comes of it on something else.
+ELSEWHERE = {"sources": "0a1b2c", "jax": "0.1", "torch": None, "cpu": "another", "cores": 999}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_bench_does_not_go_on_on_other_code_packages_or_machines(finished, pictures, tmp_path, name):
+    folder = shutil.copytree(finished[0].folder, tmp_path / "bench")
+    begun = json.loads((folder / "options.json").read_text())
+    now = begun["environment"].pop(name)
+    if ELSEWHERE[name] is not None:
+        begun["environment"][name] = ELSEWHERE[name]
+    (folder / "options.json").write_text(json.dumps(begun))
+    with pytest.raises(
+        InputError, match=f"begun with {name} {ELSEWHERE[name] or 'unknown'} .now {re.escape(str(now))}"
+    ):
+        Bench.open(folder, SMALL, pictures[:1])
+
+
+def test_a_bench_that_does_not_say_what_it_was_begun_with_is_refused_in_one_line(finished, pictures, tmp_path):
+    folder = shutil.copytree(finished[0].folder, tmp_path / "bench")
+    for content in (json.dumps(finished[0].identity), "words", "[]"):
+        (folder / "options.json").write_text(content)
+        with pytest.raises(InputError) as refusal:
+            Bench.open(folder, SMALL, pictures[:1])
+        assert "\n" not in str(refusal.value)
+
+
+def test_the_digest_of_the_sources_changes_with_those_that_compute_alone(tmp_path, monkeypatch):
+    def digest(name, text):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return machine.source_digest()
+
+    whole = machine.source_digest()
+    monkeypatch.setattr(machine, "files", lambda package: tmp_path / package.split(".")[1])
+    seen = [whole, digest("renderers/simd.py", "1"), digest("renderers/simd.py", "2"), digest("stages/new.py", "")]
+    seen += [digest("pipeline/bench/baseline.py", ""), digest("pipeline/config.py", "")]
+    assert len(set(seen)) == len(seen)
+    for name in ("stages/exporters/svg.py", "pipeline/bench/report.py", "pipeline/artpipe/__init__.py"):
+        assert digest(name, "new") == seen[-1]
+
+
+def test_pictures_of_any_name_can_be_benched(pictures, tmp_path):
+    names = ["x" * 251 + ".png", "a\x1b[31m\nb.png", ".png"]
+    for name in names:
+        shutil.copy(pictures[0], tmp_path / name)
+    result = run_bench(*(tmp_path / name for name in names), *TINY, "--contestant", "growth", "-o", tmp_path / "bench")
+    assert result.exit_code == 0, result.output
+    assert result.output.replace("\n", "").isprintable()
+    trials = json.loads((tmp_path / "bench" / "bench.json").read_text())["trials"]
+    assert [trial["painting"] for trial in trials] == ["x" * 251, "a_[31m_b", "painting"]
+    assert all((tmp_path / "bench" / file).is_file() for trial in trials for file in trial["images"].values())
 
 
 def test_the_same_seed_gives_the_same_losses(finished, pictures, tmp_path):

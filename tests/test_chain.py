@@ -107,6 +107,28 @@ def test_options_may_stand_before_and_after_the_picture(picture, tmp_path):
     assert scenes[0].same_as(scenes[1]) and scenes[0].canvas.width == 12
 
 
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        (["--title", "search"], "search"), (["--title=grow"], "grow"), (["--flat", "--title", "--flat"], "--flat"),
+        (["--title", "load", "--width", "30"], "load"), (["--title", "seed", "--"], "seed"),
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("rest", [[], ["refine", "--steps", "1"]], ids=["last", "then refine"])
+def test_a_value_of_an_option_may_be_the_name_of_a_stage(picture, tmp_path, words, title, rest):
+    file = tmp_path / "a.svg"
+    command_line.succeeded("load", picture, "--edges", *SHORT.split(), "export", *words, file, *rest)
+    assert f"<title>{title}</title>" in file.read_text()
+
+
+def test_after_two_dashes_words_are_arguments_up_to_the_next_stage(picture, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-q").write_bytes(picture.read_bytes())
+    command_line.succeeded("load", "--", "-q", *SHORT.split(), "export", "--", "--title.json", *SHORT.split())
+    assert load_scene("--title.json").count == 4
+
+
 def test_seed_is_both_an_option_and_a_stage(picture, tmp_path):
     carried_out(f"load {picture} --seed 5 seed --count 3 export {tmp_path}/a.json")
     assert load_scene(tmp_path / "a.json").count == 3

@@ -150,6 +150,7 @@ def test_every_option_of_a_run_can_be_set_by_command_line():
 
 def test_the_group_shows_lines_to_copy_and_its_version():
     text = succeeded("--help").stdout
+    assert run_cli().stderr == text
     assert len(re.findall(r"^  artpipe \w+ .*$", text, re.MULTILINE)) >= 2
     assert re.fullmatch(r"artpipe, version \d+\.\d+\.\d+\S*\n", succeeded("--version").stdout)
 

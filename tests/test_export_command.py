@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import xml.etree.ElementTree as ElementTree
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from artpipe import Canvas, InputError, Record, Scene, load_scene, save_scene
 from artpipe.pipeline.rundir import load_record, save_snapshots
 from artpipe.stages.exporters.fidelity import rasterisers
+from artpipe.stages.exporters.options import ExportOptions
 from artpipe.stages.exporters.table import EXPORTERS
 from artpipe.stages.picture import save_png
 from artpipe.stages.record import Moment
@@ -140,11 +142,16 @@ def test_the_table_above_holds_every_ending():
     assert set(SHOWS) == set(EXPORTERS)
 
 
+def short(ending):
+    """The words for a short film, where the file is one."""
+    return ("--seconds", 0.5) if "seconds" in EXPORTERS[ending].options else ()
+
+
 @pytest.mark.parametrize("source", ["folder", "json", "npz"])
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_every_kind_of_file_is_written_from_every_kind_of_source(sources, out, source, ending):
     path = out / f"a{ending}"
-    result = succeeded("export", sources[source], path, "--seconds", 1)
+    result = succeeded("export", sources[source], path, *short(ending))
     assert result.stdout == f"{path}\n"
     assert SHOWS[ending](path, load_scene(sources["json"]))
     assert list(out.iterdir()) == [path]
@@ -253,6 +260,50 @@ def test_kinds_of_svg_differ_from_the_plain_one(sources, out, kind):
     assert svg_text(out / "plain.svg") != svg_text(out / "other.svg")
 
 
+# A value of each option that is not its default.
+OTHER = {
+    "width": 20, "title": "Other", "fps": 5.0, "seconds": 1.0, "hold": 0.5, "loop": 3, "animated": True, "flat": True,
+    "layers": 2,
+}  # fmt: skip
+
+
+def test_the_table_above_holds_every_option():
+    assert {name: value for name, value in OTHER.items() if value != getattr(ExportOptions(), name)} == OTHER
+    assert set(OTHER) == {field.name for field in fields(ExportOptions)}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_option_changes_a_file_or_is_refused_in_one_line_that_tells_the_endings_it_is_for(finished, out, ending):
+    usual = {"seconds": 0.5} if "seconds" in EXPORTERS[ending].options else {}
+    (plain,) = artpipe.export(finished, out / f"plain{ending}", **usual)
+    plain = plain.read_bytes()
+    for name, value in OTHER.items():
+        if name in EXPORTERS[ending].options:
+            (changed,) = artpipe.export(finished, out / f"changed{ending}", **{**usual, name: value})
+            assert changed.read_bytes() != plain, name
+            continue
+        with pytest.raises(InputError, match=f"^{name} is an option of ") as error:
+            artpipe.export(finished, out / f"refused{ending}", **usual, **{name: value})
+        told = str(error.value).split("(")[0].split(";")[0].removeprefix(f"{name} is an option of ").strip()
+        assert told.split(", ") == [other for other, exporter in EXPORTERS.items() if name in exporter.options]
+    assert not (out / f"refused{ending}").exists()
+
+
+def test_an_option_is_taken_where_one_of_the_files_has_it(finished, sources, out):
+    succeeded("export", finished, out / "a.png", out / "b.svg", "--layers", 3)
+    assert "inkscape" in svg_text(out / "b.svg")
+    succeeded("export", finished, out / "c.svg", "--animated", "--seconds", 3, "--hold", 1, "--loop", 2)
+    assert "animation:4s linear 2" in svg_text(out / "c.svg")
+    assert "animated" in refusal("export", finished, out / "d.svg", "--seconds", 3)
+    assert "layers" in refusal("export", sources["json"], out / "d.png", out / "d.gif", "--layers", 3)
+    assert not list(out.glob("d.*"))
+
+
+def test_a_chain_with_an_option_that_no_file_has_does_no_work(picture, out):
+    assert "flat" in refusal("load", picture, "seed", "--count", 2, "export", out / "a.json", "--flat")
+    assert list(out.iterdir()) == []
+
+
 @needs_resvg
 def test_check_tells_sizes_and_how_true_an_svg_is(sources, out):
     files = [out / "a.svg", out / "b.svgz", out / "c.png"]
@@ -343,7 +394,7 @@ BROKEN_METRICS = {
 def test_broken_metrics_are_refused_in_one_line(copied, out, name, ending):
     content = BROKEN_METRICS[name]
     (copied / "metrics.json").write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert "metrics.json" in refusal("export", copied, out / f"a{ending}", "--seconds", 0.5)
+    assert "metrics.json" in refusal("export", copied, out / f"a{ending}", *short(ending))
     assert list(out.iterdir()) == []
 
 
@@ -470,11 +521,12 @@ def test_a_file_of_a_run_that_is_another_is_refused_in_one_line(copied, out, nam
 
 
 def test_render_and_export_write_the_same_png(finished, out):
-    for width in ([], ["--width", 77]):
-        rendered = succeeded("render", finished / "scene.json", "-o", out / "a.png", *width)
-        assert rendered.stdout == f"{out / 'a.png'}\n"
-        succeeded("export", finished / "scene.json", out / "b.png", *width)
-        assert (out / "a.png").read_bytes() == (out / "b.png").read_bytes()
+    for source in (finished, finished / "scene.json"):
+        for width in ([], ["--width", 77]):
+            rendered = succeeded("render", source, "-o", out / "a.png", *width)
+            assert rendered.stdout == f"{out / 'a.png'}\n"
+            succeeded("export", source, out / "b.png", *width)
+            assert (out / "a.png").read_bytes() == (out / "b.png").read_bytes()
 
 
 def test_render_reads_packed_scenes_and_keeps_the_old_file_where_it_cannot(sources, out):

@@ -16,6 +16,7 @@ import artpipe
 import numpy as np
 import pytest
 from artpipe import BackendUnavailable, InputError, Rates
+from artpipe.pipeline.bench.machine import environment
 from artpipe.pipeline.bench.sweep import Sweep, SweepOptions, SweepResult, SweepTrial, sweep
 from artpipe.pipeline.bench.sweep_command import carry_out_sweep
 from artpipe.pipeline.bench.sweep_space import TUNABLE, Choices, Range, configured, parse_param
@@ -357,6 +358,17 @@ def test_a_folder_of_another_sweep_is_refused_in_one_line_and_left_alone(picture
     assert contents(folder) == before
 
 
+@pytest.mark.parametrize("name", ["sources", "jax", "cpu", "cores"])
+def test_a_sweep_does_not_go_on_on_other_code_packages_or_machines(pictures, folder, monkeypatch, name):
+    sweep(pictures[:1], SPACE, folder, BASE, SweepOptions(trials=1))
+    before = contents(folder)
+    now = environment()
+    monkeypatch.setattr("artpipe.pipeline.bench.sweep.environment", lambda: {**now, name: "other"})
+    with pytest.raises(InputError, match=f"begun with {name} {re.escape(str(now[name]))} .now other") as refusal:
+        sweep(pictures[:1], SPACE, folder, BASE, SweepOptions(trials=2))
+    assert "\n" not in str(refusal.value) and contents(folder) == before
+
+
 def test_the_order_of_parameters_and_where_the_pictures_lie_do_not_matter(pictures, folder, tmp_path):
     sweep(pictures[:2], SPACE, folder, BASE, SweepOptions(trials=1))
     moved = draw_pictures(tmp_path, 2)
@@ -415,6 +427,7 @@ def test_quiet_and_python_print_nothing(pictures, folder, capfd):
 SWEEPING = """
 import sys, time
 from pathlib import Path
+from artpipe.pipeline.bench.machine import environment
 from artpipe.pipeline.bench.sweep import Sweep, SweepOptions
 from artpipe.pipeline.config import RunConfig
 folder, processes, trials, parameter, picture = sys.argv[1:]

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from ...renderers import BackendUnavailable, InputError
+from ...renderers.errors import printable
 from ...stages.files import write_text
 from .plots import write_plots
 from .readme import results_section, update_readme
@@ -63,12 +64,13 @@ def bench_paintings(
 
     left = len(bench.planned) - len(bench.trials)
     if not quiet and left < len(bench.planned):
-        click.echo(f"{len(bench.trials)} of {len(bench.planned)} trials stand in {bench.folder} already", err=True)
+        done_before = f"{len(bench.trials)} of {len(bench.planned)} trials stand in {bench.folder} already"
+        click.echo(printable(done_before), err=True)
     interrupted = False
     try:
         for done, trial in enumerate(bench.run(), 1):
             if not quiet:
-                click.echo(f"[{done}/{left}] {_line(trial)}", err=True)
+                click.echo(printable(f"[{done}/{left}] {_line(trial)}"), err=True)
     except KeyboardInterrupt:
         interrupted = True
         click.echo("interrupted; what is done is kept, and the same command goes on", err=True)
@@ -85,7 +87,7 @@ def bench_paintings(
         Console(width=None if sys.stdout.isatty() else 160).print(
             rich_table(list(bench.trials.values()), sentences, "artpipe bench")
         )
-        click.echo(bench.folder / "report.html")
+        click.echo(printable(bench.folder / "report.html"))
     if interrupted:
         raise SystemExit(130)
 

@@ -45,6 +45,16 @@ def update_readme(path: str | Path, text: str) -> None:
     Raises:
         InputError: the README cannot be read, or does not hold the two marks, in this order, once each.
     """
+    before, after = around_results(path)
+    write_text(path, f"{before}{START}\n{text.strip()}\n{END}{after}")
+
+
+def around_results(path: str | Path) -> tuple[str, str]:
+    """What a README holds before and after its results.
+
+    Raises:
+        InputError: as of `update_readme`.
+    """
     path = Path(path)
     try:
         old = path.read_text(encoding="utf-8")
@@ -54,7 +64,7 @@ def update_readme(path: str | Path, text: str) -> None:
     _, end, after = rest.partition(END)
     if not (start and end) or START in rest or END in before + after:
         raise InputError(f"{path} needs one line {START} and, below it, one line {END}; the results go between them")
-    write_text(path, f"{before}{START}\n{text.strip()}\n{END}{after}")
+    return before, after
 
 
 def results_section(bench: Mapping[str, Any], contestants: Mapping[str, str]) -> str:

@@ -27,13 +27,15 @@ from ...renderers.cpu_kernel import shared_kernel
 from ...renderers.cpu_renderer import CpuRenderer
 from ...stages.events import Event, Progress
 from ...stages.files import write_text
+from ...stages.names import name_of_picture
 from ...stages.picture import load_picture, parse_size, save_png
 from ..config import RunConfig
+from ..rundir import METRICS_BYTES_MAX, RUN_BYTES_MAX, read_json
 from ..runner import carry_out, course_of, open_run
 from .baseline import open_baseline
 from .contestants import CONTESTANTS, USUAL, Contestant, under, varied
 from .likeness import perceptual_distance, structural_similarity
-from .machine import installed_renderers, machine
+from .machine import changes, environment, installed_renderers, machine
 from .optimisers import open_fixed, scales
 from .trial import Trial, trial_key
 
@@ -136,23 +138,35 @@ class Bench:
         for name in options.renderers:
             load_fitting_renderer(name)  # says now what is missing
         # Over white, since a contestant may be one that knows no transparency.
-        targets = {picture.stem: load_picture(picture, parse_size(options.size), WHITE) for picture in pictures}
+        targets = {
+            name_of_picture(picture): load_picture(picture, parse_size(options.size), WHITE) for picture in pictures
+        }
         if not pictures or len(targets) < len(pictures):
             raise InputError("a bench needs one picture or more, each with a name of its own")
         bench = cls(folder, options, targets)
         begun = folder / "options.json"
+        now = environment()
         if begun.exists():
-            if json.loads(begun.read_text(encoding="utf-8")) != bench.identity:
+            former = read_json(begun, RUN_BYTES_MAX)
+            before = former.pop("environment", {}) if isinstance(former, dict) else {}
+            if former != bench.identity:
                 raise InputError(f"in {folder} stands a bench of other options or pictures. Try another -o")
+            if changed := changes(before, now):
+                raise InputError(
+                    f"the bench in {folder} was begun with {changed}; new trials would not compare. Try another -o"
+                )
         else:
             try:
-                (folder / "trials").mkdir(parents=True, exist_ok=True)
+                folder.mkdir(parents=True, exist_ok=True)
+                if not {path.name for path in folder.iterdir()} <= {"trials", "images"}:
+                    raise InputError(f"{folder} holds something else than a bench. Try another folder with -o")
+                (folder / "trials").mkdir(exist_ok=True)
                 (folder / "images").mkdir(exist_ok=True)
             except OSError as error:
                 raise InputError(f"cannot use {folder} as output folder: {error.strerror or error}. Try -o") from None
-            write_text(begun, json.dumps(bench.identity, indent=1) + "\n")
+            write_text(begun, json.dumps({**bench.identity, "environment": now}, indent=1) + "\n")
         for path in sorted((folder / "trials").glob("*.json")):
-            trial = Trial.from_json(json.loads(path.read_text(encoding="utf-8")))
+            trial = Trial.from_json(read_json(path, METRICS_BYTES_MAX))
             bench.trials[trial.key] = trial
         return bench
 

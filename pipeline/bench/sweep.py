@@ -27,6 +27,7 @@ from ...stages.files import write_text
 from ...stages.picture import load_picture, parse_size
 from ..config import RunConfig, parse_background
 from ..runner import carry_out, course_of, open_run
+from .machine import changes, environment
 from .sweep_space import Choices, Range, Value, configured, parse_param, settings
 
 if TYPE_CHECKING:
@@ -258,6 +259,7 @@ class Sweep:
         """Refuses to go on with other parameters, pictures or options than those the study was made for."""
         setup: dict[str, Any] = {
             "params": " ".join(map(str, self.space)),
+            "environment": environment(),
             "pictures": [hashlib.sha256(target.tobytes()).hexdigest() for target in self._targets],
             "names": ", ".join(Path(picture).name for picture in self.pictures),
             "options": {
@@ -278,6 +280,8 @@ class Sweep:
                 f"{begun} the pictures {former['names']}, in this order and size. Try these again, or another folder "
                 "with -o"
             )
+        if changed := changes(former.get("environment", {}), setup["environment"]):
+            raise InputError(f"{begun} {changed}; new trials would not compare. Try another folder with -o")
         before, now = former["options"], setup["options"]
         other = [name for name in {**before, **now} if before.get(name) != now.get(name)]
         if other:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import click
 
 from ...renderers import InputError
+from ...renderers.errors import printable
+from ...stages.names import name_of_picture
 from .sweep import Sweep, SweepResult, SweepTrial
 
 
@@ -23,7 +24,7 @@ def carry_out_sweep(at_work: Sweep, quiet: bool, as_json: bool) -> None:
 
     console = Console(stderr=True, quiet=quiet)
     bar = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("fit"),
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), TextColumn("fit"),
         MofNCompleteColumn(), TimeRemainingColumn(compact=True),
         console=console, transient=True, disable=quiet or not sys.stderr.isatty(),
     )  # fmt: skip
@@ -31,27 +32,29 @@ def carry_out_sweep(at_work: Sweep, quiet: bool, as_json: bool) -> None:
     task = bar.add_task("", total=wanted * at_work.fit_count)
 
     def show(number: int, picture: str) -> None:
-        bar.update(task, description=f"trial {number}: {Path(picture).stem}", advance=1)
+        bar.update(task, description=f"trial {number}: {name_of_picture(picture)}", advance=1)
+
+    def show_line(text: str) -> None:
+        console.print(printable(text), soft_wrap=True, markup=False, highlight=False)
 
     done = len(at_work.result().trials)
     bar.update(task, completed=done * at_work.fit_count)
     if done:
-        console.print(f"goes on in {at_work.folder}: {_counted(done)} done", soft_wrap=True)
+        show_line(f"goes on in {at_work.folder}: {_counted(done)} done")
     interrupted = False
     try:
         with bar:
             while (trial := at_work.next_trial(show)) is not None:
                 result = at_work.result()
                 bar.update(task, completed=len(result.trials) * at_work.fit_count)
-                line = f"{len(result.trials)} of {wanted}: {_told(trial, result)}"
-                console.print(line, soft_wrap=True, markup=False, highlight=False)
+                show_line(f"{len(result.trials)} of {wanted}: {_told(trial, result)}")
     except KeyboardInterrupt:
         interrupted = True
     result = at_work.result()
     if as_json:
         click.echo(json.dumps(result.to_json()))
     if not quiet and result.best is not None:
-        click.echo("\n".join(_summary(result, at_work)), err=as_json)
+        click.echo("\n".join(map(printable, _summary(result, at_work))), err=as_json)
     if interrupted:
         click.echo(f"interrupted; {_counted(len(result.trials))} kept, the same command goes on", err=True)
         raise SystemExit(130)

@@ -6,6 +6,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ...renderers import InputError
+from ...stages.names import NAME_MAX, distinct
+
+# Bytes: so that `-initial.png` fits behind it.
+_KEY_MAX = NAME_MAX - 20
 
 
 @dataclass(frozen=True)
@@ -76,4 +80,4 @@ class Trial:
 
 def trial_key(contestant: str, renderer: str, painting: str, seed: int) -> str:
     """See `Trial.key`."""
-    return f"{painting}-{contestant}-{renderer}-{seed}"
+    return distinct(f"{painting}-{contestant}-{renderer}-{seed}", _KEY_MAX)

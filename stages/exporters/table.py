@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ...renderers import InputError
@@ -21,49 +22,97 @@ def export_scene(record: Record, path: Path, options: ExportOptions) -> None:
     save_scene(record.scene if options.width is None else record.scene.scaled(options.width), path)
 
 
-EXPORTERS: dict[str, Callable[[Record, Path, ExportOptions], None]] = {
-    ".png": export_png,
-    ".svg": export_svg,
-    ".svgz": export_svg,
-    ".gif": export_gif,
-    ".webp": export_webp,
-    ".apng": export_apng,
-    ".mp4": export_mp4,
-    ".html": export_viewer,
-    ".json": export_scene,
-    ".npz": export_scene,
+@dataclass(frozen=True)
+class Exporter:
+    """One kind of file.
+
+    Attributes:
+        write: `(record, path, options)`, writes the file whole or raises.
+        options: fields of `ExportOptions` that change such a file.
+        if_animated: further ones that do with the option `animated`.
+    """
+
+    write: Callable[[Record, Path, ExportOptions], None]
+    options: tuple[str, ...]
+    if_animated: tuple[str, ...] = ()
+
+
+_SVG = Exporter(export_svg, ("width", "title", "animated", "flat", "layers"), ("seconds", "hold", "loop"))
+_FILM = ("width", "fps", "seconds", "hold", "loop")
+
+EXPORTERS: dict[str, Exporter] = {
+    ".png": Exporter(export_png, ("width",)),
+    ".svg": _SVG,
+    ".svgz": _SVG,
+    ".gif": Exporter(export_gif, _FILM),
+    ".webp": Exporter(export_webp, _FILM),
+    ".apng": Exporter(export_apng, _FILM),
+    ".mp4": Exporter(export_mp4, ("width", "fps", "seconds", "hold")),
+    ".html": Exporter(export_viewer, ("title",)),
+    ".json": Exporter(export_scene, ("width",)),
+    ".npz": Exporter(export_scene, ("width",)),
 }
 """Ending to what writes it."""
 
 
-def check_paths(paths: Sequence[Path]) -> None:
+def check_paths(paths: Sequence[Path], options: ExportOptions | None = None) -> None:
     """Looks at what is asked before any work is done.
 
     Raises:
-        InputError: an ending is unknown, a folder is missing or read-only, or a path is a folder.
+        InputError: an ending is unknown, a folder is missing or read-only, a path cannot be a file, or an option is
+            given that changes none of the files.
         BackendUnavailable: an ending needs an extra that is not installed.
     """
     for path in paths:
+        folder = path.absolute().parent
         if path.suffix.lower() not in EXPORTERS:
             raise InputError(f"cannot export {path}: needs an ending of {', '.join(EXPORTERS)}")
-        if not path.absolute().parent.is_dir():
+        if not os.path.isdir(folder):  # unlike Path's own, it takes names that are too long
             raise InputError(f"cannot export {path}: there is no folder {path.parent}")
-        if path.is_dir():
+        if os.path.isdir(path):
             raise InputError(f"cannot export {path}: it is a folder")
-        if not os.access(path.absolute().parent, os.W_OK):
+        if not os.access(folder, os.W_OK):
             raise InputError(f"cannot export {path}: the folder {path.parent} cannot be written to")
+        try:
+            os.lstat(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise InputError(f"cannot export {path}: {error.strerror}") from None
         if path.suffix.lower() == ".mp4":
             need_encoder()
+    if paths and options is not None:
+        _check_use({path.suffix.lower() for path in paths}, options)
+
+
+def _check_use(endings: set[str], options: ExportOptions) -> None:
+    """Refuses an option that changes no file of these endings."""
+    for field in fields(options):
+        if getattr(options, field.name) == field.default:
+            continue
+        users = [ending for ending, exporter in EXPORTERS.items() if field.name in exporter.options]
+        animated = [ending for ending, exporter in EXPORTERS.items() if field.name in exporter.if_animated]
+        if endings.isdisjoint([*users, *(animated if options.animated else ())]):
+            also = f" (animated also of {', '.join(animated)})" if animated else ""
+            raise InputError(f"{field.name} is an option of {', '.join(users)}{also}; none of the files is one")
+
+
+def distinct_paths(paths: Iterable[Path]) -> list[Path]:
+    """The paths without those that name the same file as an earlier one."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        found.setdefault(os.path.join(os.path.realpath(path.parent), path.name), path)
+    return list(found.values())
 
 
 def export_files(record: Record, paths: Sequence[Path], options: ExportOptions | None = None) -> Iterator[Path]:
-    """Writes the files one after the other, each whole or not at all; yields each path when it is written.
+    """Writes the files one after the other, each once, whole or not at all; yields each path when it is written.
 
     Raises:
         InputError: as `check_paths`, or a file cannot be written.
         BackendUnavailable: as `check_paths`.
     """
-    check_paths(paths)
-    for path in paths:
-        EXPORTERS[path.suffix.lower()](record, path, options or ExportOptions())
+    check_paths(paths, options)
+    for path in distinct_paths(paths):
+        EXPORTERS[path.suffix.lower()].write(record, path, options or ExportOptions())
         yield path

@@ -1,0 +1,286 @@
+"""Paths of every kind, on every command: where files land, what they are called, and how they are printed."""
+
+import os
+import pty
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from artpipe import Canvas, Scene, load_scene, save_scene
+from artpipe.pipeline.cli import main
+from artpipe.pipeline.paths import PathType
+from artpipe.renderers.errors import is_printable, printable
+from artpipe.stages.exporters.table import EXPORTERS
+from artpipe.stages.names import NAME_MAX, distinct, fitting, name_of_picture
+from artpipe.stages.picture import save_png
+from command_line import refusal, run_cli, succeeded
+from hypothesis import given
+from hypothesis import strategies as st
+from run_processes import command as words_of
+
+TINY = ("--max", 3, "--growth", 2, "--steps", 4)
+FORGED = "a\x1b[31m\nb\u202e\u2066\x07"
+LATIN = os.fsdecode(b"caf\xe9")  # a name that is not UTF-8
+
+# File names as Linux allows them, UTF-8 or not.
+FILE_NAMES = (
+    st.one_of(st.binary(max_size=NAME_MAX), st.text(max_size=60).map(lambda text: text.encode(errors="ignore")))
+    .map(lambda name: name.translate(None, b"/\0"))
+    .filter(bool)
+    .map(os.fsdecode)
+)
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    path = tmp_path_factory.mktemp("picture") / "tiny.png"
+    save_png(np.random.default_rng(4).uniform(0, 1, (12, 16, 3)).astype(np.float32), path)
+    return path
+
+
+@pytest.fixture
+def here(picture, tmp_path, monkeypatch):
+    """The working directory, one below what the test may write to; `../tiny.png` and `../mine.json` are there."""
+    (tmp_path / "tiny.png").write_bytes(picture.read_bytes())
+    save_scene(Scene.circles(Canvas(9, 6), x=[4.0], y=[3.0], radius=[2.0], colour=[(1, 0, 0)]), tmp_path / "mine.json")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def lands(result):
+    return Path(result.stdout.splitlines()[-1])
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --- run folders ---
+
+
+@pytest.mark.parametrize("output", [".", "./", "../here", "../here/.", "sub/..", "..//here//", "link", "link/."])
+def test_whatever_names_a_folder_the_first_run_lands_in_it_and_the_second_beside_it(here, output):
+    (here.parent / "outside").mkdir()
+    os.symlink(here.parent / "outside" if "link" in output else here, here.parent / "link")
+    if "link" in output:
+        output = f"../{output}"
+    if output == "sub/..":
+        (here / "sub").mkdir()
+    expected = here.parent / "outside" if "link" in output else here
+    free = output != "sub/.."
+    words = ("run", "../tiny.png", "-o", output, *TINY, "--no-export")
+    first, second = lands(succeeded(*words)), lands(succeeded(*words))
+    assert first.resolve() == (expected if free else here.parent / "here-2")
+    assert second.resolve().name in ({"here-2", "outside-2", "link-2"} if free else {"here-3"})
+    assert second.resolve().parent == here.parent
+    assert all(load_scene(folder / "scene.json").count == 3 for folder in (first, second))
+
+
+@pytest.mark.parametrize("output", ["/", "//", "/..", "/./"])
+def test_the_root_is_refused_in_one_line(here, output):
+    before = names(Path("/"))
+    assert "no siblings" in refusal("run", "../tiny.png", "-o", output, *TINY)
+    assert names(Path("/")) == before and names(here) == []
+
+
+@pytest.mark.parametrize("length", [NAME_MAX, NAME_MAX - 1, 244])
+def test_folders_may_have_the_longest_names(here, length):
+    for name in ("x" * length, "é" * (length // 2)):
+        for number in range(1, 4):
+            folder = lands(succeeded("run", "../tiny.png", "-o", name, *TINY, "--no-export"))
+            assert folder.name.startswith(name[:100]) and (folder / "scene.json").is_file()
+            assert number == 1 or folder.name.endswith(f"-{number}")
+    assert len(names(here)) == 6
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        (".png", "painting"), ("..png", "painting"), ("...", "painting"), (" .png", "painting"), ("-.png", "painting"),
+        (".hidden.png", "hidden"), (".hidden", "painting"), ("-rf.png", "rf"), ("con.png", "con-painting"),
+        ("Lpt1.a.png", "Lpt1.a-painting"), ("a..png", "a"), (" a b .png", "a b"), ("a.b.png", "a.b"), ("none", "none"),
+        ("x" * 251 + ".png", "x" * 251), ("x" * 255, "x" * 255), ("ｎｉｇｈｔ　星.png", "ｎｉｇｈｔ　星"),
+        ("a\x1b[31m\nb.png", "a_[31m_b"), (f"{LATIN}.png", "caf_"), ("[red]x[bold].png", "[red]x[bold]"),
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_a_folder_is_called_as_the_picture_but_never_hidden_empty_or_unprintable(here, file, name):
+    (here / file).write_bytes(Path("../tiny.png").read_bytes())
+    assert lands(succeeded("run", f"./{file}", *TINY, "--no-export")) == Path("outputs") / name
+    assert names(Path("outputs")) == [name]
+
+
+@given(FILE_NAMES)
+def test_the_name_of_any_picture_is_one_that_any_folder_can_have(name):
+    painting = name_of_picture(Path("folder") / name)
+    assert painting and painting[0] not in " .-" and painting[-1] not in " ." and "/" not in painting
+    assert all(map(is_printable, painting))
+
+
+@given(st.text(max_size=300), st.integers(20, 300))
+def test_names_are_cut_to_what_fits_and_stay_apart(name, most):
+    name = name.encode(errors="replace").decode()
+    assert fitting(name, "-2", most).endswith("-2") and len(os.fsencode(fitting(name, "-2", most))) <= most
+    other = name + "x" * most
+    assert len(os.fsencode(distinct(other, most))) <= most and distinct(other, most) != distinct(other + "y", most)
+    assert distinct(name, 1200) == name
+
+
+# --- files ---
+
+
+@pytest.mark.parametrize("ending", [ending for ending in EXPORTERS if ending != ".mp4"])
+def test_files_may_have_the_longest_names(here, ending):
+    for length in (NAME_MAX, 244):
+        name = "x" * (length - len(ending)) + ending
+        assert succeeded("export", "../mine.json", name).stdout == f"{name}\n"
+    assert [len(name) for name in names(here)] == [244, NAME_MAX]
+    assert "name too long" in refusal("export", "../mine.json", "a.json", "x" * NAME_MAX + ending)
+
+
+def test_a_file_that_is_named_twice_is_written_and_printed_once(here):
+    os.symlink("here", "../link")
+    words = ["a.json", "b.json", "./a.json", "../here/a.json", "../link/a.json", here / "b.json"]
+    assert succeeded("export", "../mine.json", *words).stdout.splitlines() == ["a.json", "b.json"]
+    (here / "run").mkdir()
+    words = ("--export", "run/painting.svg", "--export", "a.json", "--export", "./a.json")
+    succeeded("run", "../tiny.png", "-o", "run", *TINY, *words)
+    assert load_scene("a.json").count == 3
+
+
+def test_a_home_that_the_shell_left_to_us_is_found(here, monkeypatch):
+    monkeypatch.setenv("HOME", str(here))
+    succeeded("export", "../mine.json", "~/a.json")
+    words = ("run", "../tiny.png", "--export=~/b.json", "--output=~/run", *TINY)
+    assert lands(succeeded(*words)) == here / "run"
+    assert {"a.json", "b.json", "run"} == set(names(here))
+
+
+def test_files_get_the_permissions_that_the_umask_leaves_and_it_is_not_touched(here, monkeypatch):
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "umask", None)  # to change it for a moment is to change it for all threads
+            succeeded("export", "../mine.json", "a.json", "a.png")
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in here.iterdir()] == [0o640, 0o640]
+
+
+# --- every path of every command ---
+
+
+def path_parameters(group=main, words=()):
+    """(words of the command, parameter) of each path on the command line."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from path_parameters(command, (*words, name))
+        for parameter in command.params:
+            if isinstance(parameter.type, click.Path):
+                yield (*words, name), parameter
+
+
+PARAMETERS = [pytest.param(*found, id=" ".join([*found[0], found[1].name])) for found in path_parameters()]
+# What else a command cannot do without, for a path that stands in place of the word PATH.
+LINES = {
+    ("run", "picture"): "PATH", ("resume", "folder"): "PATH", ("load", "picture"): "PATH seed", ("render", "source"):
+    "PATH -o a.png", ("export", "source"): "PATH a.json", ("export", "files"): "../mine.json PATH",
+    ("render", "output"): "../mine.json -o PATH", ("bench", "paintings", "pictures"): "PATH",
+    ("bench", "sweep", "pictures"): "PATH --param growth=1,2",
+}  # fmt: skip
+
+
+def line(words, parameter, path):
+    """A command line with this path."""
+    pattern = LINES.get((*words, parameter.name))
+    if pattern is None:
+        needed = {"sweep": "../tiny.png --param growth=1,2", "load": "../tiny.png", "render": "../mine.json"}
+        pattern = f"{needed.get(words[-1], '../tiny.png')} {parameter.opts[-1]} PATH"
+        if words[-1] == "load":
+            pattern += " seed"
+    return [*words, *(path if word == "PATH" else word for word in pattern.split())]
+
+
+@pytest.mark.parametrize(("words", "parameter"), PARAMETERS)
+def test_an_empty_path_and_a_folder_for_a_file_are_refused_in_one_line(here, words, parameter):
+    assert isinstance(parameter.type, PathType)
+    assert "empty" in refusal(*line(words, parameter, ""))
+    if parameter.type._is_file:
+        assert "names a folder" in refusal(*line(words, parameter, "a.png/"))
+    assert names(here) == []
+
+
+UNUSABLE = [
+    ".",
+    "..",
+    "/",
+    "./",
+    "x" * 300,
+    "x" * 5000,
+    "/dev/null/a.png",
+    "../tiny.png/a.png",
+    FORGED,
+    LATIN,
+    "~",
+    "-",
+]
+
+
+@pytest.mark.parametrize(("words", "parameter"), PARAMETERS)
+def test_a_path_that_cannot_be_used_is_refused_in_one_printable_line(here, words, parameter):
+    if words[-1] == "sweep":
+        pytest.importorskip("optuna")
+    makes_folder = parameter.name == "output" and not parameter.type._is_file
+    for path in UNUSABLE:
+        if makes_folder and path != "/" and "/a.png" not in path and len(path) < 256:
+            continue  # it can be made, or another beside it
+        message = refusal(*line(words, parameter, path))
+        assert all(map(is_printable, message)), message
+        assert names(here) == []
+
+
+# --- what is printed ---
+
+
+@pytest.mark.parametrize("name", [f"{FORGED}.json", f"{LATIN}.json", "[red]x[bold].json", "ｎ　星 ̈.json"], ids=ascii)
+def test_names_are_printed_in_printable_characters(here, name):
+    result = succeeded("export", "../mine.json", name)
+    assert result.stdout == f"{printable(name)}\n" and all(map(is_printable, result.stdout[:-1]))
+    assert names(here) == [name]
+    assert printable(name) in refusal("export", "../mine.json", f"{name}.xyz")
+    result = run_cli("export", "../mine.json", f"--{name}")
+    assert result.exit_code == 2 and all(map(is_printable, result.stderr.replace("\n", "")))
+
+
+@pytest.mark.parametrize("name", [FORGED, "[red]x[bold]"], ids=ascii)
+def test_a_run_in_a_folder_of_any_name_prints_one_line_for_it(here, name):
+    words = ("run", "../tiny.png", "-o", name, *TINY, "--no-export")
+    assert [lands(succeeded(*words)) for _ in range(2)] == [Path(printable(name)), Path(printable(f"{name}-2"))]
+    result = succeeded("resume", name)
+    assert result.stderr == f"{printable(name)} is finished; there is nothing to go on with\n"
+
+
+def test_a_name_is_shown_on_a_terminal_as_it_is_printed(here):
+    name = "[red]x[bold]\x1b]0;title\x07.json"
+    terminal, end = pty.openpty()
+    with subprocess.Popen([*words_of("export", "../mine.json", name)], stdout=end, stderr=end) as process:
+        os.close(end)
+        shown = b""
+        with suppress(OSError):  # which is how it ends
+            while part := os.read(terminal, 1000):
+                shown += part
+    os.close(terminal)
+    assert process.returncode == 0 and f"writing {printable(name)}".encode() in shown
+    assert b"\x1b]0" not in shown and b"\x07" not in shown
+
+
+@given(st.text())
+def test_printable_text_stays_and_all_other_is_escaped(text):
+    shown = printable(text)
+    assert all(map(is_printable, shown)) and printable(shown) == shown
+    assert shown == text or not all(map(is_printable, text))
+    shown.encode()
