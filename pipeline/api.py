@@ -15,10 +15,11 @@ from ..renderers import InputError, Interrupted, RendererOptions, Scene, load_re
 from ..renderers.checks import check_path, shown, unknown, whole_number
 from ..renderers.cpu_renderer import CpuRenderer
 from ..renderers.losses import pixel_shares
-from ..renderers.threads import limited
+from ..renderers.threads import thread_limit
 from ..stages.events import Event
 from ..stages.exporters.options import ExportOptions
 from ..stages.exporters.table import export_files
+from ..stages.names import name_of_picture
 from ..stages.picture import readable
 from ..stages.pixel_arrays import array_of
 from ..stages.record import Record
@@ -91,7 +92,7 @@ def fit(
         >>> result.metrics["psnr"]
     """
     if threads is not None:
-        with limited(threads):
+        with thread_limit(threads):
             return fit(picture, circles, renderer, on_event, weights, mask, **options)
     started = time.perf_counter()
     if on_event is not None and not callable(on_event):
@@ -121,7 +122,7 @@ def fit(
         own = own * pixel_shares(weights, *own.shape)
     run = open_run(target, config, weights=weights if own is None else own)
     if isinstance(picture, (str, Path)):
-        run.title = Path(picture).stem
+        run.title = name_of_picture(picture)
     observers = [Forward(on_event)] if on_event else []
     with NotedInterrupt() as interrupt:
         outcome = carry_out(run, course_of(config), config, observers, started, interrupt)

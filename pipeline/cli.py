@@ -182,9 +182,9 @@ def _limit_threads(ctx: click.Context, parameter: click.Parameter, threads: int 
     """Limits the threads of the whole command."""
     del parameter
     if threads is not None:
-        from ..renderers.threads import limited
+        from ..renderers.threads import thread_limit
 
-        ctx.with_resource(limited(threads))
+        ctx.with_resource(thread_limit(threads))
 
 
 _THREADS = click.option(
@@ -331,7 +331,9 @@ def load(ctx: click.Context, /, picture: Path, quiet: bool, **options: Any) -> N
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @_with_options(*EXPORT_OPTIONS)
 @_THREADS
-@click.option("--check", is_flag=True, help="Tell size and fidelity of each SVG, drawn back by resvg (extra svg).")
+@click.option(
+    "--check", is_flag=True, help="Tell size and fidelity of each SVG, drawn back by resvg and ThorVG (extra svg)."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, **options: Any) -> None:
     """Write a run folder or a scene file in the formats that the FILES' endings name.

@@ -26,7 +26,7 @@ from .jax_pure import draw
 from .losses import check_target, pixel_shares
 from .parameters import Parameters
 from .primitives import OPACITY
-from .scene import Canvas, Scene, check_drawable, limited, row_limits
+from .scene import Canvas, Scene, check_drawable, clamped, row_limits
 
 Array = np.ndarray[Any, Any]
 
@@ -108,10 +108,10 @@ class JaxRenderer:
                 check_drawable(np.asarray(rows), np.asarray(background))  # waits for the device
             if uses_kernel:
                 rows, background = rows.astype(jnp.float32), background.astype(jnp.float32)
-            background = limited(jnp.where, background.astype(rows.dtype), 0, 1)
+            background = clamped(jnp.where, background.astype(rows.dtype), 0, 1)
             with np.errstate(over="ignore"):  # half precision holds no number as large as a limit
                 limits = [jnp.asarray(limit, rows.dtype)[None, :] for limit in (low, high)]
-            rows = limited(jnp.where, rows, *limits)
+            rows = clamped(jnp.where, rows, *limits)
             if uses_kernel:
                 return draw_by_kernel(canvas, threads, rows, background)
             # The sums make the picture NaN if a traced value is not finite; clipping a coverage would hide it.

@@ -290,14 +290,14 @@ def check_rows(rows: Array, kinds: Array | None = None) -> None:
 
 
 def row_limits(width: int) -> tuple[Array, Array]:
-    """The least and the most of every column in rows so wide, (P,) float64 each, for `limited`."""
+    """The least and the most of every column in rows so wide, (P,) float64 each, for `clamped`."""
     low, high = np.full(width, -np.inf), np.full(width, np.inf)
     for column, least, most in ROW_LIMITS:
         low[column], high[column] = least, most
     return low, high
 
 
-def limited(where: Callable[..., Any], values: Any, low: Any, high: Any) -> Any:
+def clamped(where: Callable[..., Any], values: Any, low: Any, high: Any) -> Any:
     """Values outside the limits moved to them; those that are not finite stay. What every drawing function starts with.
 
     A limit is inside: there the derivative is 1, as for a colour of exactly 0 or 1. Outside it is 0.

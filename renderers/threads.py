@@ -18,14 +18,15 @@ VARIABLE = "ARTPIPE_THREADS"
 # More than any machine has cores; a larger number is a slip.
 THREADS_MAX = 1024
 
-_limit: ContextVar[int | None] = ContextVar("artpipe threads", default=None)  # set by `limited`
+_limit: ContextVar[int | None] = ContextVar("artpipe threads", default=None)  # set by `thread_limit`
 
 
 def thread_count(asked: int | None = None) -> int:
     """How many threads draw.
 
     Args:
-        asked: by the caller; None to follow `limited`, then the environment's ARTPIPE_THREADS, then `usable_cores`.
+        asked: by the caller; None to follow `thread_limit`, then the environment's ARTPIPE_THREADS, then
+            `usable_cores`.
 
     Raises:
         InputError: the number, or the variable's text, is not a whole number from 1 to `THREADS_MAX`.
@@ -64,7 +65,7 @@ def _refusal(name: str, value: object) -> InputError:
 
 
 @contextmanager
-def limited(threads: int | None) -> Iterator[None]:
+def thread_limit(threads: int | None) -> Iterator[None]:
     """While entered, this is `thread_count` for whoever asks for no number, in this thread; None changes nothing.
 
     Raises:

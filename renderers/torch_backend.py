@@ -19,7 +19,7 @@ from .cpu_renderer import CpuRenderer
 from .errors import BackendUnavailable, InputError
 from .fitting import BaseFit, mean
 from .losses import check_target, pixel_shares
-from .scene import Canvas, Scene, check_drawable, limited, row_limits
+from .scene import Canvas, Scene, check_drawable, clamped, row_limits
 from .torch_optimizer import RowAdam
 from .torch_pure import draw, draw_pixels
 
@@ -107,7 +107,7 @@ class TorchRenderer:
             if not _is_finite(rows, background):
                 check_drawable(rows.detach().cpu().numpy(), background.detach().cpu().numpy())
             limits = [torch.tensor(limit, dtype=rows.dtype, device=rows.device) for limit in (low, high)]
-            rows, background = limited(torch.where, rows, *limits), limited(torch.where, background, 0.0, 1.0)
+            rows, background = clamped(torch.where, rows, *limits), clamped(torch.where, background, 0.0, 1.0)
             image = self.draw(rows, background, canvas)
             # The sums make the picture NaN where a value that is not finite could not be refused.
             return image if self.options.uses_kernel else image + 0 * (rows.sum() + background.sum())

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ..renderers import InputError
-from ..renderers.errors import PictureWarning
+from ..renderers.errors import PictureWarning, printable
 from .colour_spaces import ColourSpace
 from .colours import deep_alpha
 from .png_chunks import SIGNATURE, read_chunks
 from .scan import SCANNED, Scan, can_scan
-from .sources import Source, printable
+from .sources import Source
 from .stated import Stated, png_chunks_of, stated_colour
 
 Size = tuple[int, int]  # width and height, pixels
@@ -234,7 +234,7 @@ def _in_one_line(name: str, source: Source | None = None) -> Iterator[None]:
         raise InputError(f"{name} takes more memory than there is; {SCALE_DOWN}") from None
     # Of a broken file, decoders raise whatever they stumble over, struct.error and KeyError among it.
     except Exception as error:
-        reason = printable(str(error))[:120].rstrip(". ") or type(error).__name__
+        reason = printable(error)[:120].rstrip(". ") or type(error).__name__
         raise InputError(f"cannot read {name}: {reason}. Is the file whole?") from None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..renderers import InputError
+from ..renderers.errors import printable
 
 # No file object is read further than this, bytes.
 BYTES_MAX = 1_400_000_000
@@ -63,11 +64,6 @@ def source_of(given: Any, argument: str = "picture") -> Source:
     return _on_disk(given)
 
 
-def printable(text: str) -> str:
-    """The text in one line, control characters escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
-
-
 def _not_empty(source: Source) -> Source:
     if not source.byte_count:
         raise InputError(f"{source.name} is empty; needs a picture")
@@ -100,13 +96,13 @@ def _all_of(file: Any, argument: str) -> bytes:
     except UnicodeDecodeError:
         raise InputError(f"{argument} is a file in text mode; open it with 'rb'") from None
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"cannot read {argument}: {printable(str(error))}") from None
+        raise InputError(f"cannot read {argument}: {printable(error)}") from None
     return b"".join(parts)
 
 
 def _on_disk(given: str | os.PathLike[str]) -> Source:
     """Accept regular files only: a pipe may block for ever, and a device never ends."""
-    name = printable(str(given))
+    name = printable(given)
     try:
         path = Path(os.fsdecode(given))
         status = os.stat(path)

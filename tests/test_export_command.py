@@ -263,8 +263,9 @@ def test_kinds_of_svg_differ_from_the_plain_one(sources, out, kind):
 # A value of each option that is not its default.
 OTHER = {
     "width": 20, "title": "Other", "fps": 5.0, "seconds": 1.0, "hold": 0.5, "loop": 3, "animated": True, "flat": True,
-    "layers": 2,
+    "layers": 2, "matte": "#204080", "alpha_threshold": 0.9,
 }  # fmt: skip
+IF_TRANSPARENT = ("matte", "alpha_threshold")
 
 
 def test_the_table_above_holds_every_option():
@@ -274,13 +275,16 @@ def test_the_table_above_holds_every_option():
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_an_option_changes_a_file_or_is_refused_in_one_line_that_tells_the_endings_it_is_for(finished, out, ending):
+    glass = Scene.circles(
+        Canvas(16, 12, transparent=True), x=[8], y=[6], radius=[5], colour=[[1, 0, 0]], opacity=[0.6], softness=[2]
+    )
     usual = {"seconds": 0.5} if "seconds" in EXPORTERS[ending].options else {}
-    (plain,) = artpipe.export(finished, out / f"plain{ending}", **usual)
-    plain = plain.read_bytes()
     for name, value in OTHER.items():
         if name in EXPORTERS[ending].options:
-            (changed,) = artpipe.export(finished, out / f"changed{ending}", **{**usual, name: value})
-            assert changed.read_bytes() != plain, name
+            source = glass if name in IF_TRANSPARENT else finished
+            (before,) = artpipe.export(source, out / f"before{ending}", **usual)
+            (changed,) = artpipe.export(source, out / f"changed{ending}", **{**usual, name: value})
+            assert changed.read_bytes() != before.read_bytes(), name
             continue
         with pytest.raises(InputError, match=f"^{name} is an option of ") as error:
             artpipe.export(finished, out / f"refused{ending}", **usual, **{name: value})

@@ -66,11 +66,11 @@ def test_what_fits_is_let_through_and_what_does_not_names_options_that_do(width,
 def test_the_whole_pool_is_counted_for_pictures_and_for_arrays(tmp_path, monkeypatch, options):
     most = options.pop("most", 60_000)
     save_png(np.full((40, 60, 3), 0.5, np.float32), tmp_path / "a.png")
-    monkeypatch.setattr("artpipe.pipeline.memory.available", lambda: needed(60, 40, 80_000))
+    monkeypatch.setattr("artpipe.pipeline.memory.available", lambda: needed(420, 280, 80_000))
     for picture in (tmp_path / "a.png", np.full((40, 60, 3), 0.5, np.float32)):
-        with pytest.raises(InputError, match=r"60 x 40 pixels .* Try --max \d+$"):
-            artpipe.fit(picture, circles=most, **options)
-    words = ("run", tmp_path / "a.png", "-o", tmp_path / "run", "--max", most, "--pool", options["pool"])
+        with pytest.raises(InputError, match=r"420 x 280 pixels .* Try --max \d+$"):
+            artpipe.fit(picture, circles=most, size=420, **options)
+    words = ("run", tmp_path / "a.png", "--size", 420, "-o", tmp_path / "run", "--max", most, "--pool", options["pool"])
     assert re.search(
         r"--memory gives 1\.00GB\. Try --memory [\d.]+GB, or --max \d+$", refusal(*words, "--memory", "1GB")
     )

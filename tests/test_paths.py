@@ -198,7 +198,12 @@ def line(words, parameter, path):
     """A command line with this path."""
     pattern = LINES.get((*words, parameter.name))
     if pattern is None:
-        needed = {"sweep": "../tiny.png --param growth=1,2", "load": "../tiny.png", "render": "../mine.json"}
+        needed = {
+            "run": "../tiny.png --max 9",
+            "sweep": "../tiny.png --param growth=1,2",
+            "load": "../tiny.png",
+            "render": "../mine.json",
+        }
         pattern = f"{needed.get(words[-1], '../tiny.png')} {parameter.opts[-1]} PATH"
         if words[-1] == "load":
             pattern += " seed"

@@ -18,7 +18,7 @@ from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer
 from artpipe.renderers.cpu_kernel import CpuKernel, shared_kernel
 from artpipe.renderers.cpu_workers import Workers
 from artpipe.renderers.losses import pixel_shares
-from artpipe.renderers.threads import THREADS_MAX, cpu_quota, limited, thread_count, usable_cores
+from artpipe.renderers.threads import THREADS_MAX, cpu_quota, thread_count, thread_limit, usable_cores
 from command_line import refusal, succeeded
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,8 +58,8 @@ def test_the_caller_comes_before_a_limit_before_the_variable_before_the_cores(mo
     assert thread_count() == usable_cores() >= 1
     monkeypatch.setenv("ARTPIPE_THREADS", " 5 ")
     assert thread_count() == 5
-    with limited(4):
-        with limited(None):
+    with thread_limit(4):
+        with thread_limit(None):
             assert thread_count() == shared_kernel().threads == 4
         assert thread_count(np.int64(3)) == 3
         assert load_renderer("cpu", RendererOptions(threads=3)).options.threads == 3
