@@ -10,24 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from artpipe.renderers import InputError, Interrupted, RendererOptions, Scene, load_renderer
+from artpipe.renderers.checks import check_path, shown, unknown, whole_number
+from artpipe.renderers.kernels.numba.renderer import CpuRenderer
+from artpipe.renderers.losses.metrics import pixel_shares
+from artpipe.renderers.threads import thread_limit
+from artpipe.stages.events import Event
+from artpipe.stages.exporters.options import ExportOptions
+from artpipe.stages.exporters.table import export_files
+from artpipe.stages.formats.names import name_of_picture
+from artpipe.stages.pictures.picture import readable
+from artpipe.stages.pictures.pixel_arrays import array_of
+from artpipe.stages.record import Record
 
-from ..renderers import InputError, Interrupted, RendererOptions, Scene, load_renderer
-from ..renderers.checks import check_path, shown, unknown, whole_number
-from ..renderers.cpu_renderer import CpuRenderer
-from ..renderers.losses import pixel_shares
-from ..renderers.threads import thread_limit
-from ..stages.events import Event
-from ..stages.exporters.options import ExportOptions
-from ..stages.exporters.table import export_files
-from ..stages.names import name_of_picture
-from ..stages.picture import readable
-from ..stages.pixel_arrays import array_of
-from ..stages.record import Record
 from .config import COUNT_MAX, RunConfig
-from .interruption import NotedInterrupt
-from .observers import Forward
-from .rundir import load_record
-from .runner import carry_out, course_of, fitting_the_canvas, load_target, open_run
+from .folders.rundir import load_record
+from .running.interruption import NotedInterrupt
+from .running.observers import Forward
+from .running.runner import carry_out, course_of, fitting_the_canvas, load_target, open_run
 
 Array = np.ndarray[Any, Any]
 

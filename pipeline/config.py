@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from ..renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates
-from ..renderers.checks import choice, instance, real_number, unknown, whole_number
-from ..stages.base import Stage
-from ..stages.colour_words import parse_colour
-from ..stages.focus import DEFAULT_FLOOR, Region, check_focus, load_mask, weights_for
-from ..stages.grow import Grow
-from ..stages.picture import parse_size
-from ..stages.place import Newcomers
-from ..stages.refine import Settle
-from ..stages.relocate import Search
-from ..stages.scene_arrays import ROWS_MAX
-from ..stages.seeders import SEEDERS
+from artpipe.renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates
+from artpipe.renderers.checks import choice, instance, real_number, unknown, whole_number
+from artpipe.stages.base import Stage
+from artpipe.stages.formats.scene_arrays import ROWS_MAX
+from artpipe.stages.grow import Grow
+from artpipe.stages.pictures.colour_words import parse_colour
+from artpipe.stages.pictures.picture import parse_size
+from artpipe.stages.pictures.weights import DEFAULT_FLOOR, Region, check_focus, load_mask, weights_for
+from artpipe.stages.placing.place import Newcomers
+from artpipe.stages.placing.seeders import SEEDERS
+from artpipe.stages.refine import Settle
+from artpipe.stages.relocate import Search
 
 Array = np.ndarray[Any, Any]
 

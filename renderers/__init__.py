@@ -15,9 +15,9 @@ from .errors import InputError as InputError
 from .errors import Interrupted as Interrupted
 from .errors import OutOfMemory as OutOfMemory
 from .errors import PictureWarning as PictureWarning
-from .losses import mean_squared_error as mean_squared_error
-from .losses import psnr as psnr
-from .losses import seed_loss as seed_loss
+from .losses.metrics import mean_squared_error as mean_squared_error
+from .losses.metrics import psnr as psnr
+from .losses.metrics import seed_loss as seed_loss
 from .registry import FITTING_RENDERERS as FITTING_RENDERERS
 from .registry import RENDERERS as RENDERERS
 from .registry import load_fitting_renderer as load_fitting_renderer

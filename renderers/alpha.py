@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from .bands import bands
 from .base import Renderer
-from .cpu_renderer import CpuRenderer
-from .losses import check_colours, mean_squared_error
+from .kernels.bands import bands
+from .kernels.numba.renderer import CpuRenderer
+from .losses.metrics import check_colours, mean_squared_error
 from .scene import Canvas, Scene
 
 Array = np.ndarray[Any, Any]

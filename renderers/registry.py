@@ -10,10 +10,10 @@ from .checks import choice, instance
 from .errors import BackendUnavailable, InputError
 
 RENDERERS: dict[str, tuple[str, str]] = {
-    "jax": ("jax_backend", "JaxRenderer"),
-    "torch": ("torch_backend", "TorchRenderer"),
-    "cpu": ("cpu_renderer", "CpuRenderer"),
-    "reference": ("reference", "ReferenceRenderer"),
+    "jax": ("fits.jax", "JaxRenderer"),
+    "torch": ("fits.torch", "TorchRenderer"),
+    "cpu": ("kernels.numba.renderer", "CpuRenderer"),
+    "reference": ("kernels.reference", "ReferenceRenderer"),
 }
 """Name to module (in this package) and class."""
 

@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 
 from .checks import choice, instance, real_array, shown, whole_number
-from .edges import DRAWN_EDGES
 from .errors import InputError, NotFinite
-from .primitives import BLUE, CIRCLE, DRAWN_PRIMITIVES, OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
+from .primitives.base import BLUE, CIRCLE, DRAWN_PRIMITIVES, OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
+from .primitives.falloff import DRAWN_EDGES
 
 Array = np.ndarray[Any, Any]
 

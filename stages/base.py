@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from artpipe.renderers import Canvas, Fit, FitSettings, FitState, FittingRenderer, InputError, Scene
+from artpipe.renderers.alpha import BLACK, WHITE, check_picture, flattened
+from artpipe.renderers.kernels.numba.placing import PlacingBoard
+from artpipe.renderers.losses.metrics import pixel_shares
 
-from ..renderers import Canvas, Fit, FitSettings, FitState, FittingRenderer, InputError, Scene
-from ..renderers.alpha import BLACK, WHITE, check_picture, flattened
-from ..renderers.cpu_placing import PlacingBoard
-from ..renderers.losses import pixel_shares
-from .energy import blurred
 from .events import Event
+from .placing.energy import blurred
 from .record import Chronicle, Record
 
 Array = np.ndarray[Any, Any]

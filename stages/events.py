@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..renderers import Scene
+from artpipe.renderers import Scene
 
 
 @dataclass(frozen=True)

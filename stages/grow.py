@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from .base import Part, ScheduledStage
 from .descend import descent
-from .place import Newcomers
+from .placing.place import Newcomers
 from .seed import Seed
 
 

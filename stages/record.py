@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from artpipe.renderers import InputError, Scene
+from artpipe.renderers.checks import instance
 
-from ..renderers import InputError, Scene
-from ..renderers.checks import instance
 from .events import Event, Grew, Progress, Snapshot
 
 Array = np.ndarray[Any, Any]

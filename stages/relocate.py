@@ -10,7 +10,7 @@ import numpy as np
 from .base import AtomicStage, Part, Run, ScheduledStage, keep_worthiest
 from .descend import descent
 from .events import Event, Relocated, Snapshot
-from .place import Newcomers, place
+from .placing.place import Newcomers, place
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from .base import AtomicStage, Run
 from .events import Event, Grew
-from .place import Newcomers, place
+from .placing.place import Newcomers, place
 
 
 @dataclass(frozen=True)

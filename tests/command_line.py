@@ -1,8 +1,8 @@
 """The command line as tests call it, in this process."""
 
 from artpipe import InputError
-from artpipe.pipeline.cli import main
-from artpipe.stages.picture import DEFAULT_SIZE, picture_size
+from artpipe.pipeline.cli.commands import main
+from artpipe.stages.pictures.picture import DEFAULT_SIZE, picture_size
 from click.testing import CliRunner
 
 

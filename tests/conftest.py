@@ -100,7 +100,7 @@ def _off_kinks(scene, margin=0.0):
     At a kink the gradient jumps, and which side a pixel is on hangs on the last bit. `margin` is in pixels, and
     added to what float32 may misplace a rim by: some roundings of numbers as large as the radius.
     """
-    from artpipe.renderers.primitives import RADIUS, SOFTNESS, X, Y
+    from artpipe.renderers.primitives.base import RADIUS, SOFTNESS, X, Y
 
     if scene.canvas.edge != "linear":
         return scene
@@ -126,7 +126,7 @@ def _picture_tolerance(scene):
     softness: r / s (logistic: r² / s) roundings in units of coverage. Of several rims over one pixel the widest
     dominates, since roundings do not line up.
     """
-    from artpipe.renderers.primitives import RADIUS, SOFTNESS
+    from artpipe.renderers.primitives.base import RADIUS, SOFTNESS
 
     if scene.count == 0:
         return 2e-6
@@ -137,7 +137,7 @@ def _picture_tolerance(scene):
 
 def _gradient_units(scene, image_gradient):
     """All of |dL/dC|, times the steepest slope of the coverage by that column (1 for colours and opacity)."""
-    from artpipe.renderers.primitives import RADIUS, SOFTNESS, X, Y
+    from artpipe.renderers.primitives.base import RADIUS, SOFTNESS, X, Y
 
     softness = scene.rows[:, SOFTNESS].astype(np.float64)
     steepest = 1 / (2 * softness)

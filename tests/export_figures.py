@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from artpipe import export, mean_squared_error, psnr, render
-from artpipe.pipeline.rundir import load_record
+from artpipe.pipeline.folders.rundir import load_record
 from artpipe.stages.exporters.film import frames_of
 from artpipe.stages.exporters.options import ExportOptions
 from PIL import Image

@@ -6,9 +6,10 @@ import artpipe
 import numpy as np
 import pytest
 from artpipe import Canvas, FitSettings, InputError, Rates, Record, RendererOptions, Scene, load_renderer
-from artpipe.renderers import alpha, reference
-from artpipe.renderers.edges import EDGES
-from artpipe.renderers.primitives import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
+from artpipe.renderers import alpha
+from artpipe.renderers.kernels import reference
+from artpipe.renderers.primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
+from artpipe.renderers.primitives.falloff import EDGES
 from artpipe.stages.base import Run
 from artpipe.stages.grow import Grow
 from artpipe.stages.relocate import Relocate

@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from artpipe.stages.arrays import Field, pack, unpack
+from artpipe.stages.formats.arrays import Field, pack, unpack
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp

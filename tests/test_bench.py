@@ -18,9 +18,9 @@ from artpipe.pipeline.bench.likeness import perceptual_distance, structural_simi
 from artpipe.pipeline.bench.optimisers import OPTIMISERS, open_fixed, scales
 from artpipe.pipeline.bench.suite import Bench, BenchOptions
 from artpipe.pipeline.bench.trial import Trial
-from artpipe.pipeline.cli import main
+from artpipe.pipeline.cli.commands import main
 from artpipe.pipeline.config import RunConfig
-from artpipe.stages.picture import load_picture, save_png
+from artpipe.stages.pictures.picture import load_picture, save_png
 from click.testing import CliRunner
 
 WIDTH, HEIGHT = 20, 16
@@ -337,7 +337,7 @@ def test_the_digest_of_the_sources_changes_with_those_that_compute_alone(tmp_pat
 
     whole = machine.source_digest()
     monkeypatch.setattr(machine, "files", lambda package: tmp_path / package.split(".")[1])
-    seen = [whole, digest("renderers/simd.py", "1"), digest("renderers/simd.py", "2"), digest("stages/new.py", "")]
+    seen = [whole, digest("renderers/scene.py", "1"), digest("renderers/scene.py", "2"), digest("stages/new.py", "")]
     seen += [digest("pipeline/bench/baseline.py", ""), digest("pipeline/config.py", "")]
     assert len(set(seen)) == len(seen)
     for name in ("stages/exporters/svg.py", "pipeline/bench/report.py", "pipeline/artpipe/__init__.py"):

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Scene
 from artpipe.renderers.alpha import flattened, picture_of
-from artpipe.renderers.bands import bands
-from artpipe.renderers.cpu_bins import TILE
+from artpipe.renderers.kernels.bands import bands
+from artpipe.renderers.kernels.numba.bins import TILE
 from artpipe.stages.exporters.png import BAND_PIXELS
-from artpipe.stages.picture import as_bytes
+from artpipe.stages.pictures.picture import as_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image

@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 from artpipe import Canvas, FitSettings, InputError, Rates, RendererOptions, Scene, load_renderer
 from artpipe.pipeline.config import RunConfig
-from artpipe.renderers import FITTING_RENDERERS, RENDERERS, edges, primitives, reference
+from artpipe.renderers import FITTING_RENDERERS, RENDERERS
+from artpipe.renderers.kernels import reference
+from artpipe.renderers.primitives import base as primitives
+from artpipe.renderers.primitives import falloff as edges
 from artpipe.renderers.scene import row_limits
 from hypothesis import given
 from hypothesis import strategies as st

@@ -8,19 +8,19 @@ import command_line
 import numpy as np
 import pytest
 from artpipe import load_fitting_renderer, load_scene
-from artpipe.pipeline.chain import STAGE_COMMANDS
-from artpipe.renderers import reference
-from artpipe.renderers.primitives import SOFTNESS
+from artpipe.pipeline.cli.chain import STAGE_COMMANDS
+from artpipe.renderers.kernels import reference
+from artpipe.renderers.primitives.base import SOFTNESS
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.base import Run
 from artpipe.stages.exporters.table import EXPORTERS
 from artpipe.stages.grow import Grow
-from artpipe.stages.picture import load_picture, save_png
-from artpipe.stages.place import Newcomers
+from artpipe.stages.pictures.picture import load_picture, save_png
+from artpipe.stages.placing.place import Newcomers
+from artpipe.stages.placing.seeders import SEEDERS
 from artpipe.stages.refine import Refine, Settle
 from artpipe.stages.relocate import Relocate, Search
 from artpipe.stages.seed import Seed
-from artpipe.stages.seeders import SEEDERS
 from PIL import Image
 
 WIDTH, HEIGHT = 24, 20

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from artpipe import ArtpipeError, InputError
-from artpipe.pipeline.checkpoints import Keeper, Start, load_start, restore
 from artpipe.pipeline.config import RunConfig
-from artpipe.pipeline.runner import carry_out, course_of, open_run
+from artpipe.pipeline.folders.checkpoints import Keeper, Start, load_start, restore
+from artpipe.pipeline.running.runner import carry_out, course_of, open_run
 from command_line import refusal, run_cli
 from measuring import peak_memory
 from run_processes import opened, sealed

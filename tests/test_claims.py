@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from artpipe import InputError, load_scene
-from artpipe.pipeline.claim import hold, new_folder
-from artpipe.stages.picture import save_png
+from artpipe.pipeline.folders.claim import hold, new_folder
+from artpipe.stages.pictures.picture import save_png
 from command_line import refusal, run_cli, succeeded
 from run_processes import ended, finished, results, started, wait_for
 
@@ -147,7 +147,7 @@ def test_a_refused_run_leaves_no_folder(picture, tmp_path, monkeypatch, words):
 HOLDS = """
 import sys, time
 from pathlib import Path
-from artpipe.pipeline.claim import hold
+from artpipe.pipeline.folders.claim import hold
 with hold(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

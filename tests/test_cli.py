@@ -12,12 +12,12 @@ import click
 import numpy as np
 import pytest
 from artpipe import Canvas, Scene, load_scene, mean_squared_error, save_scene
-from artpipe.pipeline.cli import main
+from artpipe.pipeline.cli.commands import main
 from artpipe.pipeline.config import PRESETS, RunConfig
-from artpipe.renderers import reference
+from artpipe.renderers.kernels import reference
 from artpipe.renderers.registry import FITTING_RENDERERS
-from artpipe.stages.picture import load_picture, save_png
-from artpipe.stages.seeders import SEEDERS
+from artpipe.stages.pictures.picture import load_picture, save_png
+from artpipe.stages.placing.seeders import SEEDERS
 from command_line import refusal, run_cli, succeeded
 from picture_files import RGB, chunk, png_of
 from PIL import Image
@@ -521,7 +521,7 @@ import sys
 import artpipe
 assert not [name for name in {HEAVY} if name in sys.modules], "import artpipe"
 dir(artpipe), artpipe.__all__
-from artpipe.pipeline.cli import main
+from artpipe.pipeline.cli.commands import main
 for words in ([], ["run"], ["load"], ["grow"], ["render"], ["bench", "renderers"]):
     try:
         main([*words, "--help"], prog_name="artpipe")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from artpipe import InputError, Rates
 from artpipe.pipeline.config import PRESETS, RunConfig, parse_background
-from artpipe.pipeline.runner import carry_out, course_of, open_run
+from artpipe.pipeline.running.runner import carry_out, course_of, open_run
 from artpipe.renderers.registry import FITTING_RENDERERS
-from artpipe.stages.picture import save_png
-from artpipe.stages.seeders import SEEDERS
+from artpipe.stages.pictures.picture import save_png
+from artpipe.stages.placing.seeders import SEEDERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

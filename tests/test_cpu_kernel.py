@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Scene, load_renderer
-from artpipe.renderers import cpu_kernel, reference
-from artpipe.renderers.cpu_kernel import CpuKernel, shared_kernel
-from artpipe.renderers.cpu_tiles import TRANSMITTANCE_FLOOR
-from artpipe.renderers.losses import pixel_shares
+from artpipe.renderers.kernels import reference
+from artpipe.renderers.kernels.numba import kernel as cpu_kernel
+from artpipe.renderers.kernels.numba.kernel import CpuKernel, shared_kernel
+from artpipe.renderers.kernels.numba.tiles import TRANSMITTANCE_FLOOR
+from artpipe.renderers.losses.metrics import pixel_shares
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -8,8 +8,8 @@ import textwrap
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer
-from artpipe.renderers import reference
-from artpipe.renderers.primitives import X
+from artpipe.renderers.kernels import reference
+from artpipe.renderers.primitives.base import X
 
 jax = pytest.importorskip("jax")
 torch = pytest.importorskip("torch")

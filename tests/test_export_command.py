@@ -13,11 +13,11 @@ import artpipe
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Record, Scene, load_scene, save_scene
-from artpipe.pipeline.rundir import load_record, save_snapshots
+from artpipe.pipeline.folders.rundir import load_record, save_snapshots
 from artpipe.stages.exporters.fidelity import rasterisers
 from artpipe.stages.exporters.options import ExportOptions
 from artpipe.stages.exporters.table import EXPORTERS
-from artpipe.stages.picture import save_png
+from artpipe.stages.pictures.picture import save_png
 from artpipe.stages.record import Moment
 from command_line import refusal, run_cli, succeeded
 from hypothesis import given

@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Scene, load_scene, save_scene
 from artpipe.pipeline.config import RunConfig
-from artpipe.pipeline.rundir import load_config, load_record, save_run
+from artpipe.pipeline.folders.rundir import load_config, load_record, save_run
+from artpipe.stages.formats.scene_arrays import ROWS_MAX
+from artpipe.stages.formats.snapshots import MOMENTS_MAX, load_snapshots, save_snapshots
 from artpipe.stages.record import Moment, Record
-from artpipe.stages.scene_arrays import ROWS_MAX
-from artpipe.stages.snapshots import MOMENTS_MAX, load_snapshots, save_snapshots
 
 pytestmark = pytest.mark.slow
 

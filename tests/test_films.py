@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Record, Scene
 from artpipe.renderers.alpha import flattened, picture_of
-from artpipe.renderers.primitives import X, Y
+from artpipe.renderers.primitives.base import X, Y
 from artpipe.stages.exporters.film import MEMORY, durations, frame_count, frames_of
 from artpipe.stages.exporters.growth import even_scenes
 from artpipe.stages.exporters.options import SECONDS_MAX, ExportOptions
-from artpipe.stages.picture import as_bytes
+from artpipe.stages.pictures.picture import as_bytes
 from artpipe.stages.record import Moment
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -394,7 +394,7 @@ class Without:
         return getattr(self.finder, name)
 
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
-from artpipe.pipeline.cli import main
+from artpipe.pipeline.cli.commands import main
 main(sys.argv[1:], prog_name="artpipe")
 """
 

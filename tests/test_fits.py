@@ -15,8 +15,8 @@ from artpipe import (
     mean_squared_error,
     render,
 )
-from artpipe.renderers import reference
-from artpipe.renderers.primitives import (
+from artpipe.renderers.kernels import reference
+from artpipe.renderers.primitives.base import (
     BLUE,
     GREEN,
     OPACITY,

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from artpipe import FitSettings, InputError, load_fitting_renderer, load_scene
 from artpipe.pipeline.config import RunConfig
-from artpipe.renderers import reference
+from artpipe.renderers.kernels import reference
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.base import Run
-from artpipe.stages.focus import detail, load_mask, parse_focus, weights_for
-from artpipe.stages.picture import load_picture, save_png
+from artpipe.stages.pictures.picture import load_picture, save_png
+from artpipe.stages.pictures.weights import detail, load_mask, parse_focus, weights_for
 from artpipe.stages.seed import Seed
 from command_line import refusal, run_cli, succeeded
 from hypothesis import given

@@ -6,7 +6,7 @@ import artpipe
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Record, Scene
-from artpipe.renderers.primitives import OPACITY, RADIUS, SOFTNESS, X, Y
+from artpipe.renderers.primitives.base import OPACITY, RADIUS, SOFTNESS, X, Y
 from artpipe.stages.events import Exported, Grew, Progress, Relocated, Snapshot
 from artpipe.stages.exporters.growth import between, even_batches, even_keys, even_scenes, keys
 from artpipe.stages.record import MOMENTS_KEPT, Chronicle, Moment

@@ -11,7 +11,7 @@ import pytest
 from artpipe import Canvas, Scene, save_scene
 from artpipe.renderers.scene import SIDE_MAX
 from artpipe.stages.exporters.table import EXPORTERS
-from artpipe.stages.picture import save_png
+from artpipe.stages.pictures.picture import save_png
 from command_line import refusal, succeeded
 from PIL import Image
 

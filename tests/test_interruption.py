@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 from artpipe import load_scene
-from artpipe.pipeline.interruption import Interruption
-from artpipe.stages.picture import save_png
+from artpipe.pipeline.running.interruption import Interruption
+from artpipe.stages.pictures.picture import save_png
 from PIL import Image
 from run_processes import ended, finished, results, started, wait_for, waves
 
@@ -174,7 +174,7 @@ def test_while_files_are_exported_each_is_whole_or_not_there(picture, tmp_path, 
 FULL_DISK = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))  # no file may become longer; Python ignores the signal
-from artpipe.pipeline.cli import main
+from artpipe.pipeline.cli.commands import main
 main(sys.argv[1:])
 """
 

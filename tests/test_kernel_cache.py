@@ -11,7 +11,7 @@ from pathlib import Path
 
 import artpipe.renderers
 import pytest
-from artpipe.renderers.kernel_cache import SOURCES
+from artpipe.renderers.kernels.numba.cache import SOURCES
 
 RENDERERS = Path(artpipe.renderers.__file__).parent
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="needs permissions of POSIX")
@@ -21,22 +21,33 @@ as_root = hasattr(os, "geteuid") and os.geteuid() == 0
 CALL = """
 import json, sys
 import numpy as np
-from artpipe.renderers import cpu_bins
+from artpipe.renderers.kernels.numba import bins
 total = np.zeros((1, 8))
-cpu_bins.sum_slots(np.array([0, 1]), np.ones((1, 8), np.float32), total)
-cache = cpu_bins.sum_slots._cache
-print(json.dumps([bool(cpu_bins.sum_slots.stats.cache_hits), getattr(cache, "cache_path", None), total.tolist()]))
+bins.sum_slots(np.array([0, 1]), np.ones((1, 8), np.float32), total)
+cache = bins.sum_slots._cache
+print(json.dumps([bool(bins.sum_slots.stats.cache_hits), getattr(cache, "cache_path", None), total.tolist()]))
 """
 
 
+def source_of(name):
+    """The file of a module of `artpipe.renderers`."""
+    return RENDERERS.joinpath(*name.split(".")).with_suffix(".py")
+
+
 def imported_by(name):
-    """The modules of the same package that a module imports."""
-    tree = ast.parse((RENDERERS / f"{name}.py").read_text(encoding="utf-8"))
-    return {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1}
+    """The modules of `artpipe.renderers` that one of them imports."""
+    parts = name.split(".")
+    for node in ast.walk(ast.parse(source_of(name).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield ".".join([*parts[: len(parts) - node.level], node.module])
 
 
 def test_the_hashed_sources_are_the_kernels_and_all_that_they_import():
-    kernels = {path.stem for path in RENDERERS.glob("*.py") if "@compiled(" in path.read_text(encoding="utf-8")}
+    kernels = {
+        ".".join(path.relative_to(RENDERERS).with_suffix("").parts)
+        for path in RENDERERS.rglob("*.py")
+        if "@compiled(" in path.read_text(encoding="utf-8")
+    }
     reached, waiting = set(), kernels
     while waiting:
         reached |= waiting
@@ -81,7 +92,8 @@ def test_environments_share_machine_code_until_any_kernel_source_is_edited(copie
     assert call(second, XDG_CACHE_HOME=tmp_path) == (True, folder)
     assert folder.stat().st_mode & 0o077 == 0
     for count, name in enumerate(SOURCES, 2):
-        with (second / "renderers" / f"{name}.py").open("a", encoding="utf-8") as source:
+        edited = second / "renderers" / source_of(name).relative_to(RENDERERS)
+        with edited.open("a", encoding="utf-8") as source:
             source.write("\n# edited\n")
         hit, elsewhere = call(second, XDG_CACHE_HOME=tmp_path)
         assert not hit and elsewhere != folder, name

@@ -7,8 +7,8 @@ import artpipe
 import numpy as np
 import pytest
 from artpipe import Canvas, Record, Scene
-from artpipe.renderers.edges import EDGES
-from artpipe.renderers.primitives import BLUE, RED
+from artpipe.renderers.primitives.base import BLUE, RED
+from artpipe.renderers.primitives.falloff import EDGES
 from artpipe.stages.exporters.layers import colour_layers
 from artpipe.stages.exporters.options import LAYERS_MAX, ExportOptions
 from artpipe.stages.exporters.svg import svg_text

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from artpipe import Canvas, FitSettings, InputError, RendererOptions, Scene, load_fitting_renderer
 from artpipe.pipeline.config import RunConfig
-from artpipe.pipeline.runner import Course, carry_out
-from artpipe.pipeline.stopping import Stopping
+from artpipe.pipeline.running.runner import Course, carry_out
+from artpipe.pipeline.running.stopping import Stopping
 from artpipe.stages.base import Run
 from artpipe.stages.events import Progress
 from artpipe.stages.refine import Refine

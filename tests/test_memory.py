@@ -9,10 +9,10 @@ import artpipe
 import numpy as np
 import pytest
 from artpipe import InputError
-from artpipe.pipeline.checkpoints import Keeper, Start
 from artpipe.pipeline.config import RunConfig
-from artpipe.pipeline.memory import available, check_memory, needed, parse_memory
-from artpipe.stages.picture import SIZE_MAX, parse_size, save_png, target_size
+from artpipe.pipeline.folders.checkpoints import Keeper, Start
+from artpipe.pipeline.running.memory import available, check_memory, needed, parse_memory
+from artpipe.stages.pictures.picture import SIZE_MAX, parse_size, save_png, target_size
 from command_line import refusal
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,7 +66,7 @@ def test_what_fits_is_let_through_and_what_does_not_names_options_that_do(width,
 def test_the_whole_pool_is_counted_for_pictures_and_for_arrays(tmp_path, monkeypatch, options):
     most = options.pop("most", 60_000)
     save_png(np.full((40, 60, 3), 0.5, np.float32), tmp_path / "a.png")
-    monkeypatch.setattr("artpipe.pipeline.memory.available", lambda: needed(420, 280, 80_000))
+    monkeypatch.setattr("artpipe.pipeline.running.memory.available", lambda: needed(420, 280, 80_000))
     for picture in (tmp_path / "a.png", np.full((40, 60, 3), 0.5, np.float32)):
         with pytest.raises(InputError, match=r"420 x 280 pixels .* Try --max \d+$"):
             artpipe.fit(picture, circles=most, size=420, **options)
@@ -87,7 +87,7 @@ def test_a_run_that_is_gone_on_with_counts_its_pool_too(tmp_path):
 @pytest.mark.parametrize("stages", [("grow", "--max", 90_000), ("seed", "--count", 45_000) * 2], ids=str)
 def test_a_chain_of_stages_counts_the_most_circles_that_one_of_them_leaves(tmp_path, monkeypatch, stages):
     save_png(np.full((40, 60, 3), 0.5, np.float32), tmp_path / "a.png")
-    monkeypatch.setattr("artpipe.pipeline.memory.available", lambda: needed(60, 40, 80_000))
+    monkeypatch.setattr("artpipe.pipeline.running.memory.available", lambda: needed(60, 40, 80_000))
     line = refusal("load", tmp_path / "a.png", *stages, "relocate", "--max", 5, "export", tmp_path / "b.png")
     assert "up to 90000 circles" in line and "--max 80000" in line
 

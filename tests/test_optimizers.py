@@ -20,7 +20,7 @@ def gradients(rng):
 def test_with_rows_of_one_age_the_jax_optimiser_is_optax_adam(gradients):
     import jax.numpy as jnp
     import optax
-    from artpipe.renderers.jax_optimizer import scale_by_row_adam
+    from artpipe.renderers.fits.row_adam_jax import scale_by_row_adam
 
     ours, theirs = scale_by_row_adam(*BETAS, EPSILON), optax.scale_by_adam(*BETAS, eps=EPSILON)
     parameters = jnp.zeros((8, 5))
@@ -34,7 +34,7 @@ def test_with_rows_of_one_age_the_jax_optimiser_is_optax_adam(gradients):
 
 def test_with_rows_of_one_age_the_torch_optimiser_is_torch_adam(gradients):
     torch = pytest.importorskip("torch")
-    from artpipe.renderers.torch_optimizer import RowAdam
+    from artpipe.renderers.fits.row_adam_torch import RowAdam
 
     ours, theirs = (torch.nn.Parameter(torch.zeros(8, 5)) for _ in range(2))
     our_adam = RowAdam([ours], torch.tensor(0.1), *BETAS, EPSILON)
@@ -51,8 +51,8 @@ def test_with_rows_of_one_age_the_torch_optimiser_is_torch_adam(gradients):
 def test_both_optimisers_take_the_same_steps_for_rows_of_different_age(gradients):
     torch = pytest.importorskip("torch")
     import jax.numpy as jnp
-    from artpipe.renderers.jax_optimizer import RowAdamState, scale_by_row_adam
-    from artpipe.renderers.torch_optimizer import RowAdam
+    from artpipe.renderers.fits.row_adam_jax import RowAdamState, scale_by_row_adam
+    from artpipe.renderers.fits.row_adam_torch import RowAdam
 
     parameter = torch.nn.Parameter(torch.zeros(8, 5))
     torch_adam, jax_adam = RowAdam([parameter], torch.tensor(1.0), *BETAS, EPSILON), scale_by_row_adam(*BETAS, EPSILON)
@@ -74,7 +74,7 @@ def test_both_optimisers_take_the_same_steps_for_rows_of_different_age(gradients
 
 def test_the_torch_optimiser_gives_back_what_its_closure_does():
     torch = pytest.importorskip("torch")
-    from artpipe.renderers.torch_optimizer import RowAdam
+    from artpipe.renderers.fits.row_adam_torch import RowAdam
 
     parameter = torch.nn.Parameter(torch.ones(8, 2))
     adam = RowAdam([parameter], torch.tensor(0.1))

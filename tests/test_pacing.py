@@ -9,12 +9,12 @@ from itertools import pairwise
 import artpipe
 import numpy as np
 import pytest
-from artpipe.pipeline.checkpoints import Keeper, Start, restore
 from artpipe.pipeline.config import PRESETS, RunConfig
-from artpipe.pipeline.observers import Forward
-from artpipe.pipeline.runner import carry_out, course_of, open_run
+from artpipe.pipeline.folders.checkpoints import Keeper, Start, restore
+from artpipe.pipeline.running.observers import Forward
+from artpipe.pipeline.running.runner import carry_out, course_of, open_run
 from artpipe.stages.events import Grew, Progress, Relocated
-from artpipe.stages.picture import save_png
+from artpipe.stages.pictures.picture import save_png
 from command_line import succeeded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -55,7 +55,7 @@ CLOCKS = {
 
 @pytest.fixture
 def clock(monkeypatch):
-    return lambda tick=CLOCKS["steady"]: monkeypatch.setattr("artpipe.pipeline.runner.time", Clock(tick))
+    return lambda tick=CLOCKS["steady"]: monkeypatch.setattr("artpipe.pipeline.running.runner.time", Clock(tick))
 
 
 def carried_out(config, target=TARGET, between=None):
@@ -159,7 +159,7 @@ def test_any_run_with_seconds_ends_in_time_with_a_whole_scene(
     monkeypatch, growth, most, pool, seconds, preset, steps, every, fraction, ticks
 ):
     clock = Clock(lambda now: ticks[int(7 * now) % len(ticks)])
-    monkeypatch.setattr("artpipe.pipeline.runner.time", clock)
+    monkeypatch.setattr("artpipe.pipeline.running.runner.time", clock)
     config = RunConfig(
         growth=growth, most=most, pool=pool, seconds=seconds, preset=preset, steps=steps, relocate_every=every,
         relocate_fraction=fraction,

@@ -10,12 +10,12 @@ import click
 import numpy as np
 import pytest
 from artpipe import Canvas, Scene, load_scene, save_scene
-from artpipe.pipeline.cli import main
-from artpipe.pipeline.paths import PathType
+from artpipe.pipeline.cli.commands import main
+from artpipe.pipeline.cli.paths import PathType
 from artpipe.renderers.errors import is_printable, printable
 from artpipe.stages.exporters.table import EXPORTERS
-from artpipe.stages.names import NAME_MAX, distinct, fitting, name_of_picture
-from artpipe.stages.picture import save_png
+from artpipe.stages.formats.names import NAME_MAX, distinct, fitting, name_of_picture
+from artpipe.stages.pictures.picture import save_png
 from command_line import refusal, run_cli, succeeded
 from hypothesis import given
 from hypothesis import strategies as st

@@ -176,7 +176,7 @@ def read_all(seed, count):
     """Reads mutated pictures until one is treated otherwise than it must be; tells how it went."""
     from artpipe import InputError
     from artpipe.renderers.errors import PictureWarning
-    from artpipe.stages.picture import load_picture
+    from artpipe.stages.pictures.picture import load_picture
     from measuring import peak_memory
 
     warnings.simplefilter("ignore", PictureWarning)

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from artpipe import InputError
-from artpipe.stages import decode, resample
-from artpipe.stages.picture import load_picture, picture_size, save_png
-from artpipe.stages.scan import can_scan
+from artpipe.stages.pictures import decode, resample
+from artpipe.stages.pictures.picture import load_picture, picture_size, save_png
+from artpipe.stages.pictures.scan import can_scan
 from hypothesis import given
 from hypothesis import strategies as st
 from picture_files import (
@@ -428,7 +428,7 @@ def test_a_large_scan_that_was_cut_off_is_refused_in_one_line(tmp_path, capfd):
 MEASURED = """
 import json, sys
 sys.path.insert(0, sys.argv[2])
-from artpipe.stages.picture import load_picture
+from artpipe.stages.pictures.picture import load_picture
 from measuring import peak_memory
 loaded = load_picture(sys.argv[1], (8, 8))
 print(json.dumps([loaded.tolist(), peak_memory() / 1e6]))

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 from artpipe import InputError
-from artpipe.stages.focus import load_mask
-from artpipe.stages.picture import load_picture, picture_size
-from artpipe.stages.sources import Source, source_of
+from artpipe.stages.pictures.picture import load_picture, picture_size
+from artpipe.stages.pictures.sources import Source, source_of
+from artpipe.stages.pictures.weights import load_mask
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -381,7 +381,9 @@ def test_a_source_is_read_but_once_and_named_in_messages(tmp_path):
 @pytest.mark.slow
 def test_a_picture_may_come_from_standard_input(tmp_path, levels):
     code = (
-        "import sys; from artpipe.stages.picture import load_picture; print(load_picture(sys.stdin.buffer, 12).shape)"
+        "import sys\n"
+        "from artpipe.stages.pictures.picture import load_picture\n"
+        "print(load_picture(sys.stdin.buffer, 12).shape)"
     )
     content = png(Image.fromarray(levels))
     done = subprocess.run([sys.executable, "-c", code], input=content, capture_output=True, check=True, cwd=tmp_path)

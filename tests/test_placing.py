@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Scene, mean_squared_error
-from artpipe.renderers import reference
-from artpipe.renderers.cpu_placing import PlacingBoard
-from artpipe.renderers.edges import EDGES
-from artpipe.renderers.losses import pixel_shares
-from artpipe.renderers.primitives import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
+from artpipe.renderers.kernels import reference
+from artpipe.renderers.kernels.numba.placing import PlacingBoard
+from artpipe.renderers.losses.metrics import pixel_shares
+from artpipe.renderers.primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
+from artpipe.renderers.primitives.falloff import EDGES
 
 SIZES = ((32, 24), (37, 29), (5, 3), (1, 1), (9, 40))  # widths that are a multiple of eight, and that are none
 COLOUR = slice(RED, BLUE + 1)

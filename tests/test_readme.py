@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 import pytest
-from artpipe.pipeline.chain import STAGE_COMMANDS, split_chain
-from artpipe.pipeline.cli import main
+from artpipe.pipeline.cli.chain import STAGE_COMMANDS, split_chain
+from artpipe.pipeline.cli.commands import main
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 from artpipe import Canvas, Scene, mean_squared_error
-from artpipe.renderers import reference
-from artpipe.renderers.edges import EDGES
-from artpipe.renderers.primitives import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
+from artpipe.renderers.kernels import reference
+from artpipe.renderers.primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
+from artpipe.renderers.primitives.falloff import EDGES
 
 # Everything stands on a grid of 1/64 and is moved by 2^-11 either way: exact in the float32 rows of a scene (at
 # most 6 bits before the point, 11 behind), so that the difference quotient is one of float64 pictures.

@@ -9,7 +9,8 @@ import artpipe
 import numpy as np
 import pytest
 from artpipe import InputError, RendererOptions, load_renderer
-from artpipe.renderers import RENDERERS, reference
+from artpipe.renderers import RENDERERS
+from artpipe.renderers.kernels import reference
 
 
 def run(script):

@@ -6,10 +6,10 @@ import itertools
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer, mean_squared_error
-from artpipe.renderers import reference
-from artpipe.renderers.cpu_tiles import TRANSMITTANCE_FLOOR
-from artpipe.renderers.losses import pixel_shares
-from artpipe.renderers.primitives import OPACITY
+from artpipe.renderers.kernels import reference
+from artpipe.renderers.kernels.numba.tiles import TRANSMITTANCE_FLOOR
+from artpipe.renderers.losses.metrics import pixel_shares
+from artpipe.renderers.primitives.base import OPACITY
 
 EDGES = ("linear", "logistic")
 BACKENDS = {

@@ -10,13 +10,13 @@ from functools import cache
 import numpy as np
 import pytest
 from artpipe import InputError, load_scene, mean_squared_error, render
-from artpipe.pipeline.checkpoints import Keeper, Start, load_start, restore
 from artpipe.pipeline.config import RunConfig
-from artpipe.pipeline.interruption import Interruption
-from artpipe.pipeline.rundir import load_record
-from artpipe.pipeline.runner import carry_out, course_of, open_run
+from artpipe.pipeline.folders.checkpoints import Keeper, Start, load_start, restore
+from artpipe.pipeline.folders.rundir import load_record
+from artpipe.pipeline.running.interruption import Interruption
+from artpipe.pipeline.running.runner import carry_out, course_of, open_run
 from artpipe.renderers.registry import FITTING_RENDERERS
-from artpipe.stages.picture import save_png
+from artpipe.stages.pictures.picture import save_png
 from artpipe.stages.relocate import Relocate
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st

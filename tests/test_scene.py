@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Scene
-from artpipe.renderers.primitives import OPACITY, RADIUS, SOFTNESS, X, Y
+from artpipe.renderers.primitives.base import OPACITY, RADIUS, SOFTNESS, X, Y
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Scene, load_scene, save_scene
 from artpipe.renderers.scene import SIDE_MAX
-from artpipe.stages.scene_arrays import ARRAYS, ROWS_MAX
+from artpipe.stages.formats.scene_arrays import ARRAYS, ROWS_MAX
 from hypothesis import example, given
 from hypothesis import strategies as st
 from measuring import peak_of

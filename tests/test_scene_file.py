@@ -9,12 +9,12 @@ import warnings
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Scene, load_scene, save_scene
-from artpipe.renderers.edges import EDGES
-from artpipe.renderers.primitives import CIRCLE
+from artpipe.renderers.primitives.base import CIRCLE
+from artpipe.renderers.primitives.falloff import EDGES
 from artpipe.renderers.scene import FARTHEST, SIDE_MAX, SOFTNESS_MIN
-from artpipe.stages import scene_file
-from artpipe.stages.scene_arrays import ROWS_MAX
-from artpipe.stages.scene_file import BYTES_MAX, ID_MAX
+from artpipe.stages.formats import scene_file
+from artpipe.stages.formats.scene_arrays import ROWS_MAX
+from artpipe.stages.formats.scene_file import BYTES_MAX, ID_MAX
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -516,7 +516,8 @@ def test_any_bytes_load_or_are_refused(tmp_path_factory, data):
 
 @pytest.fixture(scope="module")
 def schema():
-    return json.loads(importlib.resources.files("artpipe.stages").joinpath("scene.schema.json").read_text("utf-8"))
+    file = importlib.resources.files("artpipe.stages.formats") / "scene.schema.json"
+    return json.loads(file.read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from artpipe import Canvas, Diverged, FitSettings, InputError, Scene, load_fitting_renderer, load_scene
-from artpipe.renderers import reference
-from artpipe.renderers.primitives import OPACITY, RADIUS, SOFTNESS, X, Y
+from artpipe.renderers.kernels import reference
+from artpipe.renderers.primitives.base import OPACITY, RADIUS, SOFTNESS, X, Y
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.base import Run, keep_worthiest
 from artpipe.stages.descend import STEPS_PER_EVENT
@@ -16,11 +16,11 @@ from artpipe.stages.events import Event, Exported, Grew, Progress, Relocated, Sn
 from artpipe.stages.export import Export
 from artpipe.stages.exporters.table import EXPORTERS
 from artpipe.stages.grow import Grow
-from artpipe.stages.place import Newcomers
+from artpipe.stages.placing.place import Newcomers
+from artpipe.stages.placing.seeders import SEEDERS
 from artpipe.stages.refine import Refine, Settle
 from artpipe.stages.relocate import Relocate, Search
 from artpipe.stages.seed import Seed
-from artpipe.stages.seeders import SEEDERS
 from hypothesis import given
 from hypothesis import strategies as st
 

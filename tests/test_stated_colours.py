@@ -8,9 +8,9 @@ import zlib
 import numpy as np
 import pytest
 from artpipe import PictureWarning
-from artpipe.stages import decode
-from artpipe.stages.picture import load_picture
-from artpipe.stages.scan import can_scan
+from artpipe.stages.pictures import decode
+from artpipe.stages.pictures.picture import load_picture
+from artpipe.stages.pictures.scan import can_scan
 from hypothesis import given
 from hypothesis import strategies as st
 from picture_files import GREEN, GREY, GREY_ALPHA, RED, RGB, RGB_ALPHA, chunk, png_of, rgb_profile

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from artpipe import InputError, RendererOptions, load_fitting_renderer, mean_squared_error, psnr
 from artpipe.pipeline.config import RunConfig
-from artpipe.pipeline.observers import Forward
-from artpipe.pipeline.rundir import load_config
-from artpipe.pipeline.runner import Course, carry_out, open_run
-from artpipe.pipeline.stopping import Stopping
+from artpipe.pipeline.folders.rundir import load_config
+from artpipe.pipeline.running.observers import Forward
+from artpipe.pipeline.running.runner import Course, carry_out, open_run
+from artpipe.pipeline.running.stopping import Stopping
 from artpipe.renderers import FitSettings
 from artpipe.stages.base import Run
 from artpipe.stages.events import Progress
 from artpipe.stages.grow import Grow
-from artpipe.stages.picture import load_picture, save_png
+from artpipe.stages.pictures.picture import load_picture, save_png
 from artpipe.stages.refine import Refine, Settle
 from artpipe.stages.relocate import Search
 from artpipe.stages.seed import Seed

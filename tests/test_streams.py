@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 from artpipe import Canvas, Scene, load_scene, save_scene
-from artpipe.pipeline.cli import main
-from artpipe.stages.picture import save_png
+from artpipe.pipeline.cli.commands import main
+from artpipe.stages.pictures.picture import save_png
 from run_processes import command
 
 # Command lines by name, and the files that they write. Those that are slow load a framework.
@@ -121,7 +121,7 @@ def test_no_file_is_opened_under_the_number_of_a_stream_that_is_closed(here):
     code = """
 import os
 import select
-from artpipe.pipeline.cli import main
+from artpipe.pipeline.cli.commands import main
 main(["export", "scene.json", "a.json"], standalone_mode=False)
 os.write(2, b"log")
 """
@@ -165,7 +165,7 @@ def test_a_full_disk_is_told_in_one_line_that_names_no_option_of_other_commands(
 def test_each_line_of_progress_is_written_at_once(unbuffered):
     code = """
 import sys
-from artpipe.pipeline.streams import standard_streams
+from artpipe.pipeline.cli.streams import standard_streams
 with standard_streams():
     print("step 1", file=sys.stderr)
     sys.stdin.read()

@@ -16,11 +16,11 @@ import artpipe
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Record, Scene
-from artpipe.pipeline.cli import main
+from artpipe.pipeline.cli.commands import main
 from artpipe.renderers.alpha import picture_error
 from artpipe.renderers.alpha import picture_of as alpha_picture
-from artpipe.renderers.edges import EDGES
-from artpipe.renderers.primitives import BLUE, OPACITY, RADIUS, RED, SOFTNESS
+from artpipe.renderers.primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS
+from artpipe.renderers.primitives.falloff import EDGES
 from artpipe.stages.exporters.fidelity import RASTERISERS, draw_svg, svg_fidelity
 from artpipe.stages.exporters.layers import colour_layers
 from artpipe.stages.exporters.options import TITLE_MAX, ExportOptions

@@ -21,8 +21,8 @@ from artpipe.pipeline.bench.sweep import Sweep, SweepOptions, SweepResult, Sweep
 from artpipe.pipeline.bench.sweep_command import carry_out_sweep
 from artpipe.pipeline.bench.sweep_space import TUNABLE, Choices, Range, configured, parse_param
 from artpipe.pipeline.config import PRESETS, RunConfig
-from artpipe.pipeline.rundir import load_config
-from artpipe.stages.picture import save_png
+from artpipe.pipeline.folders.rundir import load_config
+from artpipe.stages.pictures.picture import save_png
 
 WIDTH, HEIGHT = 24, 20
 BASE = RunConfig(size=WIDTH, growth=4, most=8, steps=10)
@@ -210,7 +210,7 @@ def test_hopeless_trials_are_given_up_once_five_are_finished(finished):
 
 
 def test_the_best_settings_are_a_configuration_that_run_takes(finished, pictures, tmp_path):
-    from artpipe.pipeline.cli import main
+    from artpipe.pipeline.cli.commands import main
     from click.testing import CliRunner
 
     result, folder = finished

@@ -15,9 +15,9 @@ import artpipe
 import numpy as np
 import pytest
 from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer
-from artpipe.renderers.cpu_kernel import CpuKernel, shared_kernel
-from artpipe.renderers.cpu_workers import Workers
-from artpipe.renderers.losses import pixel_shares
+from artpipe.renderers.kernels.numba.kernel import CpuKernel, shared_kernel
+from artpipe.renderers.kernels.numba.workers import Workers
+from artpipe.renderers.losses.metrics import pixel_shares
 from artpipe.renderers.threads import THREADS_MAX, cpu_quota, thread_count, thread_limit, usable_cores
 from command_line import refusal, succeeded
 from hypothesis import given
@@ -289,7 +289,7 @@ def test_a_forked_child_draws_with_threads_of_its_own(expected):
     code = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from artpipe.renderers.cpu_kernel import CpuKernel
+from artpipe.renderers.kernels.numba.kernel import CpuKernel
 from test_threads import problem
 kernel = CpuKernel(3)
 loss = kernel.loss_and_gradient(*problem())[0]
@@ -309,7 +309,7 @@ def test_on_a_single_core_more_threads_take_hardly_more_time():
 import os, sys, time
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 sys.path.insert(0, sys.argv[1])
-from artpipe.renderers.cpu_kernel import CpuKernel
+from artpipe.renderers.kernels.numba.kernel import CpuKernel
 from statistics import median
 from test_threads import problem
 case, kernels, times = problem(2048, 256), [CpuKernel(n) for n in (1, 2, 4)], [[], [], []]

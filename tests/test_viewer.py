@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from artpipe import Canvas, InputError, Scene
 from artpipe.renderers.alpha import picture_error, picture_of
-from artpipe.renderers.primitives import OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
+from artpipe.renderers.primitives.base import OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
 from artpipe.stages.exporters.options import ExportOptions
 from artpipe.stages.exporters.viewer import export_viewer
 from artpipe.stages.record import Moment, Record

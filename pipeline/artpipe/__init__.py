@@ -15,37 +15,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .pipeline.api import Result as Result
-    from .pipeline.api import export as export
-    from .pipeline.api import fit as fit
-    from .pipeline.api import render as render
-    from .renderers import ArtpipeError as ArtpipeError
-    from .renderers import BackendUnavailable as BackendUnavailable
-    from .renderers import Canvas as Canvas
-    from .renderers import Diverged as Diverged
-    from .renderers import Fit as Fit
-    from .renderers import FitSettings as FitSettings
-    from .renderers import InputError as InputError
-    from .renderers import Interrupted as Interrupted
-    from .renderers import OutOfMemory as OutOfMemory
-    from .renderers import PictureWarning as PictureWarning
-    from .renderers import Rates as Rates
-    from .renderers import Renderer as Renderer
-    from .renderers import RendererOptions as RendererOptions
-    from .renderers import Scene as Scene
-    from .renderers import load_fitting_renderer as load_fitting_renderer
-    from .renderers import load_renderer as load_renderer
-    from .renderers import mean_squared_error as mean_squared_error
-    from .renderers import psnr as psnr
-    from .renderers import seed_loss as seed_loss
-    from .stages.record import Record as Record
-    from .stages.scene_file import load_scene as load_scene
-    from .stages.scene_file import save_scene as save_scene
+    from artpipe.pipeline.api import Result as Result
+    from artpipe.pipeline.api import export as export
+    from artpipe.pipeline.api import fit as fit
+    from artpipe.pipeline.api import render as render
+    from artpipe.renderers import ArtpipeError as ArtpipeError
+    from artpipe.renderers import BackendUnavailable as BackendUnavailable
+    from artpipe.renderers import Canvas as Canvas
+    from artpipe.renderers import Diverged as Diverged
+    from artpipe.renderers import Fit as Fit
+    from artpipe.renderers import FitSettings as FitSettings
+    from artpipe.renderers import InputError as InputError
+    from artpipe.renderers import Interrupted as Interrupted
+    from artpipe.renderers import OutOfMemory as OutOfMemory
+    from artpipe.renderers import PictureWarning as PictureWarning
+    from artpipe.renderers import Rates as Rates
+    from artpipe.renderers import Renderer as Renderer
+    from artpipe.renderers import RendererOptions as RendererOptions
+    from artpipe.renderers import Scene as Scene
+    from artpipe.renderers import load_fitting_renderer as load_fitting_renderer
+    from artpipe.renderers import load_renderer as load_renderer
+    from artpipe.renderers import mean_squared_error as mean_squared_error
+    from artpipe.renderers import psnr as psnr
+    from artpipe.renderers import seed_loss as seed_loss
+    from artpipe.stages.formats.scene_file import load_scene as load_scene
+    from artpipe.stages.formats.scene_file import save_scene as save_scene
+    from artpipe.stages.record import Record as Record
 
 _HOMES = {
     "artpipe.pipeline.api": ["Result", "export", "fit", "render"],
     "artpipe.stages.record": ["Record"],
-    "artpipe.stages.scene_file": ["load_scene", "save_scene"],
+    "artpipe.stages.formats.scene_file": ["load_scene", "save_scene"],
     "artpipe.renderers": [
         "ArtpipeError", "BackendUnavailable", "Canvas", "Diverged", "Fit", "FitSettings", "InputError",
         "Interrupted", "OutOfMemory", "PictureWarning", "Rates", "Renderer", "RendererOptions", "Scene",

@@ -13,7 +13,7 @@ def start() -> None:
     handler = signal.getsignal(signal.SIGINT)
     if handler is signal.default_int_handler:  # a shell may have asked to ignore it
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from artpipe.pipeline.cli import main
+    from artpipe.pipeline.cli.commands import main
 
     signal.signal(signal.SIGINT, handler)
     try:

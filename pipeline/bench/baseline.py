@@ -13,9 +13,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-
-from ...renderers import Canvas, Scene, load_fitting_renderer
-from ...renderers.primitives import RADIUS, SHAPE
+from artpipe.renderers import Canvas, Scene, load_fitting_renderer
+from artpipe.renderers.primitives.base import RADIUS, SHAPE
 
 Array = np.ndarray[Any, Any]
 

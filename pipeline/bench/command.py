@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from artpipe.renderers import BackendUnavailable, InputError
+from artpipe.renderers.errors import printable
+from artpipe.stages.formats.files import write_text
 
-from ...renderers import BackendUnavailable, InputError
-from ...renderers.errors import printable
-from ...stages.files import write_text
 from .plots import write_plots
 from .readme import results_section, update_readme
 from .report import write_report

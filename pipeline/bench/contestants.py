@@ -6,7 +6,8 @@ import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 
-from ...renderers import InputError, Rates
+from artpipe.renderers import InputError, Rates
+
 from ..config import RunConfig
 from .optimisers import OPTIMISERS
 

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ...renderers import FITTING_RENDERERS
-from ...renderers.threads import thread_count, usable_cores
+from artpipe.renderers import FITTING_RENDERERS
+from artpipe.renderers.threads import thread_count, usable_cores
 
 # Sources that a result does not depend on.
 _SHOWING = (

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+from artpipe.renderers import Scene, load_fitting_renderer
+from artpipe.renderers.fits.rows import Parameters, circle_parameters
+from artpipe.stages.refine import Settle
+from artpipe.stages.seed import Seed
 
-from ...renderers import Scene, load_fitting_renderer
-from ...renderers.parameters import Parameters, circle_parameters
-from ...stages.refine import Settle
-from ...stages.seed import Seed
 from ..config import PRESETS, RunConfig
-from ..runner import open_run
+from ..running.runner import open_run
 
 Array = np.ndarray[Any, Any]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from artpipe.renderers import BackendUnavailable, InputError
+from artpipe.stages.formats.files import whole_path
 
-from ...renderers import BackendUnavailable, InputError
-from ...stages.files import whole_path
 from .summary import Row, in_order, mean_curve, names_of, summarise
 from .trial import Trial
 

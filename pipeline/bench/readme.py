@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...renderers import InputError
-from ...stages.files import write_text
+from artpipe.renderers import InputError
+from artpipe.stages.formats.files import write_text
+
 from .summary import (
     BASELINE,
     CHAMPION,

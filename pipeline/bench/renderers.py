@@ -17,10 +17,10 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from artpipe.renderers import Canvas, FitSettings, RendererOptions, Scene, load_fitting_renderer, load_renderer
+from artpipe.renderers.kernels.numba.kernel import CpuKernel
+from artpipe.renderers.losses.metrics import pixel_shares
 
-from ...renderers import Canvas, FitSettings, RendererOptions, Scene, load_fitting_renderer, load_renderer
-from ...renderers.cpu_kernel import CpuKernel
-from ...renderers.losses import pixel_shares
 from .machine import installed_renderers
 
 Array = np.ndarray[Any, Any]

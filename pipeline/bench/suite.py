@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from ...renderers import (
+from artpipe.renderers import (
     FITTING_RENDERERS,
     Diverged,
     InputError,
@@ -22,16 +21,17 @@ from ...renderers import (
     psnr,
     seed_loss,
 )  # fmt: skip
-from ...renderers.alpha import WHITE
-from ...renderers.cpu_kernel import shared_kernel
-from ...renderers.cpu_renderer import CpuRenderer
-from ...stages.events import Event, Progress
-from ...stages.files import write_text
-from ...stages.names import name_of_picture
-from ...stages.picture import load_picture, parse_size, save_png
+from artpipe.renderers.alpha import WHITE
+from artpipe.renderers.kernels.numba.kernel import shared_kernel
+from artpipe.renderers.kernels.numba.renderer import CpuRenderer
+from artpipe.stages.events import Event, Progress
+from artpipe.stages.formats.files import write_text
+from artpipe.stages.formats.names import name_of_picture
+from artpipe.stages.pictures.picture import load_picture, parse_size, save_png
+
 from ..config import RunConfig
-from ..rundir import METRICS_BYTES_MAX, RUN_BYTES_MAX, read_json
-from ..runner import carry_out, course_of, open_run
+from ..folders.rundir import METRICS_BYTES_MAX, RUN_BYTES_MAX, read_json
+from ..running.runner import carry_out, course_of, open_run
 from .baseline import open_baseline
 from .contestants import CONTESTANTS, USUAL, Contestant, under, varied
 from .likeness import perceptual_distance, structural_similarity

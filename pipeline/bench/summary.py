@@ -12,8 +12,8 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from artpipe.renderers import InputError, seed_loss
 
-from ...renderers import InputError, seed_loss
 from .trial import Trial
 
 Array = np.ndarray[Any, Any]

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from artpipe.renderers import BackendUnavailable, InputError
+from artpipe.renderers.alpha import WHITE
+from artpipe.stages.events import Event
+from artpipe.stages.formats.files import write_text
+from artpipe.stages.pictures.picture import load_picture, parse_size
 
-from ...renderers import BackendUnavailable, InputError
-from ...renderers.alpha import WHITE
-from ...stages.events import Event
-from ...stages.files import write_text
-from ...stages.picture import load_picture, parse_size
 from ..config import RunConfig, parse_background
-from ..runner import carry_out, course_of, open_run
+from ..running.runner import carry_out, course_of, open_run
 from .machine import changes, environment
 from .sweep_space import Choices, Range, Value, configured, parse_param, settings
 

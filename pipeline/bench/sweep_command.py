@@ -6,10 +6,10 @@ import json
 import sys
 
 import click
+from artpipe.renderers import InputError
+from artpipe.renderers.errors import printable
+from artpipe.stages.formats.names import name_of_picture
 
-from ...renderers import InputError
-from ...renderers.errors import printable
-from ...stages.names import name_of_picture
 from .sweep import Sweep, SweepResult, SweepTrial
 
 

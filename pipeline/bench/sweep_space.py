@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from ...renderers import InputError, Rates
+from artpipe.renderers import InputError, Rates
+
 from ..config import STOP_RULES, RunConfig
 
 if TYPE_CHECKING:

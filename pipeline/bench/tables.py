@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...stages.files import write_text
+from artpipe.stages.formats.files import write_text
+
 from .summary import Figure, Row, in_order, summarise
 from .trial import Trial
 

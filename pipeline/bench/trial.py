@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ...renderers import InputError
-from ...stages.names import NAME_MAX, distinct
+from artpipe.renderers import InputError
+from artpipe.stages.formats.names import NAME_MAX, distinct
 
 # Bytes: so that `-initial.png` fits behind it.
 _KEY_MAX = NAME_MAX - 20

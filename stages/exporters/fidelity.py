@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from ...renderers import BackendUnavailable, InputError, Scene, psnr
-from ...renderers.alpha import flattened, picture_error
+from artpipe.renderers import BackendUnavailable, InputError, Scene, psnr
+from artpipe.renderers.alpha import flattened, picture_error
 
 Array = np.ndarray[Any, Any]
 

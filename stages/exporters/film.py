@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from artpipe.renderers import BackendUnavailable, Canvas, InputError
+from artpipe.renderers.alpha import WHITE, flattened, picture_of
+from artpipe.renderers.kernels.numba.renderer import CpuRenderer
+from artpipe.renderers.scene import SIDE_MAX
 
-from ...renderers import BackendUnavailable, Canvas, InputError
-from ...renderers.alpha import WHITE, flattened, picture_of
-from ...renderers.cpu_renderer import CpuRenderer
-from ...renderers.scene import SIDE_MAX
-from ..files import whole_file, whole_path
-from ..picture import as_bytes
+from ..formats.files import whole_file, whole_path
+from ..pictures.picture import as_bytes
 from ..record import Record
 from .growth import even_scenes
 from .options import ExportOptions

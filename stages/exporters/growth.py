@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from artpipe.renderers import Scene
+from artpipe.renderers.alpha import comparable
+from artpipe.renderers.primitives.base import OPACITY
 
-from ...renderers import Scene
-from ...renderers.alpha import comparable
-from ...renderers.primitives import OPACITY
 from ..record import Moment, Record
 
 Array = np.ndarray[Any, Any]

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from artpipe.renderers import Scene
+from artpipe.renderers.alpha import backdrops, comparable, picture_of
+from artpipe.renderers.kernels.numba.renderer import CpuRenderer
+from artpipe.renderers.primitives.base import BLUE, RED
 
-from ...renderers import Scene
-from ...renderers.alpha import backdrops, comparable, picture_of
-from ...renderers.cpu_renderer import CpuRenderer
-from ...renderers.primitives import BLUE, RED
-from ..picture import as_bytes
+from ..pictures.picture import as_bytes
 
 Array = np.ndarray[Any, Any]
 

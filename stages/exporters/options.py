@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from artpipe.renderers import InputError
+from artpipe.renderers.checks import real_number, shown, whole_number
 
-from ...renderers import InputError
-from ...renderers.checks import real_number, shown, whole_number
-from ..colour_words import parse_colour
+from ..pictures.colour_words import parse_colour
 from ..record import Record
 
 LAYERS_MAX = 24  # the search for their order takes seconds beyond

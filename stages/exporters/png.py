@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from artpipe.renderers import Scene
+from artpipe.renderers.alpha import picture_bands
+from artpipe.renderers.kernels.numba.bins import TILE
+from artpipe.renderers.threads import thread_count
 
-from ...renderers import Scene
-from ...renderers.alpha import picture_bands
-from ...renderers.cpu_bins import TILE
-from ...renderers.threads import thread_count
-from ..files import whole_file
-from ..picture import as_bytes
+from ..formats.files import whole_file
+from ..pictures.picture import as_bytes
 from ..record import Record
 from .options import ExportOptions
 

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import svgwrite
+from artpipe.renderers import Scene
+from artpipe.renderers.primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
+from artpipe.renderers.primitives.falloff import EDGES, LINEAR
 
-from ...renderers import Scene
-from ...renderers.edges import EDGES, LINEAR
-from ...renderers.primitives import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
-from ..files import whole_file
+from ..formats.files import whole_file
 from ..record import Record
 from .growth import even_batches
 from .layers import Layer, colour_layers

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ...renderers import InputError
+from artpipe.renderers import InputError
+
+from ..formats.scene_file import save_scene
 from ..record import Record
-from ..scene_file import save_scene
 from .film import export_apng, export_gif, export_mp4, export_webp, need_encoder
 from .options import ExportOptions
 from .png import export_png

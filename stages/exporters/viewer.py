@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from artpipe.renderers import Scene, psnr
+from artpipe.renderers.alpha import picture_error
+from artpipe.renderers.primitives.base import BLUE, GREEN, OPACITY, RADIUS, RED, SOFTNESS, X, Y
 from PIL import Image
 
-from ...renderers import Scene, psnr
-from ...renderers.alpha import picture_error
-from ...renderers.primitives import BLUE, GREEN, OPACITY, RADIUS, RED, SOFTNESS, X, Y
-from ..files import write_text
+from ..formats.files import write_text
 from ..record import Moment, Record
 from .growth import between, even_keys, keys
 from .options import ExportOptions

@@ -1,0 +1,177 @@
+"""The folder that a run leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from artpipe.renderers import InputError, Scene
+from artpipe.renderers.alpha import picture_of
+from artpipe.renderers.errors import one_line
+from artpipe.stages.formats.files import read_at_most, write_text
+from artpipe.stages.formats.names import name_of_picture
+from artpipe.stages.formats.scene_file import load_scene, save_scene
+from artpipe.stages.formats.snapshots import load_snapshots, save_snapshots
+from artpipe.stages.pictures.picture import load_picture, picture_size, save_png
+from artpipe.stages.record import Record
+
+from ..config import RunConfig
+from .checkpoints import FOLDER, NUMBER_MAX, START
+
+Array = np.ndarray[Any, Any]
+
+# The largest files that are read; JSON takes up to 25 times its size in memory. A history of ten million steps fits.
+RUN_BYTES_MAX, METRICS_BYTES_MAX = 1_000_000, 50_000_000
+
+PACKAGES = ("artpipe", "jax", "jaxlib", "numba", "numpy", "optax", "pillow", "torch")
+
+
+def save_run(
+    folder: Path, record: Record, initial: Scene, metrics: dict[str, Any], picture: str, config: RunConfig
+) -> None:
+    """Writes `scene.json painting.png target.png comparison.png metrics.json run.json snapshots.npz`.
+
+    Args:
+        folder: of this run.
+        record: what the run left.
+        initial: the first batch.
+        metrics: for `metrics.json`.
+        picture: the path that the user gave.
+        config: the options of the run.
+    """
+    image, first = (picture_of(scene) for scene in (record.scene, initial))
+    save_scene(record.scene, folder / "scene.json")
+    save_png(image, folder / "painting.png")
+    target = record.target
+    if target is not None:
+        save_png(target, folder / "target.png")
+        gap = np.ones((target.shape[0], max(4, target.shape[1] // 40), target.shape[2]), np.float32)
+        gap[:, :, 3:] = 0  # transparent, where the pictures are
+        save_png(np.concatenate([first, gap, target, gap, image], axis=1), folder / "comparison.png")
+    save_snapshots(record.moments, folder / "snapshots.npz")
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    save_options(folder, picture, config, metrics["device"])
+
+
+def save_options(folder: Path, picture: str, config: RunConfig, device: str) -> None:
+    """Writes `run.json`: all that is needed to repeat the run.
+
+    Args:
+        folder: of this run.
+        picture: the path that the user gave.
+        config: the options of the run.
+        device: where it computes.
+    """
+    options = {
+        "format": "artpipe-run",
+        "version": 1,
+        "picture": picture,
+        "options": config.to_json(),
+        "device": device,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+    }
+    write_text(folder / "run.json", json.dumps(options, indent=1) + "\n")
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the run in a folder came to its end and all of it was saved."""
+    return (folder / "metrics.json").is_file() and not (folder / FOLDER / START).exists()
+
+
+def load_config(path: Path) -> RunConfig:
+    """The options of a run from its `run.json`.
+
+    Raises:
+        InputError: the file is missing or is no such record.
+    """
+    content = read_json(path, RUN_BYTES_MAX)
+    if not isinstance(content, dict) or content.get("format") != "artpipe-run" or content.get("version") != 1:
+        raise InputError(f"{path} is not the run.json of a run that this artpipe can repeat")
+    try:
+        return RunConfig.from_json(content.get("options"))
+    except InputError as error:
+        raise InputError(f"{path} is broken: {one_line(error)}") from None
+
+
+def scene_file(path: Path) -> Path:
+    """The scene of a run folder, or the path itself if it is a file.
+
+    Raises:
+        InputError: there is neither.
+    """
+    if not os.path.lexists(path):  # unlike Path's own, it takes names that are too long
+        raise InputError(f"there is no run folder or scene file {path}")
+    if not path.is_dir():
+        return path
+    if not (path / "scene.json").is_file():
+        raise InputError(f"{path} is no run folder: it holds no scene.json")
+    return path / "scene.json"
+
+
+def load_record(path: Path) -> Record:
+    """What a run folder or a scene file holds for exporters.
+
+    Args:
+        path: a folder that a run left (what it lacks beside `scene.json` is left out), or a scene file.
+
+    Raises:
+        InputError: there is no such thing, or a file in it is broken.
+    """
+    file = scene_file(path)
+    scene = load_scene(file)
+    if file == path:
+        return Record(scene, title=name_of_picture(path))
+    options, metrics = (
+        read_json(path / name, most) if (path / name).is_file() else {}
+        for name, most in (("run.json", RUN_BYTES_MAX), ("metrics.json", METRICS_BYTES_MAX))
+    )
+    picture = options.get("picture") if isinstance(options, dict) else None
+    title = name_of_picture(picture) if isinstance(picture, str) else path.name
+    target = None
+    if (path / "target.png").is_file():
+        size = picture_size(path / "target.png")
+        if size != (scene.canvas.width, scene.canvas.height):
+            raise InputError(f"{path / 'target.png'} is {size[0]} x {size[1]} pixels; the scene is not")
+        target = load_picture(path / "target.png", size)
+    moments = load_snapshots(path / "snapshots.npz", scene.canvas) if (path / "snapshots.npz").is_file() else ()
+    return Record(scene, moments, _history(metrics, path / "metrics.json"), target, title)
+
+
+def _history(metrics: Any, path: Path) -> tuple[dict[str, float], ...]:
+    try:
+        rows = tuple(
+            {name: float(row[name]) for name in ("step", "circles", "seconds", "mse")}
+            for row in (metrics.get("history") or ())
+        )
+        if not all(0 <= value <= NUMBER_MAX for row in rows for value in row.values()):
+            raise ValueError
+        return rows
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        raise InputError(f"{path} is not the metrics.json of a run") from None
+
+
+def read_json(path: Path, most: int) -> Any:
+    """The content of a JSON file of at most so many bytes.
+
+    Raises:
+        InputError: the file is missing, too large, or not JSON.
+    """
+    data = read_at_most(path, most)
+    try:
+        return json.loads(data.decode())
+    except (ValueError, RecursionError):
+        raise InputError(f"{path} is not JSON; needs a file that a run wrote") from None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

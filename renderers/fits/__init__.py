@@ -1,0 +1,1 @@
+"""Fits: a scene under optimisation against a target, in JAX and in PyTorch."""

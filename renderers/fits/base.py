@@ -1,0 +1,220 @@
+"""What the fits of all frameworks share: which row has which state, and the questions that a stage asks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..alpha import Backdrop, backdrops, check_picture, flattened
+from ..base import COUNT_MAX, FitSettings, FitState, RendererOptions
+from ..checks import instance, real_number, whole_number
+from ..errors import Diverged, InputError
+from ..kernels.numba.kernel import CpuKernel, shared_kernel
+from ..losses.metrics import pixel_shares
+from ..scene import Canvas, Scene, check_rows
+from .rows import circle_parameters
+
+Array = np.ndarray[Any, Any]
+
+
+# The most that learning rates are multiplied by.
+SCALE_MAX = 1e6
+
+
+class BaseFit(ABC):
+    """A fit; a framework fills in how parameters are held and moved.
+
+    Everything per row travels as *slates*: (N, K) float32 arrays in painting order, first the raw
+    parameters, then whatever the optimiser keeps per row. A fresh row has zeros in all but the first.
+
+    Args:
+        target: (H, W, 3), or (H, W, 4) with straight alpha; sRGB in 0..1. With alpha, all losses are the mean of
+            those over black and over white.
+        canvas: what is fitted on.
+        settings: rates, optimiser, loss, weights.
+        options: device and path of the renderer.
+        device_name: the framework's name of the device.
+    """
+
+    def __init__(
+        self, target: Array, canvas: Canvas, settings: FitSettings, options: RendererOptions, device_name: str
+    ) -> None:
+        instance("canvas", canvas, Canvas)
+        instance("settings", settings, FitSettings)
+        self.device_name = device_name
+        self.kernel_name = "numba" if options.uses_kernel else "dense"
+        self.canvas = canvas
+        self.settings = settings
+        self.target = check_picture(target, canvas)
+        self.backdrops = backdrops(self.target, canvas)
+        shares = pixel_shares(settings.weights, canvas.height, canvas.width)
+        self.shares = shares.astype(np.float32)
+        self.pixel_weights = None if settings.weights is None else (shares * (3 * shares.size)).astype(np.float32)
+        """(H, W) float32 with a mean of 1, as a loss of the caller's own gets them; None if there are none."""
+        self.parameters = circle_parameters(canvas, settings.rates, settings.softness_min)
+        self.kernel: CpuKernel = shared_kernel(options.threads)
+        self._scene = Scene.empty(canvas)
+        self._stale = False  # whether the parameters have moved since _scene
+        self._weighed: tuple[Scene, Array] | None = None  # the scene last weighed, and the worth of its rows
+        self.step_count = 0
+        """Optimiser steps taken so far."""
+
+    @abstractmethod
+    def _read(self) -> list[Array]:
+        """The slates as they stand."""
+
+    @abstractmethod
+    def _write(self, slates: list[Array], canvas: Canvas) -> None:
+        """Goes on from these slates; with only the first, the optimiser starts afresh."""
+
+    @abstractmethod
+    def _set_rows(self, rows: Array) -> None:
+        """Takes these as the rows that the raw parameters stand for: another program's rounding may differ."""
+
+    @abstractmethod
+    def _rows(self) -> Array:
+        """(N, P) float32: the rows that the raw parameters stand for."""
+
+    @abstractmethod
+    def _step(self, scale: float) -> float:
+        """One optimiser step; the loss before it. Raises FloatingPointError instead of a non-finite step."""
+
+    @abstractmethod
+    def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:
+        """`settings.loss` of an image, (H, W, 3), against the target over this backdrop."""
+
+    def put(self, scene: Scene) -> None:
+        """Goes on from this scene; see `base.Fit.put`."""
+        self._check_fits(scene)
+        before = self.scene()
+        _, old, new = np.intersect1d(before.ids, scene.ids, assume_unique=True, return_indices=True)
+        slates = []
+        for slate in self._read():
+            moved = np.zeros((scene.count, slate.shape[1]), np.float32)
+            moved[new] = slate[old]
+            slates.append(moved)
+        # Rows that were not touched keep their exact parameters, free of the rounding of a round trip.
+        touched = np.ones(scene.count, bool)
+        touched[new[(before.rows[old] == scene.rows[new]).all(axis=1)]] = False
+        slates[0][touched] = self.parameters.encode(scene.rows[touched])
+        self.canvas = scene.canvas
+        self._write(slates, scene.canvas)
+        self._scene, self._stale = scene, False
+
+    def _check_fits(self, scene: Scene) -> None:
+        instance("scene", scene, Scene)
+        if (scene.canvas.width, scene.canvas.height, scene.canvas.edge) != (
+            self.canvas.width, self.canvas.height, self.canvas.edge,
+        ):  # fmt: skip
+            raise InputError(f"the fit is on {self.canvas}; the scene is on {scene.canvas}. Open another fit")
+        if scene.rows.shape[1] != len(self.parameters.rates):
+            raise InputError(
+                f"the fit moves rows of {len(self.parameters.rates)} columns; these have {scene.rows.shape[1]}"
+            )
+
+    def state(self) -> FitState:
+        """What `restore` needs; see `base.Fit.state`."""
+        return FitState(self.scene(), self._rows().copy(), tuple(np.array(s) for s in self._read()), self.step_count)
+
+    def restore(self, state: FitState) -> None:
+        """Goes on from a state; see `base.Fit.restore`."""
+        instance("state", state, FitState)
+        self._check_fits(state.scene)
+        arrays = [state.rows, *state.slates] if isinstance(state.slates, (list, tuple)) else [None]
+        if not all(isinstance(array, np.ndarray) and array.dtype == np.float32 for array in arrays):
+            raise InputError("the fit's state needs rows and slates of float32 arrays, as `state` gave them")
+        step_count = whole_number("the fit's step_count", state.step_count, 0, COUNT_MAX)
+        shapes = [slate.shape for slate in self._read()]
+        expected = [(state.scene.count, columns) for _, columns in shapes]
+        if state.rows.shape != state.scene.rows.shape or [slate.shape for slate in state.slates] != expected:
+            raise InputError("the parts of the fit's state do not fit together")
+        check_rows(state.rows)
+        for slate in state.slates:
+            if not np.isfinite(slate).all():
+                raise InputError("the fit's state holds numbers that are not finite")
+        raw = state.slates[0]
+        if ((raw < self.parameters.low) | (raw > self.parameters.high)).any():
+            raise InputError("the fit's state holds parameters that are out of their limits")
+        self.canvas = state.scene.canvas
+        self._write(list(state.slates), self.canvas)
+        self._set_rows(state.rows)
+        self._scene, self._stale = state.scene, False
+        self.step_count = step_count
+
+    def step(self, count: int = 1, scale: float = 1.0) -> float:
+        """Takes optimiser steps; see `base.Fit.step`."""
+        count = whole_number("count", count, 0, COUNT_MAX)
+        scale = real_number("scale", scale, 0, SCALE_MAX)
+        loss = float("nan")
+        for _ in range(count):
+            try:
+                loss = self._step(scale)
+            except FloatingPointError:
+                if not np.isfinite(self._rows()).all():  # by the step before: nothing later than this scene is whole
+                    self._write([self.parameters.encode(self._scene.rows)], self.canvas)
+                    self._stale = False
+                raise Diverged(
+                    f"the gradient at step {self.step_count + 1} is not finite (rates x {scale:g}: "
+                    f"{self.settings.rates}). Try smaller learning rates"
+                ) from None
+            self.step_count += 1
+            self._stale = True
+        return loss
+
+    def scene(self) -> Scene:
+        """The scene as it stands."""
+        if self._stale:
+            self._scene, self._stale = self._scene.with_rows(self._rows()), False
+        return self._scene
+
+    def loss(self) -> float:
+        """The loss of the scene as it stands."""
+        scene = self.scene()
+        losses = []
+        for backdrop in self.backdrops:
+            image = self.kernel.render(scene.rows, backdrop.under(scene.canvas))
+            if self.settings.loss is not None:
+                losses.append(self._custom_loss(image, backdrop))
+            else:
+                squared = np.square(image - backdrop.target, dtype=np.float64)
+                losses.append(float(np.sum(squared * self.shares[:, :, None])))
+        return mean(losses)
+
+    def residual(self, scene: Scene | None = None) -> Array:
+        """(H, W, 3) float32: picture minus target; see `base.Fit.residual`."""
+        scene = self._asked_of(scene)
+        return self.kernel.render(scene.rows, scene.canvas) - flattened(self.target, scene.canvas.background)
+
+    def worth(self, scene: Scene | None = None) -> Array:
+        """(N,): what each row is worth; see `base.Fit.worth`."""
+        scene = self._asked_of(scene)
+        if self._weighed is None or self._weighed[0] is not scene:
+            found = [
+                self.kernel.worth(scene.rows, backdrop.under(scene.canvas), backdrop.planes, self.shares)[1]
+                for backdrop in self.backdrops
+            ]
+            self._weighed = scene, mean(found)
+        return self._weighed[1].copy()
+
+    def _asked_of(self, scene: Scene | None) -> Scene:
+        """The scene that a question is about: as it stands, or another one that fits."""
+        if scene is None:
+            return self.scene()
+        self._check_fits(scene)
+        return scene
+
+    def _kernel_loss_and_gradient(self, rows: Array) -> tuple[float, Array]:
+        """The weighted mean squared error and its gradient by rows, (N, P), by the kernel."""
+        found = [
+            self.kernel.loss_and_gradient(rows, backdrop.under(self.canvas), backdrop.planes, self.shares)[:2]
+            for backdrop in self.backdrops
+        ]
+        return mean([loss for loss, _ in found]), mean([by_rows for _, by_rows in found])
+
+
+def mean(values: Sequence[Any]) -> Any:
+    """The mean of numbers or arrays of any framework; of a single one, itself."""
+    return values[0] if len(values) == 1 else sum(values) / len(values)

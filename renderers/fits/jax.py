@@ -1,0 +1,417 @@
+"""The JAX renderer: a differentiable drawing for users, and fits with optax."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from ..alpha import Backdrop
+from ..base import FitSettings, RendererOptions
+from ..checks import instance, shown
+from ..errors import BackendUnavailable, InputError, one_line
+from ..kernels.dense_jax import draw
+from ..kernels.numba.kernel import aligned, shared_kernel
+from ..kernels.numba.renderer import CpuRenderer
+from ..losses.metrics import check_target, pixel_shares
+from ..primitives.base import OPACITY
+from ..scene import Canvas, Scene, check_drawable, clamped, row_limits
+from .base import BaseFit, mean
+from .forked import ForkGuard
+from .row_adam_jax import RowAdamState, scale_by_row_adam
+from .rows import Parameters
+
+Array = np.ndarray[Any, Any]
+
+_GUARD = ForkGuard()
+
+# Fits of at most this many rows share one compiled update; beyond, each doubling compiles once more.
+SMALLEST_BUCKET = 256
+
+
+class JaxRenderer:
+    """Draws with the tiled CPU kernel inside JAX, or densely on any JAX device.
+
+    Args:
+        options: device, path and memory.
+
+    Raises:
+        BackendUnavailable: the device is not there.
+    """
+
+    name = "jax"
+
+    def __init__(self, options: RendererOptions | None = None) -> None:
+        self.options = options or RendererOptions()
+        _GUARD.use()
+        self.device = _device("gpu" if self.options.device == "cuda" else "cpu")
+
+    def render(self, scene: Scene) -> Array:
+        """The picture, (H, W, 3) float32; see `base.Renderer.render`."""
+        if self.options.uses_kernel:
+            return CpuRenderer(self.options).render(scene)
+        instance("scene", scene, Scene)
+        _GUARD.use()
+        with jax.default_device(self.device):
+            return np.asarray(_render_pure(scene.rows, *_split(scene.canvas), self.options.memory_mb))
+
+    def loss_and_gradient(
+        self, scene: Scene, target: Array, weights: Array | None = None
+    ) -> tuple[float, Array, Array]:
+        """See `base.Renderer.loss_and_gradient`."""
+        if self.options.uses_kernel:
+            return CpuRenderer(self.options).loss_and_gradient(scene, target, weights)
+        instance("scene", scene, Scene)
+        _GUARD.use()
+        target = check_target(target, scene.canvas)
+        shares = pixel_shares(weights, scene.canvas.height, scene.canvas.width).astype(np.float32)
+        background, canvas = _split(scene.canvas)
+        with jax.default_device(self.device):
+            loss, (by_rows, by_background) = _pure_loss_and_gradient(
+                scene.rows, background, target, shares, canvas, self.options.memory_mb
+            )
+            return float(loss), np.asarray(by_rows), np.asarray(by_background)
+
+    def worth(self, scene: Scene, target: Array, weights: Array | None = None) -> Array:
+        """See `base.Renderer.worth`. Always by the CPU kernel: exact for all rows in one pass."""
+        return CpuRenderer(self.options).worth(scene, target, weights)
+
+    def drawing(self, scene: Scene) -> Callable[..., jax.Array]:
+        """A function `(rows, background=None) -> image` for use inside `jax.jit`, `jax.grad` and `jax.vmap`.
+
+        Rows of integers are drawn as float32; see `base.FittingRenderer.drawing` for what is refused.
+
+        Args:
+            scene: gives the canvas and the columns; there may be any number of rows.
+
+        Example:
+            >>> draw = JaxRenderer().drawing(scene)
+            >>> gradient = jax.grad(lambda rows: jnp.mean((draw(rows) - target) ** 2))(scene.rows)
+        """
+        width = instance("scene", scene, Scene).rows.shape[1]
+        default, canvas = _split(scene.canvas)
+        memory_mb, uses_kernel, threads = self.options.memory_mb, self.options.uses_kernel, self.options.threads
+        low, high = row_limits(width)
+
+        def draw_rows(rows: Any, background: Any = None) -> jax.Array:
+            _GUARD.use()
+            rows = _numbers("rows", rows, (None, width))
+            background = _numbers("background", default if background is None else background, (3,))
+            if not isinstance(rows, jax.core.Tracer) and not isinstance(background, jax.core.Tracer):
+                check_drawable(np.asarray(rows), np.asarray(background))  # waits for the device
+            if uses_kernel:
+                rows, background = rows.astype(jnp.float32), background.astype(jnp.float32)
+            background = clamped(jnp.where, background.astype(rows.dtype), 0, 1)
+            with np.errstate(over="ignore"):  # half precision holds no number as large as a limit
+                limits = [jnp.asarray(limit, rows.dtype)[None, :] for limit in (low, high)]
+            rows = clamped(jnp.where, rows, *limits)
+            if uses_kernel:
+                return draw_by_kernel(canvas, threads, rows, background)
+            # The sums make the picture NaN if a traced value is not finite; clipping a coverage would hide it.
+            return draw(rows, background, canvas, memory_mb) + 0 * (rows.sum() + background.sum())
+
+        return draw_rows
+
+    def fit(self, target: Array, canvas: Canvas, settings: FitSettings | None = None) -> JaxFit:
+        """Opens a fit; see `base.FittingRenderer.fit`."""
+        _GUARD.use()
+        return JaxFit(target, canvas, FitSettings() if settings is None else settings, self)
+
+
+def _device(platform: str) -> jax.Device:
+    """The first device of this platform.
+
+    Raises:
+        BackendUnavailable: there is none.
+    """
+    try:
+        return jax.devices(platform)[0]
+    except Exception as error:  # whatever the plugin of a platform raises: an AssertionError where CUDA finds no GPU
+        if platforms := os.environ.get("JAX_PLATFORMS"):
+            raise BackendUnavailable(
+                f"JAX finds no {platform.upper()} with JAX_PLATFORMS={shown(platforms)}; unset that variable, or try "
+                "JAX_PLATFORMS=cpu with device='cpu'"
+            ) from None
+        if platform == "cpu":
+            raise BackendUnavailable(f"JAX does not start here: {one_line(error)}") from None
+        raise BackendUnavailable(
+            "JAX sees no GPU here; try device='cpu', or install it with: pip install 'jax[cuda13]'"
+        ) from None
+
+
+def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> jax.Array:
+    """The value as an array of JAX, floating-point; its shape is checked even where its values are traced.
+
+    Args:
+        name: of the argument.
+        value: an array, or nested sequences of numbers.
+        shape: sizes, None for any.
+    """
+    needs = "(" + ", ".join("N" if size is None else str(size) for size in shape) + ") real numbers"
+    try:
+        value = jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} is no array of numbers ({one_line(error, 80)}); needs {needs}") from None
+    if value.ndim != len(shape) or any(size not in (None, own) for size, own in zip(shape, value.shape, strict=True)):
+        raise InputError(f"{name} has shape {value.shape}; needs {needs}")
+    if jnp.issubdtype(value.dtype, jnp.floating):
+        return value
+    if not jnp.issubdtype(value.dtype, jnp.integer):
+        raise InputError(f"{name} has dtype {value.dtype}; needs {needs}")
+    return value.astype(jnp.float32)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def draw_by_kernel(canvas: Canvas, threads: int | None, rows: jax.Array, background: jax.Array) -> jax.Array:
+    """The picture, (H, W, 3) float32, by the tiled CPU kernel; differentiable by rows and background.
+
+    Leaves the compiled program for each call (`jax.pure_callback`), on the host.
+    """
+    shape = jax.ShapeDtypeStruct((canvas.height, canvas.width, 3), jnp.float32)
+    return jax.pure_callback(partial(_host_render, canvas, threads), shape, rows, background, vmap_method="sequential")
+
+
+def _draw_forward(
+    canvas: Canvas, threads: int | None, rows: jax.Array, background: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return draw_by_kernel(canvas, threads, rows, background), (rows, background)
+
+
+def _draw_backward(
+    canvas: Canvas, threads: int | None, saved: tuple[jax.Array, jax.Array], image_gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    shapes = tuple(jax.ShapeDtypeStruct(array.shape, jnp.float32) for array in saved)
+    result = jax.pure_callback(
+        partial(_host_pull_back, canvas, threads), shapes, *saved, image_gradient, vmap_method="sequential"
+    )
+    return result[0], result[1]
+
+
+draw_by_kernel.defvjp(_draw_forward, _draw_backward)
+
+
+def _host_canvas(canvas: Canvas, rows: Array, background: Array) -> tuple[Array, Canvas]:
+    rows, background = np.asarray(rows), np.asarray(background)
+    check_drawable(rows, background)
+    return rows, replace(canvas, background=tuple(background.tolist()))
+
+
+def _host_render(canvas: Canvas, threads: int | None, rows: Array, background: Array) -> Array:
+    return shared_kernel(threads).render(*_host_canvas(canvas, rows, background))
+
+
+def _host_pull_back(
+    canvas: Canvas, threads: int | None, rows: Array, background: Array, image_gradient: Array
+) -> tuple[Array, Array]:
+    return shared_kernel(threads).pull_back(*_host_canvas(canvas, rows, background), np.asarray(image_gradient))
+
+
+def _split(canvas: Canvas) -> tuple[Array, Canvas]:
+    """The background as an array, and a canvas without it, so that compiled code is not tied to a colour."""
+    return np.array(canvas.background, np.float32), Canvas(canvas.width, canvas.height, edge=canvas.edge)
+
+
+_render_pure = jax.jit(draw, static_argnums=(2, 3))
+
+
+def _pure_loss(
+    rows: jax.Array, background: jax.Array, target: jax.Array, shares: jax.Array, canvas: Canvas, memory_mb: float
+) -> jax.Array:
+    return jnp.sum(jnp.square(draw(rows, background, canvas, memory_mb) - target) * shares[:, :, None])
+
+
+_pure_loss_and_gradient = partial(jax.jit, static_argnums=(4, 5))(jax.value_and_grad(_pure_loss, argnums=(0, 1)))
+
+
+class _Recipe(NamedTuple):
+    """What a compiled update depends on: which columns are log and logit, and Adam's numbers. Hashable."""
+
+    is_log: tuple[bool, ...]
+    is_logit: tuple[bool, ...]
+    slope: tuple[tuple[float, ...], ...]
+    adam: tuple[float, float, float]
+
+
+def _decode(recipe: _Recipe, raw: jax.Array) -> jax.Array:
+    """Rows, (N, P), from raw parameters, (P, N), each column by its own transform alone."""
+    transforms = [
+        jnp.exp if log else jax.nn.sigmoid if logit else lambda value: value
+        for log, logit in zip(recipe.is_log, recipe.is_logit, strict=True)
+    ]
+    return jnp.stack([transform(column) for transform, column in zip(transforms, raw, strict=True)], axis=1)
+
+
+def _move(
+    recipe: _Recipe, raw: jax.Array, state: RowAdamState, by_rows: jax.Array,
+    rates: Any, low: Any, high: Any, scale: Any,
+) -> tuple[jax.Array, RowAdamState, jax.Array]:  # fmt: skip
+    """One optimiser step: new raw parameters, optimiser state, and rows."""
+    rows = _decode(recipe, raw)
+    s0, s1, s2 = (jnp.array(row, jnp.float32)[None, :] for row in recipe.slope)
+    by_raw = by_rows * (s0 + rows * (s1 + rows * s2))
+    updates, state = scale_by_row_adam(*recipe.adam).update(by_raw.T, state)
+    raw = jnp.clip(optax.apply_updates(raw, -(rates * scale)[:, None] * updates), low[:, None], high[:, None])
+    return raw, state, _decode(recipe, raw)
+
+
+_rows_of = jax.jit(_decode, static_argnums=(0,))
+_move_jit = jax.jit(_move, static_argnums=(0,))
+
+
+@partial(jax.jit, static_argnums=(0, 9, 10, 11))
+def _move_pure(
+    recipe: _Recipe, raw: jax.Array, state: RowAdamState, rates: Any, low: Any, high: Any, scale: Any,
+    backgrounds: Any, problem: tuple[Any, Any, Any, Any], canvas: Canvas, memory_mb: float,
+    loss: Callable[[Any, Any], Any] | None,
+) -> tuple[jax.Array, jax.Array, jax.Array, RowAdamState, jax.Array]:  # fmt: skip
+    """A whole step on the device: loss, whether all is finite, and what `_move` gives."""
+    targets, shares, present, weights = problem
+
+    def objective(rows: jax.Array) -> jax.Array:
+        # Rows that only fill the bucket are painted with opacity 0.
+        rows = rows * present
+        losses = []
+        for background, target in zip(backgrounds, targets, strict=True):
+            if loss is None:
+                losses.append(_pure_loss(rows, background, target, shares, canvas, memory_mb))
+            else:
+                losses.append(loss(draw(rows, background, canvas, memory_mb), target, *weights))
+        return jnp.asarray(mean(losses))
+
+    value, by_rows = jax.value_and_grad(objective)(_decode(recipe, raw))
+    finite = jnp.isfinite(value) & jnp.isfinite(by_rows).all()
+    return value, finite, *_move(recipe, raw, state, by_rows, rates, low, high, scale)
+
+
+class _ScalarLoss:
+    """A loss of the caller's own that has to return a scalar. Equal for the same function, so that JAX compiles once.
+
+    Args:
+        loss: `(image, target) -> scalar`, or `(image, target, weights) -> scalar`.
+    """
+
+    def __init__(self, loss: Callable[..., Any]) -> None:
+        self._loss = loss
+
+    def __call__(self, *arrays: Any) -> jax.Array:
+        """The loss of an image and a target, and of weights if there are any.
+
+        Raises:
+            InputError: it is no scalar.
+        """
+        value = jnp.asarray(self._loss(*arrays))
+        if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+            raise InputError(f"the loss returned {value.dtype} of shape {value.shape}; needs a floating-point scalar")
+        return value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ScalarLoss) and other._loss is self._loss
+
+    def __hash__(self) -> int:
+        return id(self._loss)
+
+
+class JaxFit(BaseFit):
+    """A fit in JAX; see `base.Fit`.
+
+    On the kernel path the kernel is called on the host between compiled updates, which costs less than a
+    callback out of a compiled loop, and cannot deadlock with XLA's threads.
+    """
+
+    def __init__(self, target: Array, canvas: Canvas, settings: FitSettings, renderer: JaxRenderer) -> None:
+        super().__init__(target, canvas, settings, renderer.options, renderer.device.platform)
+        self._options = renderer.options
+        self._device = renderer.device
+        p: Parameters = self.parameters
+        self._recipe = _Recipe(
+            tuple(p.is_log.tolist()),
+            tuple(p.is_logit.tolist()),
+            tuple(map(tuple, p.slope.tolist())),
+            (settings.beta1, settings.beta2, settings.epsilon),
+        )
+        self._limits = jax.device_put((p.rates, p.low, p.high), self._device)
+        self._loss = None if settings.loss is None else _ScalarLoss(settings.loss)
+        self._weights = () if self.pixel_weights is None else (jax.device_put(self.pixel_weights, self._device),)
+        self._loss_gradient = None if self._loss is None else jax.jit(jax.value_and_grad(self._loss))
+        self._write([np.zeros((0, len(p.rates)), np.float32)], canvas)
+
+    def _write(self, slates: list[Array], canvas: Canvas) -> None:
+        raw, *kept = slates
+        self._count, width = raw.shape
+        bucket = max(SMALLEST_BUCKET, self.settings.capacity)
+        while bucket < self._count:
+            bucket *= 2
+        kept = kept or [np.zeros((self._count, columns), np.float32) for columns in (2, width, width)]
+
+        def upload(slate: Array) -> jax.Array:
+            padded = np.zeros((slate.shape[1], bucket), np.float32)
+            padded[:, : self._count] = slate.T
+            return jax.device_put(padded, self._device)
+
+        self._raw = upload(raw)
+        self._state = RowAdamState(*map(upload, kept))
+        self._drawn_rows = _rows_of(self._recipe, self._raw)
+        # JAX reads an aligned array where it lies. It is written again only when the rows that came of it are there.
+        self._by_rows = aligned(bucket * width).reshape(bucket, width)
+        self._by_rows[self._count :] = 0
+        if not self._options.uses_kernel:
+            backgrounds = tuple(_split(backdrop.under(canvas))[0] for backdrop in self.backdrops)
+            targets = tuple(backdrop.target for backdrop in self.backdrops)
+            self._plain_canvas = _split(canvas)[1]
+            present = np.ones((bucket, width), np.float32)
+            present[self._count :, OPACITY] = 0
+            self._backgrounds = jax.device_put(backgrounds, self._device)
+            self._problem = jax.device_put((targets, self.shares, present, self._weights), self._device)
+
+    def _read(self) -> list[Array]:
+        return [np.asarray(slate)[:, : self._count].T for slate in (self._raw, *self._state)]
+
+    def _set_rows(self, rows: Array) -> None:
+        padded = np.array(self._drawn_rows)
+        padded[: self._count] = rows
+        self._drawn_rows = jax.device_put(padded, self._device)
+
+    def _rows(self) -> Array:
+        return np.asarray(self._drawn_rows)[: self._count]  # waits for the device
+
+    def _step(self, scale: float) -> float:
+        _GUARD.use()
+        numbers = *self._limits, np.float32(scale)
+        if not self._options.uses_kernel:
+            loss, finite, raw, state, rows = _move_pure(
+                self._recipe, self._raw, self._state, *numbers, self._backgrounds,
+                self._problem, self._plain_canvas, self._options.memory_mb, self._loss,
+            )  # fmt: skip
+            if not bool(finite):  # waits for the device
+                raise FloatingPointError
+        else:
+            loss, by_rows = self._kernel_gradient()
+            if not (np.isfinite(loss) and np.isfinite(by_rows).all()):
+                raise FloatingPointError
+            self._by_rows[: self._count] = by_rows
+            raw, state, rows = _move_jit(self._recipe, self._raw, self._state, self._by_rows, *numbers)
+        self._raw, self._state, self._drawn_rows = raw, state, rows
+        return float(loss)
+
+    def _kernel_gradient(self) -> tuple[float, Array]:
+        rows = self._rows()
+        if self._loss_gradient is None:
+            return self._kernel_loss_and_gradient(rows)
+        losses, gradients = [], []
+        for backdrop in self.backdrops:
+            canvas = backdrop.under(self.canvas)
+            value, by_image = self._loss_gradient(self.kernel.render(rows, canvas), backdrop.target, *self._weights)
+            losses.append(float(value))
+            gradients.append(self.kernel.pull_back(rows, canvas, np.asarray(by_image))[0])
+        return mean(losses), mean(gradients)
+
+    def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:
+        assert self._loss is not None
+        return float(self._loss(jnp.asarray(image), jnp.asarray(backdrop.target), *self._weights))

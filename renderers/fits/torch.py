@@ -1,0 +1,354 @@
+"""The PyTorch renderer: a differentiable drawing for users, and fits with torch.optim."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..alpha import Backdrop
+from ..base import FitSettings, RendererOptions
+from ..checks import instance, real_array, shown
+from ..errors import BackendUnavailable, InputError
+from ..kernels.dense_torch import draw, draw_pixels
+from ..kernels.numba.kernel import shared_kernel
+from ..kernels.numba.renderer import CpuRenderer
+from ..losses.metrics import check_target, pixel_shares
+from ..scene import Canvas, Scene, check_drawable, clamped, row_limits
+from .base import BaseFit, mean
+from .row_adam_torch import RowAdam
+
+Array = np.ndarray[Any, Any]
+
+
+class TorchRenderer:
+    """Draws with the tiled CPU kernel behind an autograd function, or densely on any PyTorch device.
+
+    Args:
+        options: device, path, memory, and whether the pure path is compiled.
+
+    Raises:
+        BackendUnavailable: the device is not there.
+    """
+
+    name = "torch"
+
+    def __init__(self, options: RendererOptions | None = None) -> None:
+        self.options = options or RendererOptions()
+        if self.options.device == "cuda" and not torch.cuda.is_available():
+            raise BackendUnavailable(
+                "PyTorch sees no GPU here; try device='cpu', or install a CUDA build: pip install torch"
+            )
+        self.device = torch.device("cuda" if self.options.device == "cuda" else "cpu")
+        self.pixels = torch.compile(draw_pixels, dynamic=False) if self.options.compile else draw_pixels
+
+    def render(self, scene: Scene) -> Array:
+        """The picture, (H, W, 3) float32; see `base.Renderer.render`."""
+        if self.options.uses_kernel:
+            return CpuRenderer(self.options).render(scene)
+        instance("scene", scene, Scene)
+        with torch.no_grad():
+            background = self._tensor(np.array(scene.canvas.background))
+            image = self.draw(self._tensor(scene.rows), background, scene.canvas)
+            return image.cpu().numpy()  # waits for the device
+
+    def loss_and_gradient(
+        self, scene: Scene, target: Array, weights: Array | None = None
+    ) -> tuple[float, Array, Array]:
+        """See `base.Renderer.loss_and_gradient`."""
+        if self.options.uses_kernel:
+            return CpuRenderer(self.options).loss_and_gradient(scene, target, weights)
+        instance("scene", scene, Scene)
+        rows = self._tensor(scene.rows).requires_grad_()
+        background = self._tensor(np.array(scene.canvas.background)).requires_grad_()
+        wanted = self._tensor(check_target(target, scene.canvas))
+        shares = self._tensor(pixel_shares(weights, scene.canvas.height, scene.canvas.width))
+        loss = weighted_mse(self.draw(rows, background, scene.canvas), wanted, shares)
+        by_rows, by_background = torch.autograd.grad(loss, (rows, background), allow_unused=True)
+        by_rows = torch.zeros_like(rows) if by_rows is None else by_rows  # no rows, no graph
+        return loss.item(), by_rows.cpu().numpy(), by_background.cpu().numpy()
+
+    def worth(self, scene: Scene, target: Array, weights: Array | None = None) -> Array:
+        """See `base.Renderer.worth`. Always by the CPU kernel: exact for all rows in one pass."""
+        return CpuRenderer(self.options).worth(scene, target, weights)
+
+    def drawing(self, scene: Scene) -> Callable[..., torch.Tensor]:
+        """A function `(rows, background=None) -> image` that autograd differentiates.
+
+        The pure path keeps the precision and device of its rows; the kernel is float32 on the CPU. Rows of integers
+        are drawn as float32; see `base.FittingRenderer.drawing` for what is refused.
+
+        Args:
+            scene: gives the canvas and the columns; there may be any number of rows.
+
+        Example:
+            >>> draw = TorchRenderer().drawing(scene)
+            >>> rows = torch.tensor(scene.rows, requires_grad=True)
+            >>> ((draw(rows) - target) ** 2).mean().backward()
+        """
+        canvas = instance("scene", scene, Scene).canvas
+        width = scene.rows.shape[1]
+        low, high = (limit.tolist() for limit in row_limits(width))  # lists, which `torch.compile` can read
+
+        def draw_rows(rows: torch.Tensor, background: Any = None) -> torch.Tensor:
+            rows = _numbers("rows", rows, (None, width))
+            if background is None:
+                background = torch.tensor(canvas.background, dtype=rows.dtype, device=rows.device)
+            elif not isinstance(background, torch.Tensor):
+                background = torch.from_numpy(
+                    real_array("background", background, "(3,) real numbers").astype(np.float64)
+                )
+            background = _numbers("background", background, (3,)).to(rows)
+            if not _is_finite(rows, background):
+                check_drawable(rows.detach().cpu().numpy(), background.detach().cpu().numpy())
+            limits = [torch.tensor(limit, dtype=rows.dtype, device=rows.device) for limit in (low, high)]
+            rows, background = clamped(torch.where, rows, *limits), clamped(torch.where, background, 0.0, 1.0)
+            image = self.draw(rows, background, canvas)
+            # The sums make the picture NaN where a value that is not finite could not be refused.
+            return image if self.options.uses_kernel else image + 0 * (rows.sum() + background.sum())
+
+        return draw_rows
+
+    def draw(self, rows: torch.Tensor, background: torch.Tensor, canvas: Canvas) -> torch.Tensor:
+        """The picture, (H, W, 3), of rows that are within the limits of a scene; `drawing` without its checks."""
+        if self.options.uses_kernel:
+            image: torch.Tensor = DrawByKernel.apply(rows, background, canvas, self.options.threads)
+            return image
+        return draw(rows, background, canvas, self.options.memory_mb, self.pixels)
+
+    def fit(self, target: Array, canvas: Canvas, settings: FitSettings | None = None) -> TorchFit:
+        """Opens a fit; see `base.FittingRenderer.fit`."""
+        return TorchFit(target, canvas, FitSettings() if settings is None else settings, self)
+
+    def _tensor(self, array: Array) -> torch.Tensor:
+        return torch.tensor(np.asarray(array, np.float32), device=self.device)
+
+
+def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> torch.Tensor:
+    """The tensor as floating-point numbers, if it has this shape; None is any size."""
+    needs = "(" + ", ".join("N" if size is None else str(size) for size in shape) + ") real numbers"
+    if not isinstance(value, torch.Tensor):
+        raise InputError(f"{name} is {shown(value)}; needs a tensor of {needs}. Try torch.tensor({name})")
+    if value.ndim != len(shape) or any(size not in (None, own) for size, own in zip(shape, value.shape, strict=True)):
+        raise InputError(f"{name} has shape {tuple(value.shape)}; needs {needs}")
+    if value.is_floating_point():
+        return value
+    if value.is_complex() or value.dtype == torch.bool:
+        raise InputError(f"{name} has dtype {value.dtype}; needs {needs}")
+    return value.to(torch.float32)
+
+
+def _is_finite(*tensors: torch.Tensor) -> bool:
+    """Whether all values are finite; true inside `torch.func.vmap` and `torch.compile`, where no value can be read."""
+    if torch.compiler.is_compiling():
+        return True
+    try:
+        return all(bool(torch.isfinite(tensor.detach()).all()) for tensor in tensors)  # waits for the device
+    except RuntimeError:
+        return True
+
+
+def weighted_mse(image: torch.Tensor, target: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """The loss of `metrics.mean_squared_error` from the pixels' shares, (H, W)."""
+    return torch.sum(torch.square(image - target) * shares[:, :, None])
+
+
+class DrawByKernel(torch.autograd.Function):
+    """The picture, (H, W, 3) float32, by the tiled CPU kernel; differentiable by rows and background."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, rows: torch.Tensor, background: torch.Tensor, canvas: Canvas, threads: int | None
+    ) -> torch.Tensor:
+        """Draws `rows`, (N, P), on `background`, (3,)."""
+        host = rows.detach().to("cpu", torch.float32).numpy()
+        ctx.canvas = replace(canvas, background=tuple(background.detach().tolist()))
+        ctx.kernel = shared_kernel(threads)
+        ctx.save_for_backward(rows, background)
+        return torch.from_numpy(ctx.kernel.render(host, ctx.canvas)).to(rows.device)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, image_gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
+        """Pulls dL/dimage, (H, W, 3), back to rows and background."""
+        rows, background = ctx.saved_tensors
+        host = rows.detach().to("cpu", torch.float32).numpy()
+        by_rows, by_background = ctx.kernel.pull_back(
+            host, ctx.canvas, image_gradient.detach().to("cpu", torch.float32).numpy()
+        )
+        return torch.from_numpy(by_rows).to(rows), torch.from_numpy(by_background).to(background), None, None
+
+
+class _OneThread:
+    """While any thread is inside, PyTorch computes with one thread; afterwards with as many as before.
+
+    The count belongs to the process: of fits in several threads, the first to come sees what it was.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Starts with nobody inside."""
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = 1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._before = torch.get_num_threads()
+            self._inside += 1
+            torch.set_num_threads(1)
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            torch.set_num_threads(self._before)  # also the calling thread's own count
+
+
+_ONE_THREAD = _OneThread()
+
+
+def _compute_alone() -> None:
+    """In a forked child, which has none of PyTorch's threads and would wait for them."""
+    _ONE_THREAD.reset()  # another thread may have held its lock
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_compute_alone)
+
+
+class TorchFit(BaseFit):
+    """A fit in PyTorch; see `base.Fit`. Its optimiser is `row_adam_torch.RowAdam`."""
+
+    def __init__(self, target: Array, canvas: Canvas, settings: FitSettings, renderer: TorchRenderer) -> None:
+        super().__init__(target, canvas, settings, renderer.options, str(renderer.device))
+        self._renderer = renderer
+        self._device = renderer.device
+        p = self.parameters
+        self._rates, self._low, self._high, self._slope = (
+            torch.tensor(array, device=self._device)[..., None] for array in (p.rates, p.low, p.high, p.slope)
+        )
+        self._log, self._logit = _runs(p.is_log), _runs(p.is_logit)
+        self._weights = None if self.pixel_weights is None else torch.tensor(self.pixel_weights, device=self._device)
+        if settings.loss is not None or not renderer.options.uses_kernel:
+            self._wanted = {backdrop: torch.tensor(backdrop.target, device=self._device) for backdrop in self.backdrops}
+            self._pixel_shares = torch.tensor(self.shares, device=self._device)
+        self._write([np.zeros((0, len(p.rates)), np.float32)], canvas)
+
+    def _write(self, slates: list[Array], canvas: Canvas) -> None:
+        raw, *kept = slates
+        self._raw = torch.nn.Parameter(torch.tensor(raw.T.copy(), device=self._device))
+        s = self.settings
+        self._optimizer = RowAdam([self._raw], self._rates, s.beta1, s.beta2, s.epsilon)
+        state = self._optimizer.state[self._raw]
+        for key, slate in zip(state, kept, strict=False):
+            state[key] = torch.tensor(slate.T.copy(), device=self._device)
+        self._values = self._decode(self._raw.detach())
+
+    def _read(self) -> list[Array]:
+        tensors = [self._raw.detach(), *self._optimizer.state[self._raw].values()]
+        return [tensor.cpu().numpy().T for tensor in tensors]
+
+    def _set_rows(self, rows: Array) -> None:
+        self._values = torch.tensor(rows.T.copy(), device=self._device)
+
+    def _rows(self) -> Array:
+        return self._values.t().contiguous().cpu().numpy()  # waits for the device
+
+    def _decode(self, raw: torch.Tensor) -> torch.Tensor:
+        """The values that raw parameters stand for, both (P, N), each column by its own transform alone."""
+        values = raw.clone()
+        for run in self._log:
+            values[run] = raw[run].exp()
+        for run in self._logit:
+            values[run] = raw[run].sigmoid()
+        return values
+
+    def step(self, count: int = 1, scale: float = 1.0) -> float:
+        """Takes optimiser steps; see `base.Fit.step`."""
+        if not self._renderer.options.uses_kernel:
+            return super().step(count, scale)
+        # After each parallel operation PyTorch's OpenMP threads spin for a while, on the cores that the
+        # kernel wants (a step took 4 ms instead of 1.5). The update is too small to gain from threads.
+        with _ONE_THREAD:
+            return super().step(count, scale)
+
+    def _step(self, scale: float) -> float:
+        loss, gradient = self._gradient()
+        self._raw.grad = gradient
+        self._optimizer.param_groups[0]["rates"] = self._rates * scale
+        self._optimizer.step()
+        with torch.no_grad():
+            torch.clamp(self._raw, self._low, self._high, out=self._raw)
+            self._values = self._decode(self._raw)
+        return loss
+
+    def _gradient(self) -> tuple[float, torch.Tensor]:
+        """The loss and its gradient by raw parameters. Raises FloatingPointError if they are not finite."""
+        if self._renderer.options.uses_kernel:
+            loss, by_rows = self._kernel_gradient()
+            if not (np.isfinite(loss) and np.isfinite(by_rows).all()):
+                raise FloatingPointError
+            s0, s1, s2 = self._slope
+            values = self._values
+            return loss, torch.addcmul(s1, values, s2).mul_(values).add_(s0).mul_(torch.from_numpy(by_rows).t())
+        if self._raw.shape[1] == 0:  # a bare canvas depends on no parameter
+            return self.loss(), torch.zeros_like(self._raw)
+        raw = self._raw.detach().requires_grad_()
+        rows, draw = self._decode(raw).t(), self._renderer.draw
+        value = mean(
+            [
+                self._objective(draw(rows, self._background_of(backdrop), self.canvas), backdrop)
+                for backdrop in self.backdrops
+            ]
+        )
+        gradient = torch.autograd.grad(value, raw)[0]
+        if not bool(torch.isfinite(value) & torch.isfinite(gradient).all()):  # waits for the device
+            raise FloatingPointError
+        return value.item(), gradient
+
+    def _kernel_gradient(self) -> tuple[float, Array]:
+        rows = self._rows()
+        if self.settings.loss is None:
+            return self._kernel_loss_and_gradient(rows)
+        losses, gradients = [], []
+        for backdrop in self.backdrops:
+            canvas = backdrop.under(self.canvas)
+            image = torch.from_numpy(self.kernel.render(rows, canvas)).requires_grad_()
+            value = self._objective(image, backdrop)
+            by_image = torch.autograd.grad(value, image)[0]
+            losses.append(value.item())
+            gradients.append(self.kernel.pull_back(rows, canvas, by_image.numpy())[0])
+        return mean(losses), mean(gradients)
+
+    def _background_of(self, backdrop: Backdrop) -> torch.Tensor:
+        return torch.tensor(backdrop.under(self.canvas).background, dtype=self._raw.dtype, device=self._device)
+
+    def _objective(self, image: torch.Tensor, backdrop: Backdrop) -> torch.Tensor:
+        if self.settings.loss is not None:
+            more = () if self._weights is None else (self._weights,)
+            value = torch.as_tensor(self.settings.loss(image, self._wanted[backdrop], *more))
+            if value.ndim or not value.is_floating_point():
+                shape = tuple(value.shape)
+                raise InputError(f"the loss returned {value.dtype} of shape {shape}; needs a floating-point scalar")
+            if image.requires_grad and not value.requires_grad:
+                raise InputError("the loss does not depend on the image by operations of PyTorch; it has no gradient")
+            return value
+        return weighted_mse(image, self._wanted[backdrop], self._pixel_shares)
+
+    def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:
+        return float(self._objective(torch.from_numpy(image).to(self._device), backdrop))
+
+
+def _runs(mask: Array) -> list[slice]:
+    """The runs of true values, as slices: slicing is a view, where a list of indices copies and starts threads."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
+    return [slice(int(first), int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True)]

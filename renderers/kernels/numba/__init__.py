@@ -1,0 +1,1 @@
+"""The tiled CPU kernel, compiled by Numba."""

@@ -1,0 +1,171 @@
+"""Tile binning: which primitives touch which 16 x 16 tile. Exact, since a coverage ends at its support.
+
+An *entry* is one (row, tile) pair. Entries of a tile are listed in painting order. Each entry also owns a
+*slot*, numbered row by row, so that what tiles compute for a row lies side by side and can be summed in
+an order that depends neither on threads nor on timing.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from ...primitives.base import RADIUS, SOFTNESS, X, Y
+from ...primitives.falloff import LOGISTIC, LOGISTIC_REACH
+from .cache import compiled
+from .simd import LANES, lanes_not_finite
+
+TILE = 16  # pixels a side; a tile's planes then stay in the first-level cache
+
+_F = np.float32
+_U = np.uintp  # indices that are never negative: no select for wrapping around
+_ZERO, _ONE = _F(0), _F(1)
+_PER_TILE = _F(1 / TILE)
+_REACH = _F(LOGISTIC_REACH)
+_LOGISTIC = LOGISTIC.code
+_LANES = _U(LANES)
+_X, _Y, _RADIUS, _SOFTNESS = X, Y, RADIUS, SOFTNESS
+
+
+@njit(inline="always")
+def support_radius(radius, softness, edge):
+    """The distance at which a circle's coverage ends (see `falloff.Edge.support`)."""
+    if edge == _LOGISTIC:
+        return math.sqrt(radius * radius + _REACH * softness)
+    return radius + softness
+
+
+@njit(inline="always")
+def _tiles_reached(centre, reach, tile_count):
+    """The first and past-last tile, along one axis, that a disc touches."""
+    # int() of what is not negative, since Numba makes of math.floor a call that takes longer than all the rest.
+    most = _F(tile_count)
+    first = int(min(max((centre - reach) * _PER_TILE, _ZERO), most))
+    last = int(min(max((centre + reach) * _PER_TILE + _ONE, _ZERO), most))
+    return first, max(first, last)
+
+
+@njit
+def _all_finite(numbers):
+    size = _U(numbers.shape[0])
+    vectors_end = size - size % _LANES
+    found = np.uint64(0)
+    for p in range(_U(0), vectors_end, _LANES):
+        found |= lanes_not_finite(numbers, p)
+    for p in range(vectors_end, size):
+        if not math.isfinite(numbers[p]):
+            return False
+    return found == np.uint64(0)
+
+
+@compiled(error_model="numpy")
+def measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
+    """Fills the tile rectangle that each row's support touches, and how many entries each row of tiles may hold.
+
+    Returns:
+        Whether all numbers are finite. What is compiled with fast-math flags makes any number of others; looking here
+        costs less than 1 µs for 2048 rows.
+
+    Args:
+        rows: (N, P) float32.
+        edge: an edge code.
+        tiles_x: tiles across.
+        tiles_y: tiles down.
+        spans: (N, 4) int32, filled: first and past-last tile across, the same down (empty: equal).
+        per_tile_row: (tiles_y,) int64, filled: an upper bound of the entries there.
+    """
+    if not _all_finite(rows.reshape(-1)):
+        return False
+    per_tile_row[:] = 0
+    for i in range(rows.shape[0]):
+        reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
+        x, y = rows[i, _X], rows[i, _Y]
+        across, across_end = _tiles_reached(x, reach, tiles_x)
+        down, down_end = _tiles_reached(y, reach, tiles_y)
+        spans[i, 0], spans[i, 1], spans[i, 2], spans[i, 3] = across, across_end, down, down_end
+        for tile_y in range(down, down_end):
+            per_tile_row[tile_y] += across_end - across
+    return True
+
+
+@njit(inline="always")
+def _tile_in_reach(x, y, reach, tile_x, tile_y):
+    """Whether a disc of radius `reach` meets the tile's square."""
+    left, top = _F(tile_x * TILE), _F(tile_y * TILE)
+    dx = max(left - x, _ZERO, x - (left + _F(TILE)))
+    dy = max(top - y, _ZERO, y - (top + _F(TILE)))
+    return dx * dx + dy * dy < reach * reach
+
+
+@compiled(error_model="numpy")
+def fill(
+    rows,
+    edge,
+    tiles_x,
+    first_tile_row,
+    last_tile_row,
+    spans,
+    starts,
+    cursors,
+    entry_rows,
+    entry_slots,
+    slot_tiles,
+    slots,
+):
+    """Lists the entries of the tiles in a band of tile rows; returns how many there are, and in the fullest tile.
+
+    Args:
+        rows: (N, P) float32.
+        edge: an edge code.
+        tiles_x: tiles across.
+        first_tile_row: the band's first row of tiles.
+        last_tile_row: the row of tiles after the band's last.
+        spans: (N, 4), from `measure`.
+        starts: (tiles in the band + 1,) int64, filled: tile t holds entries starts[t] to starts[t + 1].
+        cursors: (tiles in the band,) int64, scratch.
+        entry_rows: (M,) int32, filled: the row of each entry.
+        entry_slots: (M,) int32, filled: the slot of each entry.
+        slot_tiles: (M,) int32, scratch.
+        slots: (N + 1,) int64, filled: row i owns slots slots[i] to slots[i + 1].
+    """
+    starts[:] = 0
+    row_count, slot = _U(rows.shape[0]), _U(0)
+    for i in range(row_count):
+        slots[i] = slot
+        x, y = rows[i, _X], rows[i, _Y]
+        reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
+        left, right = spans[i, _U(0)], spans[i, _U(1)]
+        for tile_y in range(max(spans[i, _U(2)], first_tile_row), min(spans[i, _U(3)], last_tile_row)):
+            first_tile = (tile_y - first_tile_row) * tiles_x
+            for tile_x in range(left, right):
+                if _tile_in_reach(x, y, reach, tile_x, tile_y):
+                    tile = _U(first_tile + tile_x)
+                    starts[tile + _U(1)] += 1
+                    slot_tiles[slot] = tile
+                    slot += _U(1)
+    slots[row_count] = slot
+    deepest = 0
+    for tile in range(_U(cursors.shape[0])):
+        deepest = max(deepest, starts[tile + _U(1)])
+        starts[tile + _U(1)] += starts[tile]
+        cursors[tile] = starts[tile]
+    for i in range(row_count):
+        for slot in range(_U(slots[i]), _U(slots[i + _U(1)])):
+            tile = _U(slot_tiles[slot])
+            entry = _U(cursors[tile])
+            cursors[tile] = entry + _U(1)
+            entry_rows[entry] = i
+            entry_slots[entry] = slot
+    return slots[row_count], deepest
+
+
+@compiled()
+def sum_slots(slots, per_slot, totals):
+    """Adds to (N, 8) float64 `totals` what the entries of each row left in (M, 8) `per_slot`, in slot order."""
+    columns = _U(totals.shape[1])
+    for i in range(_U(totals.shape[0])):
+        for slot in range(_U(slots[i]), _U(slots[i + _U(1)])):
+            for k in range(columns):
+                totals[i, k] += per_slot[slot, k]

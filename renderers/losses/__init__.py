@@ -1,0 +1,1 @@
+"""Losses and metrics between a picture and its target."""

@@ -1,0 +1,1 @@
+"""The table of primitives, and how their coverage falls off at the rim."""

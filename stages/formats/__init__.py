@@ -1,0 +1,1 @@
+"""Files of scenes and snapshots: read strictly, written whole."""

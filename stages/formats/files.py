@@ -1,0 +1,105 @@
+"""Files read up to a size, and written so that they are either the old ones or the new ones, never half of either."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from artpipe.renderers import InputError
+
+# What tells the temporary files of ours from others.
+_MARK = ".part"
+_LEFTOVER = re.compile(r"\..*\.part(\.\w+)?")
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
+    """A binary file to write to that takes its place under `path` when all is written.
+
+    Raises:
+        InputError: the folder is missing, read-only or full.
+    """
+    with whole_path(path) as temporary, temporary.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def whole_path(path: str | Path) -> Iterator[Path]:
+    """As `whole_file`, for writers that want a path: an empty file, with the same ending, beside `path`.
+
+    Raises:
+        InputError: the folder is missing, read-only or full.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        temporary = _new_file(path.parent, path.suffix)
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+        temporary = None
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}. Try another folder") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _new_file(folder: Path, ending: str) -> Path:
+    """An empty file under a name that nothing has: short, so that it fits wherever the file's own name does."""
+    while True:
+        path = folder / f".{secrets.token_hex(8)}{_MARK}{ending}"
+        with suppress(FileExistsError):
+            # The system takes the umask off. To ask for it is to change it, for all threads.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+            return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name outlast a loss of power, where folders can be synced."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass  # some network file systems cannot
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporary files of a process that was killed while it wrote into this folder."""
+    for path in folder.glob(".*"):
+        if _LEFTOVER.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def read_at_most(path: str | Path, most: int) -> bytes:
+    """A file's bytes, no more than it may have; of pipes and devices too, which tell no size.
+
+    Raises:
+        InputError: the file is missing, cannot be read, or has more than `most` bytes.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(most + 1) if size == 0 else file.read() if size <= most else None
+    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    if data is None or len(data) > most:
+        raise InputError(f"{path} is larger than {most} bytes")
+    return data
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a text file whole."""
+    with whole_file(path) as file:
+        file.write(text.encode(errors="backslashreplace"))  # a file's name may hold what is not UTF-8

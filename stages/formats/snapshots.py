@@ -1,0 +1,87 @@
+"""Scenes on the way to a painting, of one canvas, as plain arrays in one .npz file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from artpipe.renderers import Canvas, InputError, Scene
+from artpipe.renderers.errors import one_line
+from artpipe.renderers.primitives.base import CIRCLE
+
+from ..record import Moment
+from .arrays import Field, pack, unpack
+from .files import read_at_most, whole_file
+
+# The most that a file holds, such as 256 scenes of 23,000 circles: half a gigabyte of memory when it is read, half of
+# that for the scenes that are made of it.
+MOMENTS_MAX, ROWS_MAX = 1024, 6_000_000
+# What is larger on the disk holds more than that, or something else.
+BYTES_MAX = 300_000_000
+
+# S scenes with N rows in all, which follow one another as the scenes do.
+ARRAYS: dict[str, Field] = {
+    "steps": Field("<i8", ("S",), MOMENTS_MAX),
+    "counts": Field("<i8", ("S",), MOMENTS_MAX),
+    "rows": Field("<f4", ("N", len(CIRCLE.columns)), ROWS_MAX * len(CIRCLE.columns)),
+    "ids": Field("<i8", ("N",), ROWS_MAX),
+    "canvas": Field("<i8", (2,), 2),
+    "background": Field("<f4", (3,), 3),
+}
+
+
+def save_snapshots(moments: Sequence[Moment], path: Path) -> None:
+    """Writes scenes of one canvas, or no file for none; of more than `ROWS_MAX` rows, every second, fourth ... scene.
+
+    Raises:
+        InputError: the folder is missing, read-only or full.
+    """
+    while len(moments) > MOMENTS_MAX or sum(moment.scene.count for moment in moments) > ROWS_MAX:
+        moments = moments[1::2]
+    if not moments:
+        return
+    canvas = moments[0].scene.canvas
+    values = {
+        "steps": [moment.step for moment in moments],
+        "counts": [moment.scene.count for moment in moments],
+        "rows": np.concatenate([moment.scene.rows for moment in moments]),
+        "ids": np.concatenate([moment.scene.ids for moment in moments]),
+        "canvas": [canvas.width, canvas.height],
+        "background": canvas.background,
+    }
+    with whole_file(path) as file:
+        pack(values, ARRAYS, file)
+
+
+def load_snapshots(path: Path, canvas: Canvas) -> tuple[Moment, ...]:
+    """Reads what `save_snapshots` wrote.
+
+    Raises:
+        InputError: it is broken, too large, or not of this canvas.
+    """
+    data = read_at_most(path, BYTES_MAX)
+    try:
+        return _moments(unpack(data, ARRAYS), canvas)
+    except (KeyError, ValueError, InputError) as error:
+        problem = f"it lacks {error}" if isinstance(error, KeyError) else one_line(error)
+        raise InputError(f"{path} is broken: {problem}. Without it, only the final scene can be exported") from None
+
+
+def _moments(parts: Mapping[str, Any], canvas: Canvas) -> tuple[Moment, ...]:
+    """The scenes of a file's arrays."""
+    steps, counts, rows, ids = (parts[name] for name in ("steps", "counts", "rows", "ids"))
+    size = parts["canvas"].tolist()
+    if size != [canvas.width, canvas.height]:
+        raise ValueError(f"it is of a canvas of {size}")
+    # Each by itself too: a sum of large numbers may come round to the right one.
+    if ((counts < 0) | (counts > len(rows))).any() or counts.sum() != len(rows):
+        raise ValueError("its parts do not fit together")
+    if (np.sort(np.maximum(steps, 0)) != steps).any():
+        raise ValueError("its steps are not in order")
+    ends = np.cumsum(counts)
+    return tuple(
+        Moment(int(step), Scene(rows[end - count : end], canvas, ids=ids[end - count : end]))
+        for step, count, end in zip(steps, counts, ends, strict=True)
+    )

@@ -1,0 +1,1 @@
+"""Pictures in: decoding, colour, resampling, and what each pixel counts."""

@@ -1,0 +1,1 @@
+"""Where new circles are placed: seeders propose, the exact gain decides."""

@@ -1,0 +1,88 @@
+"""Placing a batch: candidates from a seeder, painted in the order of their exact gain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from artpipe.renderers import Scene
+from artpipe.renderers.alpha import BLACK, WHITE
+from artpipe.renderers.primitives.base import BLUE, CIRCLE, OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
+
+from ..base import Run
+from .energy import squared_error
+from .seeders import SEEDERS
+
+Array = np.ndarray[Any, Any]
+
+RADIUS_MIN = 0.8  # pixels; smaller newcomers rarely outlive their first relocation
+
+
+@dataclass(frozen=True)
+class Newcomers:
+    """How new circles look.
+
+    Attributes:
+        seeder: a key of `seeders.SEEDERS`.
+        radius_scale: their typical radius over that of equal discs which would just tile the canvas.
+        softness_share: their softness over their radius.
+        opacity: the most that they start with, 0..1. Each gets the opacity of its largest gain.
+        opacity_min: the least that they start with; fainter ones have no gradient to grow by.
+        opacity_plain: what those start with that no opacity makes a gain. At the full opacity they tear
+            the picture up, and it takes the descent longer to mend it (trials: 3 % of the loss).
+    """
+
+    seeder: str = "error"
+    radius_scale: float = 1.2
+    softness_share: float = 0.3
+    opacity: float = 0.95
+    opacity_min: float = 0.3
+    opacity_plain: float = 0.5
+
+
+def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) -> Scene:
+    """The scene with `count` new circles on top, where the picture is wrong.
+
+    Args:
+        run: target, shares and generator.
+        scene: what they are painted on.
+        count: how many.
+        crowd: how many circles will stand then; sets their size.
+        newcomers: how they look.
+    """
+    canvas = scene.canvas
+    radius = newcomers.radius_scale * np.sqrt(canvas.width * canvas.height / (np.pi * max(1, crowd)))
+    image, energy = _error(run, scene)
+    x, y, radii = SEEDERS[newcomers.seeder](energy, count, radius, run.rng)
+    candidates = np.zeros((len(x), SHAPE + 1), np.float32)
+    candidates[:, X], candidates[:, Y] = x, y
+    _, radius_max = CIRCLE.columns[RADIUS].limits(canvas.width, canvas.height, run.settings.softness_min)
+    candidates[:, RADIUS] = np.clip(radii, RADIUS_MIN, radius_max)
+    candidates[:, SOFTNESS] = np.maximum(newcomers.softness_share * candidates[:, RADIUS], run.settings.softness_min)
+    candidates[:, OPACITY] = newcomers.opacity
+    column = np.clip(candidates[:, X].astype(int), 0, canvas.width - 1)
+    line = np.clip(candidates[:, Y].astype(int), 0, canvas.height - 1)
+    candidates[:, RED : BLUE + 1] = run.flat_target[line, column]  # what they keep where no pixel counts
+    run.board.set_image(image)
+    chosen, rows = run.board.choose(candidates, count, newcomers.opacity_min)
+    if len(chosen) < count:  # nothing left would lower the loss: the rest are plain draws
+        rest = np.delete(candidates, chosen, axis=0)[: count - len(chosen)]
+        rest[:, OPACITY] = newcomers.opacity_plain
+        rows = np.concatenate([rows, run.board.coloured(rest)])
+    return scene.append(rows)
+
+
+def _error(run: Run, scene: Scene) -> tuple[Array, Array]:
+    """The picture that newcomers are placed on, (H, W, 3), and where it is wrong, (H, W).
+
+    On a transparent canvas the picture lies over grey, the mean of black and white. Where nothing should be painted,
+    nothing that is painted helps: there the error does not count. (Trials on five pictures: 0.1 dB better than over
+    grey alone; over black or white by turns 1.4 dB worse, over a colour far from all of the picture's 2.2 dB.)
+    """
+    if not run.canvas.transparent:
+        image = run.fit.residual(scene) + run.flat_target
+        return image, squared_error(image, run.flat_target, run.shares)
+    over = [run.fit.residual(scene.with_background(colour)) for colour in (BLACK, WHITE)]
+    energy = np.mean([squared_error(part, np.zeros_like(part), run.shares) for part in over], axis=0)
+    return np.mean(over, axis=0) + run.flat_target, energy * run.target[:, :, 3]
