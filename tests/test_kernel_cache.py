@@ -62,7 +62,9 @@ def copied(tmp_path):
     def copy(name):
         package = tmp_path / name / "artpipe"
         shutil.copytree(Path(artpipe.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(RENDERERS, package / "renderers", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(  # a wheel has it in the same folder
+            RENDERERS, package / "renderers", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+        )
         return package
 
     return copy

@@ -430,8 +430,8 @@ from pathlib import Path
 from artpipe.pipeline.bench.machine import environment
 from artpipe.pipeline.bench.sweep import Sweep, SweepOptions
 from artpipe.pipeline.config import RunConfig
-folder, processes, trials, parameter, picture = sys.argv[1:]
-base = RunConfig(growth=4, most=8, steps=10)
+folder, processes, trials, parameter, picture, size = sys.argv[1:]
+base = RunConfig(size=int(size), growth=4, most=8, steps=10)
 at_work = Sweep([picture], [parameter, "lr.colour=0.01:0.02"], folder, base, SweepOptions(trials=int(trials)))
 Path(f"{folder}-{time.time_ns()}.ready").touch()
 while len(list(Path(folder).parent.glob("*.ready"))) < int(processes):
@@ -442,7 +442,7 @@ while at_work.next_trial():
 
 
 def start_sweep(folder, processes, trials, parameter, picture):
-    words = [sys.executable, "-c", SWEEPING, folder, processes, trials, parameter, picture]
+    words = [sys.executable, "-c", SWEEPING, folder, processes, trials, parameter, picture, WIDTH]
     return subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

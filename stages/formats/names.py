@@ -27,6 +27,7 @@ def name_of_picture(path: str | Path) -> str:
 
 def fitting(name: str, ending: str = "", most: int = NAME_MAX) -> str:
     """The name with the ending, cut before it to so many bytes."""
+    name = name[:most]  # every letter takes a byte or more
     while name and len(os.fsencode(name + ending)) > most:
         name = name[:-1]
     return name + ending
