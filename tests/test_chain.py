@@ -171,6 +171,15 @@ def test_load_takes_no_option_that_the_chain_ignores(picture, tmp_path):
     assert ignored == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["seed --count 250001", "grow --max 9999999", "seed --count 200000 seed --count 200000"],
+)
+def test_more_circles_than_a_scene_file_holds_are_refused_before_any_work(picture, tmp_path, words):
+    line = refusal("load", picture, words, "export", tmp_path / "a.json")
+    assert "250000" in line and "--count" in line and not any(tmp_path.iterdir())
+
+
 def test_export_writes_several_files_as_the_scene_stands_then(picture, tmp_path):
     first, then = [tmp_path / f"first{ending}" for ending in EXPORTERS], tmp_path / "then.json"
     result = carried_out(f"load {picture} {SHORT} export", *first, "settle --steps 3 export", then)

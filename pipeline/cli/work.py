@@ -205,8 +205,10 @@ def carry_out_chain(
     """Carries out `artpipe load … stage …`."""
     started = time.perf_counter()
     # Each stage says how many circles it leaves; there is no pool beside them.
-    counts = accumulate(stages, lambda circles, stage: stage.leaves(circles), initial=0)
-    config = replace(with_options(RunConfig(), options), most=min(max(1, *counts), COUNT_MAX), pool=1.0)
+    most = max(accumulate(stages, lambda circles, stage: stage.leaves(circles), initial=0))
+    if most > COUNT_MAX:
+        raise InputError(f"the stages make {most} circles; needs at most {COUNT_MAX}. Try a smaller --count or --max")
+    config = replace(with_options(RunConfig(), options), most=max(1, most), pool=1.0)
     target = load_target(picture, config)
     _load_framework(config, interruption)
     steps = sum(getattr(stage, "steps", 0) for stage in stages)
