@@ -210,6 +210,12 @@ def test_every_kind_of_transparency_becomes_alpha(tmp_path):
         np.testing.assert_allclose(flat, over, atol=tolerance, err_msg=path.name)
 
 
+def test_alphas_beyond_the_palette_are_ignored():
+    palette, alphas = chunk(b"PLTE", bytes([10, 20, 30] * 2)), chunk(b"tRNS", bytes([64]) * 300)
+    content = png(2, 1, 8, 3, zlib.compress(bytes([0, 0, 1])), palette, alphas)
+    np.testing.assert_allclose(load_picture(content), [[[10 / 255, 20 / 255, 30 / 255, 64 / 255]] * 2], atol=1e-6)
+
+
 @given(
     st.sampled_from([(1, GREY), (2, GREY), (4, GREY), (8, GREY), (16, GREY), (8, RGB), (16, RGB)]),
     st.booleans(),

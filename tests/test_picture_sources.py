@@ -188,6 +188,40 @@ def test_a_pillow_image_whose_file_is_broken_is_refused_in_one_line(levels):
     assert "cannot read picture" in refusal(load_picture, Image.open(io.BytesIO(content[: len(content) // 2])))
 
 
+def noted(mode, **info):
+    image = Image.new(mode, (4, 4))
+    image.info.update(info)
+    return image
+
+
+def closed(ending):
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, ending)
+    image = Image.open(file)
+    file.close()
+    return image
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.new("RGB", (0, 0)),
+        Image.new("RGBA", (5, 0)),
+        closed("png"),
+        closed("jpeg"),
+        noted("P", transparency=bytes(300)),
+        noted("P", transparency=700),
+        noted("L", transparency=(1, 2)),
+        noted("RGB", transparency=(1, 2)),
+        noted("RGB", gamma="1.0"),
+    ],
+)
+def test_a_pillow_image_that_is_none_is_refused_in_one_line(image):
+    message = refusal(load_picture, image)
+    assert message.startswith(("picture is", "cannot read picture"))
+    assert "\n" not in message
+
+
 # --- arrays ---
 
 FLOATS = np.linspace(0, 1, HEIGHT * WIDTH * 3).reshape(HEIGHT, WIDTH, 3)

@@ -42,6 +42,7 @@ def iccp(profile):
 
 SAYS_SRGB = chunk(b"sRGB", b"\0")
 LIGHT = rgb_profile(1.0)
+UNKNOWN_PACKING = chunk(b"iCCP", b"name\0\1" + zlib.compress(rgb_profile(0.5)))
 SWAPPED = rgb_profile(1.0, red=GREEN, green=RED)
 
 
@@ -136,6 +137,9 @@ PLAIN = {
     "a profile over gamma": ([iccp(LIGHT), gama(0.3)], (128, 188, 229)),
     "a profile over sRGB": ([iccp(LIGHT), SAYS_SRGB], (128, 188, 229)),
     "gamma where the profile is broken": ([iccp(b"no profile" * 30), gama(1.0)], (128, 188, 229)),
+    "gamma where no profile can be unpacked": ([UNKNOWN_PACKING, gama(1.0)], (128, 188, 229)),
+    "gamma where sRGB has no intent": ([chunk(b"sRGB", b""), gama(1.0)], (128, 188, 229)),
+    "gamma where sRGB has an unknown intent": ([chunk(b"sRGB", b"\x09"), gama(1.0)], (128, 188, 229)),
     "code points over a profile": ([iccp(SWAPPED), cicp(12, 13)], CODED[12, 13]),
     "code points of sRGB over a profile": ([iccp(LIGHT), cicp(1, 13)], LEVELS),
     "code points over sRGB": ([SAYS_SRGB, cicp(12, 13)], CODED[12, 13]),
@@ -149,6 +153,13 @@ def test_a_png_s_chunks_of_colour_count_in_the_order_of_its_standard(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_allclose(shown(flat(*chunks)), expected, atol=1.01)
+
+
+@pytest.mark.parametrize("late", [gama(1.0), cicp(12, 13), iccp(LIGHT), chunk(b"tRNS", struct.pack(">3H", *LEVELS))])
+def test_a_png_s_chunks_of_colour_do_not_count_behind_its_pixels(late):
+    content = flat()
+    end = content.index(b"IEND") - 4
+    np.testing.assert_array_equal(load_picture(content[:end] + late + content[end:]), load_picture(content))
 
 
 @pytest.mark.parametrize("name", [name for name, (_, expected) in PLAIN.items() if expected is LEVELS])

@@ -124,7 +124,9 @@ def decode_image(image: Any, name: str) -> Decoded:
     Raises:
         InputError: its pixels cannot be loaded.
     """
-    with pillow(), _in_one_line(name):
+    if 0 in image.size:
+        raise InputError(f"{name} is {image.width} x {image.height} pixels; needs at least one")
+    with pillow(), in_one_line(name):
         orientation = _orientation(image)
         image.load()
         stated = stated_colour(image, None, png_chunks_of(image.info))
@@ -136,16 +138,21 @@ def decode_image(image: Any, name: str) -> Decoded:
 
 
 def unread_file(image: Any, name: str) -> Source | None:
-    """File of a Pillow image that is opened but not loaded, if Pillow reports only a part of its colours."""
+    """File of a Pillow image that is opened but not loaded, if Pillow reports only a part of its colours.
+
+    Raises:
+        InputError: it cannot be read, since it was closed.
+    """
     if not getattr(image, "tile", None) or getattr(image, "fp", None) is None or image.tell() != 0:
         return None
     if image.format not in PARTLY_REPORTED:
         return None
-    place = image.fp.tell()
-    image.fp.seek(0)
-    content = image.fp.read()
-    image.fp.seek(place)
-    return Source(name, content)
+    with in_one_line(name):
+        place = image.fp.tell()
+        image.fp.seek(0)
+        content = image.fp.read()
+        image.fp.seek(place)
+        return Source(name, content)
 
 
 def decoded_size(source: Source) -> Size:
@@ -197,7 +204,7 @@ def _opened(source: Source) -> Iterator[tuple[Any, Stated]]:
     """Pillow's picture, opened but not decoded, and its colours; errors of the body become one line, too."""
     from PIL import Image
 
-    with _in_one_line(source.name, source), source.open() as file:
+    with in_one_line(source.name, source), source.open() as file:
         prefix = file.read(len(SIGNATURE))
         chunks = read_chunks(file) if prefix == SIGNATURE else None
         # From a path, Pillow maps pixels that are not compressed instead of reading them.
@@ -211,12 +218,14 @@ def _opened(source: Source) -> Iterator[tuple[Any, Stated]]:
             stated = stated_colour(opened, file, chunks.content if chunks else {})
             if stated.profile is not None:
                 opened.info["icc_profile"] = stated.profile
+            if isinstance(alphas := opened.info.get("transparency"), bytes):
+                opened.info["transparency"] = alphas[:256]  # Pillow keeps those beyond the palette, then stumbles
             file.seek(0)
             yield opened, stated
 
 
 @contextmanager
-def _in_one_line(name: str, source: Source | None = None) -> Iterator[None]:
+def in_one_line(name: str, source: Source | None = None) -> Iterator[None]:
     """Turns whatever is raised while a picture is read into one line."""
     from PIL import Image, UnidentifiedImageError
 

@@ -10,7 +10,7 @@ import numpy as np
 from artpipe.renderers import InputError
 
 from ..formats.files import whole_file
-from .decode import Decoded, decode, decode_image, decoded_size, image_size, pillow, unread_file
+from .decode import decode, decode_image, decoded_size, image_size, in_one_line, pillow, unread_file
 from .pixel_arrays import picture_of_array
 from .resample import resampled
 from .sources import is_file_like, source_of
@@ -85,9 +85,13 @@ def load_picture(
         if size is not None and target_size(original, size) != original:
             image = _resized(image, target_size(original, size))
     else:
-        decoded = _decoded(picture, size, argument)
+        source = unread_file(picture, argument) if _is_pillow(picture) else source_of(picture, argument)
+        if source is None:
+            decoded = decode_image(picture, argument)
+        else:
+            decoded = decode(source, lambda original: target_size(original, size))
         enlarged = enlarge and size is None and max(decoded.size) < DEFAULT_SIZE
-        with pillow():
+        with pillow(), in_one_line(argument if source is None else source.name):
             image = resampled(decoded, decoded.size if enlarged else target_size(decoded.size, size))
         image = _enlarged(image) if enlarged else image
     if image.shape[2] == 4:
@@ -131,14 +135,6 @@ def _is_pillow(picture: Any) -> bool:
     from PIL import Image
 
     return isinstance(picture, Image.Image)
-
-
-def _decoded(picture: Any, size: tuple[int, int] | int | None, argument: str) -> Decoded:
-    if _is_pillow(picture):
-        if (source := unread_file(picture, argument)) is None:
-            return decode_image(picture, argument)
-        picture = source
-    return decode(source_of(picture, argument), lambda original: target_size(original, size))
 
 
 def _times_alpha(image: Array) -> Array:

@@ -15,6 +15,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # Chunks that are read here, and the most bytes that each may have; longer and broken ones are ignored.
 _READ = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"iCCP": 1 << 24, b"eXIf": 1 << 24, b"IHDR": 13, b"tRNS": 256}
+# Those that count only before the pixels, as in libpng.
+_BEFORE_PIXELS = (b"cICP", b"sRGB", b"gAMA", b"cHRM", b"iCCP", b"tRNS")
 _TEXT_MAX = 1 << 20
 _PROFILE_MAX = 1 << 24
 _EXIF_TEXT = b"Raw profile type exif\0"  # hexadecimal, as some programs wrote it before eXIf existed
@@ -66,6 +68,7 @@ def read_chunks(file: IO[bytes]) -> PngChunks:
     content: dict[bytes, bytes] = {}
     info: dict[str, Any] = {"exif": b""}
     texts: set[bytes] = set()
+    pixels = False
     at = len(SIGNATURE)
     while at < size:
         file.seek(at)
@@ -76,7 +79,9 @@ def read_chunks(file: IO[bytes]) -> PngChunks:
             kept.append((at, size))
             break
         length = end - at - 12
-        if kind in _READ and kind not in content and length <= _READ[kind]:
+        late = kind in _BEFORE_PIXELS and pixels
+        pixels = pixels or kind == b"IDAT"
+        if kind in _READ and kind not in content and length <= _READ[kind] and not late:
             data = file.read(length + 4)
             if zlib.crc32(kind + data[:length]) == int.from_bytes(data[length:]):
                 content[kind] = data[:length]
@@ -86,7 +91,7 @@ def read_chunks(file: IO[bytes]) -> PngChunks:
             if (keyword := next(filter(text.startswith, _KEYWORDS), None)) and keyword not in texts:
                 texts.add(keyword)
                 info.update(_text(kind, text))
-        if kind in _PIXELS:
+        if kind in _PIXELS and not late:
             if kept[-1][1] == at:
                 kept[-1] = (kept[-1][0], end)
             else:
@@ -118,9 +123,11 @@ def _text(kind: bytes, data: bytes) -> dict[str, Any]:
 def _profile(data: bytes) -> bytes:
     """Profile in an iCCP chunk; empty if it is broken or too long."""
     _, _, packed = data[:80].partition(b"\0")
+    if packed[:1] != b"\0":  # no known compression
+        return b""
     stream = zlib.decompressobj()
     try:
-        profile = stream.decompress(data[len(data[:80]) - len(packed) + 1 :], _PROFILE_MAX) if packed else b""
+        profile = stream.decompress(data[len(data[:80]) - len(packed) + 1 :], _PROFILE_MAX)
     except zlib.error:
         return b""
     return profile if stream.eof else b""

@@ -22,6 +22,9 @@ GAMMA_RANGE = 0.01, 100.0
 # Largest difference in light between a TIFF's table and that gamma at which the table is taken for sRGB.
 TABLE_TOLERANCE = 0.03
 
+# The contents that an sRGB chunk may have: a rendering intent.
+INTENTS = (b"\0", b"\1", b"\2", b"\3")
+
 # Transfer codes (BT.709 and its kin) that browsers treat as sRGB in AVIF, since encoders write them for sRGB values.
 CAMERA_CODES = (1, 6, 14, 15)
 
@@ -90,7 +93,7 @@ def _of_png(chunks: dict[bytes, bytes], profile: Any) -> Stated:
             complaint = stated.complaint
         else:
             complaint = f"its cICP chunk has matrix {matrix} and range {full}; known are 0 and 1"
-    if _opens(profile) or b"sRGB" in chunks:
+    if _opens(profile) or chunks.get(b"sRGB") in INTENTS:
         return Stated(complaint=complaint)
     chromaticities, gamma = chunks.get(b"cHRM", b""), chunks.get(b"gAMA", b"")
     numbers = [number / 100_000 for number in struct.unpack(">8I", chromaticities)] if len(chromaticities) == 32 else []
