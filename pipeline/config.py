@@ -253,4 +253,4 @@ def parse_background(text: str) -> tuple[float, float, float] | None:
     Raises:
         InputError: it is none.
     """
-    return None if text == "auto" else parse_colour("background", text, "auto, ")
+    return None if isinstance(text, str) and text == "auto" else parse_colour("background", text, "auto, ")

@@ -61,9 +61,9 @@ def whole_number(name: str, value: Any, low: int, high: int, unit: str = "") -> 
     Raises:
         InputError: it is something else.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
-        raise InputError(f"{name} is {shown(value)}; needs a whole number{unit}, {low} to {high}")
-    return int(value)
+    if isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.timedelta64)) and low <= value <= high:
+        return int(value)
+    raise InputError(f"{name} is {shown(value)}; needs a whole number{unit}, {low} to {high}")
 
 
 def real_number(name: str, value: Any, low: float, high: float) -> int | float:
@@ -72,7 +72,7 @@ def real_number(name: str, value: Any, low: float, high: float) -> int | float:
     Raises:
         InputError: it is something else, such as a boolean, NaN or an array.
     """
-    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.timedelta64)):
         number = int(value) if isinstance(value, (int, np.integer)) else float(value)
         if low <= number <= high:
             return number
@@ -89,11 +89,13 @@ def real_array(name: str, value: Any, needs: str, kinds: str = "iuf") -> Array:
         kinds: the kinds of dtype that are accepted, as `numpy.dtype.kind` names them.
 
     Raises:
-        InputError: it cannot be read as an array, or has another dtype.
+        InputError: it cannot be read as an array, has masked values, or has another dtype.
     """
+    if np.ma.is_masked(value):
+        raise InputError(f"{name} has masked values; fill them first (numpy.ma.filled)")
     try:
         array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # ragged, traced by JAX, or part of a graph of PyTorch
+    except Exception as error:  # ragged, traced by JAX, part of a graph of PyTorch: each library raises its own
         raise InputError(f"{name} cannot be read as an array ({one_line(error, 80)}); needs {needs}") from None
     if array.dtype.kind not in kinds:
         what = f"has dtype {array.dtype}" if hasattr(value, "dtype") else f"is {shown(value)}"

@@ -222,7 +222,7 @@ class Scene:
         positions: Any
         try:
             positions = np.arange(self.count)[index]
-        except (IndexError, TypeError, ValueError):
+        except Exception:  # an array of another library raises its own
             positions = None
         if np.ndim(positions) != 1:
             raise InputError(f"index is {shown(index)}; needs a mask or positions of {self.count} rows")

@@ -33,6 +33,14 @@ PATHS = ("kernel", "pure")
 ARRAYS = {"jax": jnp.asarray, "torch": lambda values: torch.tensor(np.array(values))}
 RAGGED = [[1.0, 2.0], [3.0]]
 
+
+class Unreadable:
+    """An array of a library that does not give its values away."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise KeyError("values")
+
+
 SCENES = (None, 3, "scene.json", SCENE.rows)
 SHAPED = (TARGET[:, :-1], TARGET[0], TARGET[None], TARGET[:, :, :2], TARGET[..., None], np.zeros(0), np.float32(0.5))
 TYPED = ("red", None, RAGGED, TARGET + 0j, TARGET.astype(str), TARGET.astype(object), TARGET > 0)
@@ -41,16 +49,18 @@ TARGETS = (*SHAPED, *TYPED, *VALUED, (255 * TARGET).astype(np.uint8))
 FLAT = np.ones((HEIGHT, WIDTH))
 WEIGHTS = (
     FLAT[:-1], FLAT[0], FLAT[..., None], TARGET, -FLAT, 0 * FLAT, FLAT * np.nan, FLAT * np.inf, FLAT + 0j,
-    FLAT.astype(str), FLAT.astype(object), "edges", 1.0, RAGGED,
+    FLAT.astype(str), FLAT.astype(object), "edges", 1.0, RAGGED, Unreadable(),
+    np.ma.masked_greater(FLAT, 0),
 )  # fmt: skip
 ROWS = (
     SCENE.rows[:, :7], np.pad(SCENE.rows, ((0, 0), (0, 1))), SCENE.rows[0], SCENE.rows[..., None], np.float32(1),
     SCENE.rows + 0j, SCENE.rows > 0,
 )  # fmt: skip
-NO_ARRAYS = (None, "rows", RAGGED, object())
+NO_ARRAYS = (None, "rows", RAGGED, object(), Unreadable(), 10**400)
+MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
 COLOURS = (np.zeros(2), np.zeros(4), np.zeros((1, 3)), np.float32(1), np.zeros(3) + 0j, np.zeros(3) > 0)
-COUNTS = (-1, 2.5, np.float64(3), True, np.bool_(True), "3", None, np.ones(1), 2**70, np.nan)
-AMOUNTS = (-1, np.nan, np.inf, True, np.bool_(False), "1", None, 1j, np.ones(1))
+COUNTS = (-1, np.timedelta64(2, "s"), 2.5, np.float64(3), True, np.bool_(True), "3", None, np.ones(1), 2**70, np.nan)
+AMOUNTS = (-1, np.timedelta64(1, "s"), np.nan, np.inf, True, np.bool_(False), "1", None, 1j, np.ones(1))
 
 
 def fit_of(name):
@@ -162,11 +172,15 @@ def scene_refusals():
     columns = {"x": [1, 2], "y": [1, 2], "radius": [1, 2], "colour": [[1, 0, 0]] * 2}
     circles = functools.partial(Scene.circles, CANVAS)
     for column in ("x", "y", "radius", "colour", "opacity", "softness"):
-        values = (None, "ab", ["a", "b"], [1 + 1j, 2], [True, False], RAGGED, [[1], [2]])
+        values = (None, "ab", ["a", "b"], [1 + 1j, 2], [True, False], RAGGED, [[1], [2]], MASKED, Unreadable())
         yield f"Scene.circles {column}", optioned(circles, column, **columns), values
     yield "Scene.append rows", SCENE.append, (*ROWS, *NO_ARRAYS)
     yield "Scene.with_rows rows", SCENE.with_rows, (*ROWS[:1], *ROWS[2:], *NO_ARRAYS)
-    yield "Scene.select index", SCENE.select, (2, -3, [2], [0.5], [True], "0", None, [[0, 1]], RAGGED)
+    yield (
+        "Scene.select index",
+        SCENE.select,
+        (2, -3, [2], [0.5], [True], "0", None, [[0, 1]], RAGGED, torch.ones(2, requires_grad=True)),
+    )
     colours = (None, "red", (1, 1), (1, 1, 2), (1, 1, 1j), RAGGED)
     yield "Scene.with_background background", SCENE.with_background, colours
     yield "Scene.scaled width", SCENE.scaled, (*COUNTS, 0, 65537)

@@ -145,8 +145,8 @@ def test_options_that_are_no_object_are_refused(values):
     [
         ("growth", "8"), ("growth", 2.5), ("growth", None), ("growth", [8]), ("most", 2.5), ("most", None),
         ("steps", "many"), ("steps", 2.5), ("seed", 0.5), ("seed", None), ("preset", None), ("preset", ["draft"]),
-        ("background", 5), ("background", None), ("pool", "1.5"), ("pool", None), ("relocate_every", 2.5),
-        ("rates", None), ("rates", [1]), ("rates", {"radius": "1"}), ("rates", {"radius": None}), ("size", [64]),
+        ("background", 5), ("background", None), ("background", np.array([0.1, 0.2, 0.3])),
+        ("pool", "1.5"), ("pool", None), ("relocate_every", 2.5), ("rates", None), ("rates", [1]), ("rates", {"radius": "1"}), ("rates", {"radius": None}), ("size", [64]),
         ("renderer", 5), ("seeder", None),
     ],
 )  # fmt: skip

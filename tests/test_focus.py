@@ -171,6 +171,11 @@ def test_pictures_and_masks_are_compared_as_their_cameras_held_them(picture, tmp
     refused(load_mask, sideways, HEIGHT, WIDTH)
 
 
+def test_a_mask_that_is_no_picture_is_refused_by_its_own_name():
+    with pytest.raises(InputError, match="^mask is 0 x 0 pixels"):
+        load_mask(Image.new("L", (0, 0)), 8, 8)
+
+
 def test_a_mask_that_cannot_be_read_is_refused(tmp_path):
     (tmp_path / "words.png").write_text("no image")
     for path in (tmp_path / "none.png", tmp_path / "words.png", tmp_path):

@@ -126,6 +126,13 @@ def test_files_that_hold_no_picture_are_refused_in_one_line(tmp_path):
 
 # --- Pillow images ---
 
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 0)])
+def test_a_pillow_image_without_pixels_is_refused_in_one_line(size):
+    for read in (load_picture, picture_size):
+        assert "needs at least one" in refusal(read, Image.new("RGB", size), argument="mask")
+
+
 EXIF = Image.Exif()
 EXIF[0x0112] = 6
 

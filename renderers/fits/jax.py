@@ -157,7 +157,7 @@ def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> jax.Array:
     needs = "(" + ", ".join("N" if size is None else str(size) for size in shape) + ") real numbers"
     try:
         value = jnp.asarray(value)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # an array of another library raises its own
         raise InputError(f"{name} is no array of numbers ({one_line(error, 80)}); needs {needs}") from None
     if value.ndim != len(shape) or any(size not in (None, own) for size, own in zip(shape, value.shape, strict=True)):
         raise InputError(f"{name} has shape {value.shape}; needs {needs}")

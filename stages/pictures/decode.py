@@ -124,9 +124,8 @@ def decode_image(image: Any, name: str) -> Decoded:
     Raises:
         InputError: its pixels cannot be loaded.
     """
-    if 0 in image.size:
-        raise InputError(f"{name} is {image.width} x {image.height} pixels; needs at least one")
     with pillow(), in_one_line(name):
+        _check_size(image, name)
         orientation = _orientation(image)
         image.load()
         stated = stated_colour(image, None, png_chunks_of(image.info))
@@ -165,9 +164,19 @@ def decoded_size(source: Source) -> Size:
         return _upright(opened.size, _orientation(opened))
 
 
-def image_size(image: Any) -> Size:
-    """Width and height of a Pillow image, upright."""
+def image_size(image: Any, name: str) -> Size:
+    """Width and height of a Pillow image, upright.
+
+    Raises:
+        InputError: it has no pixels.
+    """
+    _check_size(image, name)
     return _upright(image.size, _orientation(image))
+
+
+def _check_size(image: Any, name: str) -> None:
+    if 0 in image.size:  # Pillow reads no such file, but makes such images
+        raise InputError(f"{name} is {image.width} x {image.height} pixels; needs at least one")
 
 
 def _decoded(opened: Any, source: Source, wanted: Callable[[Size], Size], space: ColourSpace | None) -> Decoded:

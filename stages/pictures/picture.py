@@ -112,7 +112,7 @@ def picture_size(picture: Any, argument: str = "picture") -> tuple[int, int]:
     if is_array(picture):
         height, width = picture_of_array(picture, argument).shape[:2]
         return width, height
-    return image_size(picture) if _is_pillow(picture) else decoded_size(source_of(picture, argument))
+    return image_size(picture, argument) if _is_pillow(picture) else decoded_size(source_of(picture, argument))
 
 
 def readable(picture: Any, argument: str = "picture") -> Any:

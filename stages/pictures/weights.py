@@ -120,7 +120,7 @@ def load_mask(mask: Any, width: int, height: int, picture: Any = None) -> Array:
     """
     mask = readable(mask, "mask")
     name = f"mask {mask.name}" if isinstance(mask, Source) else "mask"
-    own = picture_size(mask)
+    own = picture_size(mask, "mask")
     wanted = (width, height) if picture is None else picture_size(picture)
     # One may be the other made smaller, with sides rounded up or down to whole pixels.
     if abs(own[0] * wanted[1] - own[1] * wanted[0]) > max(sum(own), sum(wanted)):
@@ -128,7 +128,7 @@ def load_mask(mask: Any, width: int, height: int, picture: Any = None) -> Array:
             f"{name} is {own[0]} x {own[1]} pixels; needs the proportions of the picture, which is "
             f"{wanted[0]} x {wanted[1]}. Try cropping it"
         )
-    colours = load_picture(mask, (width, height), background=(0.0, 0.0, 0.0))
+    colours = load_picture(mask, (width, height), background=(0.0, 0.0, 0.0), argument="mask")
     return np.clip(colours @ np.array(LUMINANCE, np.float32), 0, 1)
 
 
