@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import InputError, Interrupted, RendererOptions, Scene, load_renderer
 from artpipe.renderers.checks import check_path, shown, unknown, whole_number
 from artpipe.renderers.kernels.numba.renderer import CpuRenderer

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates
 from artpipe.renderers.checks import choice, instance, real_number, unknown, whole_number
 from artpipe.stages.base import Stage

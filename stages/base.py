@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+
 from artpipe.renderers import Canvas, Fit, FitSettings, FitState, FittingRenderer, InputError, Scene
 from artpipe.renderers.alpha import BLACK, WHITE, check_picture, flattened
 from artpipe.renderers.kernels.numba.placing import PlacingBoard

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import InputError, Scene
 from artpipe.renderers.checks import instance
 

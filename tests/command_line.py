@@ -1,9 +1,10 @@
 """The command line as tests call it, in this process."""
 
+from click.testing import CliRunner
+
 from artpipe import InputError
 from artpipe.pipeline.cli.commands import main
 from artpipe.stages.pictures.picture import DEFAULT_SIZE, picture_size
-from click.testing import CliRunner
 
 
 def run_cli(*words, enlarge=False):

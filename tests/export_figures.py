@@ -14,12 +14,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
 from artpipe import export, mean_squared_error, psnr, render
 from artpipe.pipeline.folders.rundir import load_record
 from artpipe.stages.exporters.film import frames_of
 from artpipe.stages.exporters.options import ExportOptions
-from PIL import Image
-from playwright.sync_api import sync_playwright
 
 PNG = """
 import resource, sys, time

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
-import artpipe
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import artpipe
 from artpipe import Canvas, FitSettings, InputError, Rates, Record, RendererOptions, Scene, load_renderer
 from artpipe.renderers import alpha
 from artpipe.renderers.kernels import reference
@@ -13,8 +16,6 @@ from artpipe.renderers.primitives.falloff import EDGES
 from artpipe.stages.base import Run
 from artpipe.stages.grow import Grow
 from artpipe.stages.relocate import Relocate
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 PATHS = {
     "cpu": ("cpu", None),

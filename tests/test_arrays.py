@@ -6,11 +6,12 @@ import zipfile
 
 import numpy as np
 import pytest
-from artpipe.stages.formats.arrays import Field, pack, unpack
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from measuring import peak_of
+
+from artpipe.stages.formats.arrays import Field, pack, unpack
 
 TABLE = {
     "name": Field("<U", (), 12),

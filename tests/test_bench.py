@@ -10,6 +10,8 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from click.testing import CliRunner
+
 from artpipe import InputError, load_fitting_renderer, mean_squared_error, render
 from artpipe.pipeline.bench import machine
 from artpipe.pipeline.bench.baseline import first_logits, open_baseline
@@ -21,7 +23,6 @@ from artpipe.pipeline.bench.trial import Trial
 from artpipe.pipeline.cli.commands import main
 from artpipe.pipeline.config import RunConfig
 from artpipe.stages.pictures.picture import load_picture, save_png
-from click.testing import CliRunner
 
 WIDTH, HEIGHT = 20, 16
 SMALL = BenchOptions(circles=12, size="20", preset="draft", baseline_steps=40)

@@ -9,9 +9,13 @@ import shutil
 import sys
 from dataclasses import replace
 
-import artpipe
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import artpipe
 from artpipe import BackendUnavailable, InputError
 from artpipe.pipeline.bench.plots import colours_of, write_plots
 from artpipe.pipeline.bench.readme import (
@@ -37,9 +41,6 @@ from artpipe.pipeline.bench.summary import (
 )
 from artpipe.pipeline.bench.tables import markdown, rich_table, write_csv
 from artpipe.pipeline.bench.trial import Trial
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 
 CONTESTANTS = {
     "baseline": "All circles at once, at random.",

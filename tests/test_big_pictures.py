@@ -5,18 +5,19 @@ import sys
 import zlib
 from dataclasses import replace
 
-import artpipe
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import artpipe
 from artpipe import Canvas, InputError, Scene
 from artpipe.renderers.alpha import flattened, picture_of
 from artpipe.renderers.kernels.bands import bands
 from artpipe.renderers.kernels.numba.bins import TILE
 from artpipe.stages.exporters.png import BAND_PIXELS
 from artpipe.stages.pictures.picture import as_bytes
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image
 
 EDGES = ["linear", "logistic"]
 

@@ -7,11 +7,14 @@ import functools
 import inspect
 import pickle
 
-import artpipe
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import artpipe
 from artpipe import Canvas, FitSettings, InputError, Rates, RendererOptions, Scene, load_renderer
 from artpipe.pipeline.config import RunConfig
 from artpipe.renderers import FITTING_RENDERERS, RENDERERS
@@ -19,8 +22,6 @@ from artpipe.renderers.kernels import reference
 from artpipe.renderers.primitives import base as primitives
 from artpipe.renderers.primitives import falloff as edges
 from artpipe.renderers.scene import row_limits
-from hypothesis import given
-from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 

@@ -7,6 +7,8 @@ import sys
 import command_line
 import numpy as np
 import pytest
+from PIL import Image
+
 from artpipe import load_fitting_renderer, load_scene
 from artpipe.pipeline.cli.chain import STAGE_COMMANDS
 from artpipe.renderers.kernels import reference
@@ -21,7 +23,6 @@ from artpipe.stages.placing.seeders import SEEDERS
 from artpipe.stages.refine import Refine, Settle
 from artpipe.stages.relocate import Relocate, Search
 from artpipe.stages.seed import Seed
-from PIL import Image
 
 WIDTH, HEIGHT = 24, 20
 

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import refusal, run_cli
+from measuring import peak_memory
+from run_processes import opened, sealed
+
 from artpipe import ArtpipeError, InputError
 from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.folders.checkpoints import Keeper, Start, load_start, restore
 from artpipe.pipeline.running.runner import carry_out, course_of, open_run
-from command_line import refusal, run_cli
-from measuring import peak_memory
-from run_processes import opened, sealed
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 16), np.linspace(0, 1, 12))
 TARGET = np.stack([ACROSS, DOWN, ACROSS * DOWN], axis=2).astype(np.float32)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import refusal, run_cli, succeeded
+from run_processes import ended, finished, results, started, wait_for
+
 from artpipe import InputError, load_scene
 from artpipe.pipeline.folders.claim import hold, new_folder
 from artpipe.stages.pictures.picture import save_png
-from command_line import refusal, run_cli, succeeded
-from run_processes import ended, finished, results, started, wait_for
 
 TINY = ("--size", 16, "--max", 3, "--growth", 2, "--steps", 6, "--no-export")
 

@@ -11,6 +11,10 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+from command_line import refusal, run_cli, succeeded
+from picture_files import RGB, chunk, png_of
+from PIL import Image
+
 from artpipe import Canvas, Scene, load_scene, mean_squared_error, save_scene
 from artpipe.pipeline.cli.commands import main
 from artpipe.pipeline.config import PRESETS, RunConfig
@@ -18,9 +22,6 @@ from artpipe.renderers.kernels import reference
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.pictures.picture import load_picture, save_png
 from artpipe.stages.placing.seeders import SEEDERS
-from command_line import refusal, run_cli, succeeded
-from picture_files import RGB, chunk, png_of
-from PIL import Image
 
 README = Path(__file__).parents[1] / "README.md"
 KEPT = {"painting.png", "target.png", "comparison.png", "scene.json", "metrics.json", "run.json", "snapshots.npz"}

@@ -4,17 +4,18 @@ import json
 import time
 from dataclasses import fields, replace
 
-import artpipe
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import artpipe
 from artpipe import InputError, Rates
 from artpipe.pipeline.config import PRESETS, RunConfig, parse_background
 from artpipe.pipeline.running.runner import carry_out, course_of, open_run
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.pictures.picture import save_png
 from artpipe.stages.placing.seeders import SEEDERS
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 RATE = st.floats(0, 1e3)
 CONFIGS = st.builds(
@@ -146,7 +147,8 @@ def test_options_that_are_no_object_are_refused(values):
         ("growth", "8"), ("growth", 2.5), ("growth", None), ("growth", [8]), ("most", 2.5), ("most", None),
         ("steps", "many"), ("steps", 2.5), ("seed", 0.5), ("seed", None), ("preset", None), ("preset", ["draft"]),
         ("background", 5), ("background", None), ("background", np.array([0.1, 0.2, 0.3])),
-        ("pool", "1.5"), ("pool", None), ("relocate_every", 2.5), ("rates", None), ("rates", [1]), ("rates", {"radius": "1"}), ("rates", {"radius": None}), ("size", [64]),
+        ("pool", "1.5"), ("pool", None), ("relocate_every", 2.5), ("rates", None), ("rates", [1]),
+        ("rates", {"radius": "1"}), ("rates", {"radius": None}), ("size", [64]),
         ("renderer", 5), ("seeder", None),
     ],
 )  # fmt: skip

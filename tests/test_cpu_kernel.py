@@ -4,14 +4,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from artpipe import Canvas, InputError, Scene, load_renderer
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.kernels.numba import kernel as cpu_kernel
 from artpipe.renderers.kernels.numba.kernel import CpuKernel, shared_kernel
 from artpipe.renderers.kernels.numba.tiles import TRANSMITTANCE_FLOOR
 from artpipe.renderers.losses.metrics import pixel_shares
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 UNITS = st.floats(0, 1, width=32)
 OPACITIES = st.one_of(UNITS, st.sampled_from([0.0, 1.0]))

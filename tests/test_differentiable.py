@@ -7,6 +7,7 @@ import textwrap
 
 import numpy as np
 import pytest
+
 from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.primitives.base import X

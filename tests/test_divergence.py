@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from artpipe import ArtpipeError, Canvas, Diverged, FitSettings, RendererOptions, Scene, load_renderer
 from cliffs import loss_with_a_cliff
+
+from artpipe import ArtpipeError, Canvas, Diverged, FitSettings, RendererOptions, Scene, load_renderer
 
 FITS = {
     f"{name} {path}": (name, RendererOptions(path=path)) for name in ("jax", "torch") for path in ("kernel", "pure")

@@ -9,9 +9,14 @@ from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 
-import artpipe
 import numpy as np
 import pytest
+from command_line import refusal, run_cli, succeeded
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import artpipe
 from artpipe import Canvas, InputError, Record, Scene, load_scene, save_scene
 from artpipe.pipeline.folders.rundir import load_record, save_snapshots
 from artpipe.stages.exporters.fidelity import rasterisers
@@ -19,10 +24,6 @@ from artpipe.stages.exporters.options import ExportOptions
 from artpipe.stages.exporters.table import EXPORTERS
 from artpipe.stages.pictures.picture import save_png
 from artpipe.stages.record import Moment
-from command_line import refusal, run_cli, succeeded
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 
 WIDTH, HEIGHT = 36, 24
 MOST = 14

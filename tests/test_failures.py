@@ -4,9 +4,10 @@ import pickle
 import signal
 import threading
 
-import artpipe
 import numpy as np
 import pytest
+
+import artpipe
 from artpipe import Diverged, Interrupted, OutOfMemory
 from artpipe.stages.events import Progress
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from artpipe import Canvas, InputError, Scene, load_scene, save_scene
 from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.folders.rundir import load_config, load_record, save_run

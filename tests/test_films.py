@@ -8,9 +8,13 @@ import sys
 from dataclasses import replace
 from importlib.util import find_spec
 
-import artpipe
 import numpy as np
 import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import artpipe
 from artpipe import Canvas, InputError, Record, Scene
 from artpipe.renderers.alpha import flattened, picture_of
 from artpipe.renderers.primitives.base import X, Y
@@ -19,9 +23,6 @@ from artpipe.stages.exporters.growth import even_scenes
 from artpipe.stages.exporters.options import SECONDS_MAX, ExportOptions
 from artpipe.stages.pictures.picture import as_bytes
 from artpipe.stages.record import Moment
-from hypothesis import assume, example, given, settings
-from hypothesis import strategies as st
-from PIL import Image
 
 # Starting FFmpeg forks; JAX, where another test has loaded it, warns of that.
 pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\):RuntimeWarning")

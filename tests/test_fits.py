@@ -4,6 +4,9 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from artpipe import (
     Canvas,
     FitSettings,
@@ -28,8 +31,6 @@ from artpipe.renderers.primitives.base import (
     X,
     Y,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 FITS = {
     f"{name} {path}": (name, RendererOptions(path=path)) for name in ("jax", "torch") for path in ("kernel", "pure")

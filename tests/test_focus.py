@@ -2,9 +2,14 @@
 
 import json
 
-import artpipe
 import numpy as np
 import pytest
+from command_line import refusal, run_cli, succeeded
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import artpipe
 from artpipe import FitSettings, InputError, load_fitting_renderer, load_scene
 from artpipe.pipeline.config import RunConfig
 from artpipe.renderers.kernels import reference
@@ -13,10 +18,6 @@ from artpipe.stages.base import Run
 from artpipe.stages.pictures.picture import load_picture, save_png
 from artpipe.stages.pictures.weights import detail, load_mask, parse_focus, weights_for
 from artpipe.stages.seed import Seed
-from command_line import refusal, run_cli, succeeded
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 
 WIDTH, HEIGHT = 36, 24
 SHARE = st.floats(0, 1)
@@ -172,7 +173,7 @@ def test_pictures_and_masks_are_compared_as_their_cameras_held_them(picture, tmp
 
 
 def test_a_mask_that_is_no_picture_is_refused_by_its_own_name():
-    with pytest.raises(InputError, match="^mask is 0 x 0 pixels"):
+    with pytest.raises(InputError, match=r"^mask is 0 x 0 pixels"):
         load_mask(Image.new("L", (0, 0)), 8, 8)
 
 

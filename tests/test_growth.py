@@ -2,16 +2,17 @@
 
 import itertools
 
-import artpipe
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import artpipe
 from artpipe import Canvas, InputError, Record, Scene
 from artpipe.renderers.primitives.base import OPACITY, RADIUS, SOFTNESS, X, Y
 from artpipe.stages.events import Exported, Grew, Progress, Relocated, Snapshot
 from artpipe.stages.exporters.growth import between, even_batches, even_keys, even_scenes, keys
 from artpipe.stages.record import MOMENTS_KEPT, Chronicle, Moment
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 CANVAS = Canvas(12, 10, (0.2, 0.4, 0.6))
 # Of each column: the least and the most that a scene may hold, and what is plainly seen on the canvas above.

@@ -8,12 +8,13 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from command_line import refusal, succeeded
+from PIL import Image
+
 from artpipe import Canvas, Scene, save_scene
 from artpipe.renderers.scene import SIDE_MAX
 from artpipe.stages.exporters.table import EXPORTERS
 from artpipe.stages.pictures.picture import save_png
-from command_line import refusal, succeeded
-from PIL import Image
 
 ROWS = [[20, 15, 1, 0.5, 0, 0.75, 1, 9], [5, 8, 0, 0.5, 1, 1, 1, 4]]
 MARKUP = '</title></desc></script><script>alert(1)</script><img src=x onerror="alert(2)">&amp;{{about}}]]>'

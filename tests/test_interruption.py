@@ -8,11 +8,12 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
+from run_processes import ended, finished, results, started, wait_for, waves
+
 from artpipe import load_scene
 from artpipe.pipeline.running.interruption import Interruption
 from artpipe.stages.pictures.picture import save_png
-from PIL import Image
-from run_processes import ended, finished, results, started, wait_for, waves
 
 STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs signals of POSIX")

@@ -9,8 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-import artpipe.renderers
 import pytest
+
+import artpipe.renderers
 from artpipe.renderers.kernels.numba.cache import SOURCES
 
 RENDERERS = Path(artpipe.renderers.__file__).parent

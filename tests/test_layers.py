@@ -3,17 +3,18 @@
 import re
 import xml.etree.ElementTree as ElementTree
 
-import artpipe
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import artpipe
 from artpipe import Canvas, Record, Scene
 from artpipe.renderers.primitives.base import BLUE, RED
 from artpipe.renderers.primitives.falloff import EDGES
 from artpipe.stages.exporters.layers import colour_layers
 from artpipe.stages.exporters.options import LAYERS_MAX, ExportOptions
 from artpipe.stages.exporters.svg import svg_text
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SVG = "{http://www.w3.org/2000/svg}"
 INKSCAPE = "{http://www.inkscape.org/namespaces/inkscape}"

@@ -2,10 +2,11 @@
 
 import time
 
-import artpipe
 import jax
 import numpy as np
 import pytest
+
+import artpipe
 from artpipe import Canvas, FitSettings, InputError, RendererOptions, Scene, load_fitting_renderer
 from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.running.runner import Course, carry_out

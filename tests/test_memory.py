@@ -5,17 +5,18 @@ import re
 import subprocess
 import sys
 
-import artpipe
 import numpy as np
 import pytest
+from command_line import refusal
+from hypothesis import given
+from hypothesis import strategies as st
+
+import artpipe
 from artpipe import InputError
 from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.folders.checkpoints import Keeper, Start
 from artpipe.pipeline.running.memory import available, check_memory, needed, parse_memory
 from artpipe.stages.pictures.picture import SIZE_MAX, parse_size, save_png, target_size
-from command_line import refusal
-from hypothesis import given
-from hypothesis import strategies as st
 
 SIDES = st.integers(1, SIZE_MAX)
 COUNTS = st.integers(1, 250_000)

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+
 from artpipe import FitSettings, RendererOptions, load_renderer
 
 BETAS, EPSILON = (0.9, 0.97), 1e-12
@@ -20,6 +21,7 @@ def gradients(rng):
 def test_with_rows_of_one_age_the_jax_optimiser_is_optax_adam(gradients):
     import jax.numpy as jnp
     import optax
+
     from artpipe.renderers.fits.row_adam_jax import scale_by_row_adam
 
     ours, theirs = scale_by_row_adam(*BETAS, EPSILON), optax.scale_by_adam(*BETAS, eps=EPSILON)
@@ -51,6 +53,7 @@ def test_with_rows_of_one_age_the_torch_optimiser_is_torch_adam(gradients):
 def test_both_optimisers_take_the_same_steps_for_rows_of_different_age(gradients):
     torch = pytest.importorskip("torch")
     import jax.numpy as jnp
+
     from artpipe.renderers.fits.row_adam_jax import RowAdamState, scale_by_row_adam
     from artpipe.renderers.fits.row_adam_torch import RowAdam
 

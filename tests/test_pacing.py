@@ -6,19 +6,20 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 
-import artpipe
 import numpy as np
 import pytest
+from command_line import succeeded
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from run_processes import waves
+
+import artpipe
 from artpipe.pipeline.config import PRESETS, RunConfig
 from artpipe.pipeline.folders.checkpoints import Keeper, Start, restore
 from artpipe.pipeline.running.observers import Forward
 from artpipe.pipeline.running.runner import carry_out, course_of, open_run
 from artpipe.stages.events import Grew, Progress, Relocated
 from artpipe.stages.pictures.picture import save_png
-from command_line import succeeded
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from run_processes import waves
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 24), np.linspace(0, 1, 20))
 TARGET = np.stack([ACROSS, DOWN, 0.5 + 0.5 * np.sin(9 * ACROSS * DOWN)], axis=2).astype(np.float32)

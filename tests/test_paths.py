@@ -9,6 +9,11 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+from command_line import refusal, run_cli, succeeded
+from hypothesis import given
+from hypothesis import strategies as st
+from run_processes import command as words_of
+
 from artpipe import Canvas, Scene, load_scene, save_scene
 from artpipe.pipeline.cli.commands import main
 from artpipe.pipeline.cli.paths import PathType
@@ -16,10 +21,6 @@ from artpipe.renderers.errors import is_printable, printable
 from artpipe.stages.exporters.table import EXPORTERS
 from artpipe.stages.formats.names import NAME_MAX, distinct, fitting, name_of_picture
 from artpipe.stages.pictures.picture import save_png
-from command_line import refusal, run_cli, succeeded
-from hypothesis import given
-from hypothesis import strategies as st
-from run_processes import command as words_of
 
 TINY = ("--max", 3, "--growth", 2, "--steps", 4)
 FORGED = "a\x1b[31m\nb\u202e\u2066\x07"

@@ -174,10 +174,11 @@ def mutated_jpeg(content, rng):
 
 def read_all(seed, count):
     """Reads mutated pictures until one is treated otherwise than it must be; tells how it went."""
+    from measuring import peak_memory
+
     from artpipe import InputError
     from artpipe.renderers.errors import PictureWarning
     from artpipe.stages.pictures.picture import load_picture
-    from measuring import peak_memory
 
     warnings.simplefilter("ignore", PictureWarning)
     rng = np.random.default_rng(seed)

@@ -10,10 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from artpipe import InputError
-from artpipe.stages.pictures import decode, resample
-from artpipe.stages.pictures.picture import load_picture, picture_size, save_png
-from artpipe.stages.pictures.scan import can_scan
 from hypothesis import given
 from hypothesis import strategies as st
 from picture_files import (
@@ -32,6 +28,11 @@ from picture_files import (
     rgb_profile,
 )
 from PIL import Image, ImageCms
+
+from artpipe import InputError
+from artpipe.stages.pictures import decode, resample
+from artpipe.stages.pictures.picture import load_picture, picture_size, save_png
+from artpipe.stages.pictures.scan import can_scan
 
 WIDTH, HEIGHT = 12, 8
 

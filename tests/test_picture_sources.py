@@ -6,20 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import artpipe
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from artpipe import InputError
-from artpipe.stages.pictures.picture import load_picture, picture_size
-from artpipe.stages.pictures.sources import Source, source_of
-from artpipe.stages.pictures.weights import load_mask
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from picture_files import GREEN, RED, RGB, chunk, png_of, rgb_profile
 from PIL import Image
+
+import artpipe
+from artpipe import InputError
+from artpipe.stages.pictures.picture import load_picture, picture_size
+from artpipe.stages.pictures.sources import Source, source_of
+from artpipe.stages.pictures.weights import load_mask
 
 WIDTH, HEIGHT = 12, 8
 

@@ -9,13 +9,14 @@ import zlib
 
 import numpy as np
 import pytest
-from artpipe import InputError
-from artpipe.stages.formats.files import whole_file, write_text
-from artpipe.stages.pictures.picture import DEFAULT_SIZE, SIZE_MAX, load_picture, parse_size, picture_size, save_png
 from hypothesis import given
 from hypothesis import strategies as st
 from picture_files import GREY, RGB, chunk, png, png_of, rgb_profile
 from PIL import Image, ImageDraw, features
+
+from artpipe import InputError
+from artpipe.stages.formats.files import whole_file, write_text
+from artpipe.stages.pictures.picture import DEFAULT_SIZE, SIZE_MAX, load_picture, parse_size, picture_size, save_png
 
 WIDTH, HEIGHT = 12, 8
 

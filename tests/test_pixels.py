@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from artpipe import Canvas, RendererOptions, Scene, load_renderer
 
 BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)

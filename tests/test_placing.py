@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from artpipe import Canvas, InputError, Scene, mean_squared_error
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.kernels.numba.placing import PlacingBoard

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 import pytest
+
 from artpipe.pipeline.cli.chain import STAGE_COMMANDS, split_chain
 from artpipe.pipeline.cli.commands import main
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from artpipe import Canvas, Scene, mean_squared_error
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y

@@ -5,9 +5,10 @@ import subprocess
 import sys
 import textwrap
 
-import artpipe
 import numpy as np
 import pytest
+
+import artpipe
 from artpipe import InputError, RendererOptions, load_renderer
 from artpipe.renderers import RENDERERS
 from artpipe.renderers.kernels import reference

@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer, mean_squared_error
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.kernels.numba.tiles import TRANSMITTANCE_FLOOR

@@ -9,6 +9,10 @@ from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from run_processes import ended, finished, results, started, wait_for, waves
+
 from artpipe import InputError, load_scene, mean_squared_error, render
 from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.folders.checkpoints import Keeper, Start, load_start, restore
@@ -18,9 +22,6 @@ from artpipe.pipeline.running.runner import carry_out, course_of, open_run
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.pictures.picture import save_png
 from artpipe.stages.relocate import Relocate
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
-from run_processes import ended, finished, results, started, wait_for, waves
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 24), np.linspace(0, 1, 20))
 OPAQUE = np.stack([ACROSS, DOWN, 0.5 + 0.5 * np.sin(9 * ACROSS * DOWN)], axis=2).astype(np.float32)

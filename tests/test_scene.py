@@ -2,10 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from artpipe import Canvas, InputError, Scene
-from artpipe.renderers.primitives.base import OPACITY, RADIUS, SOFTNESS, X, Y
 from hypothesis import given
 from hypothesis import strategies as st
+
+from artpipe import Canvas, InputError, Scene
+from artpipe.renderers.primitives.base import OPACITY, RADIUS, SOFTNESS, X, Y
 
 CANVAS = Canvas(8, 6)
 ROW = [4.0, 3.0, 1.0, 0.5, 0.0, 0.75, 0.5, 2.0]

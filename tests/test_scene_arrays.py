@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from artpipe import Canvas, InputError, Scene, load_scene, save_scene
-from artpipe.renderers.scene import SIDE_MAX
-from artpipe.stages.formats.scene_arrays import ARRAYS, ROWS_MAX
 from hypothesis import example, given
 from hypothesis import strategies as st
 from measuring import peak_of
+
+from artpipe import Canvas, InputError, Scene, load_scene, save_scene
+from artpipe.renderers.scene import SIDE_MAX
+from artpipe.stages.formats.scene_arrays import ARRAYS, ROWS_MAX
 
 ROWS = [[4, 3, 1, 0.5, 0, 0.75, 0.5, 2], [1.5, 2.5, 0, 0, 1, 1, 1, 1.25]]
 SCENE = Scene(np.array(ROWS, np.float32), Canvas(8, 6, (0.25, 0.5, 1)), ids=np.array([3, 7]), next_id=9)

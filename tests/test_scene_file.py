@@ -8,6 +8,9 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from artpipe import Canvas, InputError, Scene, load_scene, save_scene
 from artpipe.renderers.primitives.base import CIRCLE
 from artpipe.renderers.primitives.falloff import EDGES
@@ -15,8 +18,6 @@ from artpipe.renderers.scene import FARTHEST, SIDE_MAX, SOFTNESS_MIN
 from artpipe.stages.formats import scene_file
 from artpipe.stages.formats.scene_arrays import ROWS_MAX
 from artpipe.stages.formats.scene_file import BYTES_MAX, ID_MAX
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 COLUMNS = ["x", "y", "red", "green", "blue", "opacity", "softness", "radius"]
 

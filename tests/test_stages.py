@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from artpipe import Canvas, Diverged, FitSettings, InputError, Scene, load_fitting_renderer, load_scene
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.primitives.base import OPACITY, RADIUS, SOFTNESS, X, Y
@@ -21,8 +24,6 @@ from artpipe.stages.placing.seeders import SEEDERS
 from artpipe.stages.refine import Refine, Settle
 from artpipe.stages.relocate import Relocate, Search
 from artpipe.stages.seed import Seed
-from hypothesis import given
-from hypothesis import strategies as st
 
 WIDTH, HEIGHT = 40, 28
 BEFORE = 12  # circles that stand before each stage of the table

@@ -7,14 +7,15 @@ import zlib
 
 import numpy as np
 import pytest
-from artpipe import PictureWarning
-from artpipe.stages.pictures import decode
-from artpipe.stages.pictures.picture import load_picture
-from artpipe.stages.pictures.scan import can_scan
 from hypothesis import given
 from hypothesis import strategies as st
 from picture_files import GREEN, GREY, GREY_ALPHA, RED, RGB, RGB_ALPHA, chunk, png_of, rgb_profile
 from PIL import Image, features
+
+from artpipe import PictureWarning
+from artpipe.stages.pictures import decode
+from artpipe.stages.pictures.picture import load_picture
+from artpipe.stages.pictures.scan import can_scan
 
 LEVELS = (55, 128, 200)
 # x and y of white, red, green and blue.

@@ -4,9 +4,13 @@ import json
 import re
 import time
 
-import artpipe
 import numpy as np
 import pytest
+from cliffs import loss_with_a_cliff
+from command_line import refusal, run_cli, succeeded
+from run_processes import waves
+
+import artpipe
 from artpipe import InputError, RendererOptions, load_fitting_renderer, mean_squared_error, psnr
 from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.folders.rundir import load_config
@@ -21,9 +25,6 @@ from artpipe.stages.pictures.picture import load_picture, save_png
 from artpipe.stages.refine import Refine, Settle
 from artpipe.stages.relocate import Search
 from artpipe.stages.seed import Seed
-from cliffs import loss_with_a_cliff
-from command_line import refusal, run_cli, succeeded
-from run_processes import waves
 
 SMALL = {"circles": 8, "growth": 4, "size": "16x12"}
 STEPS = 3000  # that none of the runs below should come to

@@ -8,10 +8,11 @@ import sys
 
 import numpy as np
 import pytest
+from run_processes import command
+
 from artpipe import Canvas, Scene, load_scene, save_scene
 from artpipe.pipeline.cli.commands import main
 from artpipe.stages.pictures.picture import save_png
-from run_processes import command
 
 # Command lines by name, and the files that they write. Those that are slow load a framework.
 WORK = {

@@ -12,9 +12,14 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
 
-import artpipe
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import artpipe
 from artpipe import Canvas, InputError, Record, Scene
 from artpipe.pipeline.cli.commands import main
 from artpipe.renderers.alpha import picture_error
@@ -25,10 +30,6 @@ from artpipe.stages.exporters.fidelity import RASTERISERS, draw_svg, svg_fidelit
 from artpipe.stages.exporters.layers import colour_layers
 from artpipe.stages.exporters.options import TITLE_MAX, ExportOptions
 from artpipe.stages.exporters.svg import BATCH_SHARE, ROUNDING, decimals, flat_disc, number, svg_text
-from click.testing import CliRunner
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 
 PAINTING = Path(__file__).parents[1] / "images" / "starry_night_van_gogh_1889.jpg"
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,9 +12,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import artpipe
 import numpy as np
 import pytest
+
+import artpipe
 from artpipe import BackendUnavailable, InputError, Rates
 from artpipe.pipeline.bench.machine import environment
 from artpipe.pipeline.bench.sweep import Sweep, SweepOptions, SweepResult, SweepTrial, sweep
@@ -210,8 +211,9 @@ def test_hopeless_trials_are_given_up_once_five_are_finished(finished):
 
 
 def test_the_best_settings_are_a_configuration_that_run_takes(finished, pictures, tmp_path):
-    from artpipe.pipeline.cli.commands import main
     from click.testing import CliRunner
+
+    from artpipe.pipeline.cli.commands import main
 
     result, folder = finished
     assert result.config_file == folder / "best.json"

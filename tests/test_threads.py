@@ -11,17 +11,18 @@ import time
 from contextlib import suppress
 from queue import SimpleQueue
 
-import artpipe
 import numpy as np
 import pytest
+from command_line import refusal, succeeded
+from hypothesis import given
+from hypothesis import strategies as st
+
+import artpipe
 from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer
 from artpipe.renderers.kernels.numba.kernel import CpuKernel, shared_kernel
 from artpipe.renderers.kernels.numba.workers import Workers
 from artpipe.renderers.losses.metrics import pixel_shares
 from artpipe.renderers.threads import THREADS_MAX, cpu_quota, thread_count, thread_limit, usable_cores
-from command_line import refusal, succeeded
-from hypothesis import given
-from hypothesis import strategies as st
 
 # --- how many ---
 

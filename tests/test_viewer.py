@@ -9,16 +9,17 @@ import shutil
 import zlib
 from dataclasses import replace
 
-import artpipe
 import numpy as np
 import pytest
+from PIL import Image
+
+import artpipe
 from artpipe import Canvas, InputError, Scene
 from artpipe.renderers.alpha import picture_error, picture_of
 from artpipe.renderers.primitives.base import OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
 from artpipe.stages.exporters.options import ExportOptions
 from artpipe.stages.exporters.viewer import export_viewer
 from artpipe.stages.record import Moment, Record
-from PIL import Image
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+
 from artpipe.renderers import Canvas, Scene, load_fitting_renderer
 from artpipe.renderers.primitives.base import RADIUS, SHAPE
 

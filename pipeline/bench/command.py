@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+
 from artpipe.renderers import BackendUnavailable, InputError
 from artpipe.renderers.errors import printable
 from artpipe.stages.formats.files import write_text

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+
 from artpipe.renderers import Scene, load_fitting_renderer
 from artpipe.renderers.fits.rows import Parameters, circle_parameters
 from artpipe.stages.refine import Settle

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from artpipe.renderers import BackendUnavailable, InputError
 from artpipe.stages.formats.files import whole_path
 

@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import Canvas, FitSettings, RendererOptions, Scene, load_fitting_renderer, load_renderer
 from artpipe.renderers.kernels.numba.kernel import CpuKernel
 from artpipe.renderers.losses.metrics import pixel_shares

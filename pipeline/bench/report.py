@@ -12,8 +12,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from artpipe.stages.formats.files import write_text
 from PIL import Image
+
+from artpipe.stages.formats.files import write_text
 
 from .plots import COLOURS, SOLID, bars_svg, colours_of, lines_svg, loss_chart
 from .readme import (

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import InputError, seed_loss
 
 from .trial import Trial

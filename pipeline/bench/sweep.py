@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from artpipe.renderers import BackendUnavailable, InputError
 from artpipe.renderers.alpha import WHITE
 from artpipe.stages.events import Event

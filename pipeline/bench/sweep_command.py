@@ -6,6 +6,7 @@ import json
 import sys
 
 import click
+
 from artpipe.renderers import InputError
 from artpipe.renderers.errors import printable
 from artpipe.stages.formats.names import name_of_picture

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from artpipe import InputError
 
 from ..running.interruption import Interruption

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from artpipe import ArtpipeError, InputError
 from artpipe.renderers.errors import printable
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from artpipe.renderers import InputError
 from artpipe.renderers.errors import printable
 from artpipe.stages.base import Run, Stage

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import Canvas, FitState, InputError, Scene
 from artpipe.renderers.errors import one_line
 from artpipe.renderers.primitives.base import SHAPE

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from artpipe.renderers import InputError
 from artpipe.stages.formats.files import remove_leftovers
 from artpipe.stages.formats.names import fitting
-from filelock import FileLock, Timeout
 
 from .checkpoints import FOLDER, START
 

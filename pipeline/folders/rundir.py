@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import InputError, Scene
 from artpipe.renderers.alpha import picture_of
 from artpipe.renderers.errors import one_line

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import BackendUnavailable, InputError, Scene, psnr
 from artpipe.renderers.alpha import flattened, picture_error
 

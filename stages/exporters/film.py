@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import BackendUnavailable, Canvas, InputError
 from artpipe.renderers.alpha import WHITE, flattened, picture_of
 from artpipe.renderers.kernels.numba.renderer import CpuRenderer

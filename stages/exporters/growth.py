@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import Scene
 from artpipe.renderers.alpha import comparable
 from artpipe.renderers.primitives.base import OPACITY

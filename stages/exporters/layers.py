@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import Scene
 from artpipe.renderers.alpha import backdrops, comparable, picture_of
 from artpipe.renderers.kernels.numba.renderer import CpuRenderer

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import InputError
 from artpipe.renderers.checks import real_number, shown, whole_number
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import Scene
 from artpipe.renderers.alpha import picture_bands
 from artpipe.renderers.kernels.numba.bins import TILE

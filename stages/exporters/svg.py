@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import svgwrite
+
 from artpipe.renderers import Scene
 from artpipe.renderers.primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
 from artpipe.renderers.primitives.falloff import EDGES, LINEAR

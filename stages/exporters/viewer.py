@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
+
 from artpipe.renderers import Scene, psnr
 from artpipe.renderers.alpha import picture_error
 from artpipe.renderers.primitives.base import BLUE, GREEN, OPACITY, RADIUS, RED, SOFTNESS, X, Y
-from PIL import Image
 
 from ..formats.files import write_text
 from ..record import Moment, Record

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
+
 from artpipe.renderers.errors import one_line
 
 # How every zip file begins, and no JSON text does.

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import Canvas, InputError, Scene
 from artpipe.renderers.checks import check_path, instance
 from artpipe.renderers.errors import one_line

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import Canvas, InputError, Scene
 from artpipe.renderers.errors import one_line
 from artpipe.renderers.primitives.base import CIRCLE

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import InputError
 
 from ..formats.files import whole_file

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import InputError
 
 from .picture import load_picture, picture_size, readable

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from artpipe.renderers import Scene
 from artpipe.renderers.alpha import BLACK, WHITE
 from artpipe.renderers.primitives.base import BLUE, CIRCLE, OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
