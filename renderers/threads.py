@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .errors import InputError, one_line
+from .checks import whole_number
 
 VARIABLE = "ARTPIPE_THREADS"
 # More than any machine has cores; a larger number is a slip.
@@ -40,8 +39,8 @@ def thread_count(asked: int | None = None) -> int:
         return usable_cores()
     try:
         return check_threads(int(text), VARIABLE)
-    except ValueError:
-        raise _refusal(VARIABLE, text) from None
+    except ValueError:  # it is no number, and is refused as the text that it is
+        return check_threads(text, VARIABLE)
 
 
 def check_threads(threads: Any, name: str = "threads") -> int:
@@ -54,14 +53,7 @@ def check_threads(threads: Any, name: str = "threads") -> int:
     Raises:
         InputError: it is not a whole number from 1 to `THREADS_MAX`.
     """
-    with suppress(TypeError):
-        if not isinstance(threads, bool) and 1 <= (count := operator.index(threads)) <= THREADS_MAX:
-            return count
-    raise _refusal(name, threads)
-
-
-def _refusal(name: str, value: object) -> InputError:
-    return InputError(f"{name} is {one_line(repr(value), 40)}; needs a whole number, 1 to {THREADS_MAX}")
+    return whole_number(name, threads, 1, THREADS_MAX)
 
 
 @contextmanager

@@ -340,7 +340,9 @@ class TorchFit(BaseFit):
                 shape = tuple(value.shape)
                 raise InputError(f"the loss returned {value.dtype} of shape {shape}; needs a floating-point scalar")
             if image.requires_grad and not value.requires_grad:
-                raise InputError("the loss does not depend on the image by operations of PyTorch; it has no gradient")
+                raise InputError(
+                    "the loss does not depend on the image through operations of PyTorch, so that it has no gradient"
+                )
             return value
         return weighted_mse(image, self._wanted[backdrop], self._pixel_shares)
 
