@@ -13,7 +13,6 @@ import numpy as np
 
 from artpipe.renderers import InputError, Interrupted, RendererOptions, Scene, load_renderer
 from artpipe.renderers.checks import check_path, shown, unknown, whole_number
-from artpipe.renderers.kernels.numba.renderer import CpuRenderer
 from artpipe.renderers.losses.metrics import pixel_shares
 from artpipe.renderers.threads import thread_limit
 from artpipe.stages.events import Event
@@ -127,7 +126,7 @@ def fit(
     observers = [Forward(on_event)] if on_event else []
     with NotedInterrupt() as interrupt:
         outcome = carry_out(run, course_of(config), config, observers, started, interrupt)
-        painting = CpuRenderer().render(outcome.record.scene)
+        painting = load_renderer("cpu").render(outcome.record.scene)
     result = Result(outcome.record.scene, painting, outcome.metrics, outcome.record)
     failure = outcome.failure
     if failure is None and interrupt.signal is not None:  # it came when the fit was done, and is not to get lost

@@ -8,6 +8,7 @@ from .base import FittingRenderer as FittingRenderer
 from .base import Rates as Rates
 from .base import Renderer as Renderer
 from .base import RendererOptions as RendererOptions
+from .canvas import Canvas as Canvas
 from .errors import ArtpipeError as ArtpipeError
 from .errors import BackendUnavailable as BackendUnavailable
 from .errors import Diverged as Diverged
@@ -22,5 +23,4 @@ from .registry import FITTING_RENDERERS as FITTING_RENDERERS
 from .registry import RENDERERS as RENDERERS
 from .registry import load_fitting_renderer as load_fitting_renderer
 from .registry import load_renderer as load_renderer
-from .scene import Canvas as Canvas
 from .scene import Scene as Scene

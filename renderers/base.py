@@ -9,14 +9,16 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
+from .canvas import Canvas
 from .checks import choice, instance, real_number, shown, whole_number
 from .errors import InputError
-from .scene import FARTHEST, SOFTNESS_MIN, Canvas, Scene
+from .primitives.base import FARTHEST, SOFTNESS_MIN
+from .scene import Scene
 from .threads import check_threads
 
 Array = np.ndarray[Any, Any]
 Device = Literal["auto", "cpu", "cuda"]
-Path = Literal["auto", "kernel", "pure"]
+KernelName = Literal["auto", "numba", "dense"]
 DEVICES: tuple[str, ...] = get_args(Device)
 
 MEMORY_MAX = 1e9  # MB
@@ -34,10 +36,10 @@ class RendererOptions:
         device: "cpu", "cuda", or "auto", the fastest known here: the CPU kernel until there are GPU
             kernels (a dense step of 2048 circles took 11 ms on the seed project's GPU; a tiled one takes 1 to
             2 ms on two cores).
-        path: "kernel" (tiled, CPU only), "pure" (dense, in the framework's own operations, any device), or
-            "auto": the kernel on a CPU, else pure.
-        memory_mb: what the pure path may hold at once, in MB; it works through the canvas in pieces.
-        compile: whether the pure path of PyTorch goes through `torch.compile` (needs a C++ compiler). JAX
+        kernel: what draws: "numba" (tiled, CPU only), "dense" (in the framework's own operations, any device), or
+            "auto": numba on a CPU, else dense.
+        memory_mb: what the dense kernel may hold at once, in MB; it works through the canvas in pieces.
+        compile: whether the dense kernel of PyTorch goes through `torch.compile` (needs a C++ compiler). JAX
             always compiles.
         threads: how many threads the kernel draws with; the result does not depend on it. None for ARTPIPE_THREADS of
             the environment, or else all cores that the process may use.
@@ -47,27 +49,27 @@ class RendererOptions:
     """
 
     device: Device = "auto"
-    path: Path = "auto"
+    kernel: KernelName = "auto"
     memory_mb: float = 512.0
     compile: bool = False
     threads: int | None = None
 
     def __post_init__(self) -> None:
         choice("device", self.device, DEVICES)
-        choice("path", self.path, get_args(Path))
+        choice("kernel", self.kernel, get_args(KernelName))
         object.__setattr__(self, "memory_mb", real_number("memory_mb", self.memory_mb, 1e-6, MEMORY_MAX))
         if not isinstance(self.compile, (bool, np.bool_)):
             raise InputError(f"compile is {shown(self.compile)}; needs True or False")
         object.__setattr__(self, "compile", bool(self.compile))
         if self.threads is not None:
             object.__setattr__(self, "threads", check_threads(self.threads))
-        if self.path == "kernel" and self.device == "cuda":
-            raise InputError("the tiled kernel draws on the CPU; for a GPU choose path='pure'")
+        if self.kernel == "numba" and self.device == "cuda":
+            raise InputError("kernel='numba' draws on the CPU; for a GPU choose kernel='dense'")
 
     @property
-    def uses_kernel(self) -> bool:
-        """Whether the tiled CPU kernel draws."""
-        return self.path == "kernel" or (self.path == "auto" and self.device != "cuda")
+    def kernel_name(self) -> str:
+        """The kernel that draws: "numba" or "dense"."""
+        return ("dense" if self.device == "cuda" else "numba") if self.kernel == "auto" else self.kernel
 
 
 @dataclass(frozen=True)
@@ -278,10 +280,10 @@ class FittingRenderer(Renderer, Protocol):
         Args:
             scene: gives the canvas and the columns. `rows` is (N, P) with its P and any N, `background` is (3,).
 
-        Values outside what a scene may hold (`scene.ROW_LIMITS`; a background outside 0..1) are moved to the nearest
+        Values outside what a scene may hold (see `scene.row_limits`; a background outside 0..1) are moved to the nearest
         limit, and their derivative is 0; at a limit itself it is not. Values that are not finite are refused. Code
-        that is being traced (`jax.jit`, `jax.vmap`) cannot refuse: there the kernel raises when the compiled program
-        runs, and the pure path draws a picture of NaN.
+        that is being traced (`jax.jit`, `jax.vmap`) cannot refuse: there the numba kernel raises when the compiled program
+        runs, and the dense one draws a picture of NaN.
 
         Raises:
             InputError: `scene` is not a Scene. The function raises it for a wrong rank, width or dtype, and for values

@@ -12,7 +12,7 @@ from .errors import BackendUnavailable, InputError
 RENDERERS: dict[str, tuple[str, str]] = {
     "jax": ("fits.jax", "JaxRenderer"),
     "torch": ("fits.torch", "TorchRenderer"),
-    "cpu": ("kernels.numba.renderer", "CpuRenderer"),
+    "cpu": ("kernels.renderer", "CpuRenderer"),
     "reference": ("kernels.reference", "ReferenceRenderer"),
 }
 """Name to module (in this package) and class."""

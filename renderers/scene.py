@@ -2,94 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
+from .canvas import Canvas
 from .checks import choice, instance, real_array, shown, whole_number
 from .errors import InputError, NotFinite
-from .primitives.base import BLUE, CIRCLE, DRAWN_PRIMITIVES, OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
-from .primitives.falloff import DRAWN_EDGES
+from .primitives import ellipse
+from .primitives.base import BLUE, OPACITY, PAINT, RED, SHAPE, SOFTNESS, SOFTNESS_MIN, Column, Primitive
+from .primitives.circle import CIRCLE
+from .primitives.ellipse import ELLIPSE
+from .primitives.falloff import FALLOFFS
+from .primitives.stroke import STROKE
+from .primitives.table import BY_CODE, PRIMITIVES
+from .primitives.triangle import TRIANGLE
 
 Array = np.ndarray[Any, Any]
+Values = Sequence[float] | Array
 
-# Lengths and coordinates beyond this many pixels leave float32 too few digits to place an edge.
-FARTHEST = 1e6
-# A ramp narrower than this (pixels) has slopes that overflow a float32 gradient.
-SOFTNESS_MIN = 1e-3
-# The widest canvas that is drawn in one piece, pixels a side.
-SIDE_MAX = 65536
 # ids are int64.
 ID_MAX = 2**63 - 1
-
-# What a row may hold: column, least, most. The slack of a softness is the rounding of its limit to float32.
-ROW_LIMITS = (
-    (X, -FARTHEST, FARTHEST),
-    (Y, -FARTHEST, FARTHEST),
-    (RED, 0.0, 1.0),
-    (RED + 1, 0.0, 1.0),
-    (BLUE, 0.0, 1.0),
-    (OPACITY, 0.0, 1.0),
-    (SOFTNESS, SOFTNESS_MIN * (1 - 1e-6), FARTHEST),
-    (RADIUS, 0.0, FARTHEST),
-)
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """What rows are painted on, and how their rims fade.
-
-    Attributes:
-        width: columns of pixels. Pixel (column i, row j) has its centre at (i + 0.5, j + 0.5), as in SVG.
-        height: rows of pixels.
-        background: sRGB in 0..1, painted first.
-        edge: one of `DRAWN_EDGES`.
-        transparent: whether what rows leave bare is transparent. The background is then what shows through where
-            nothing transparent can be: in renderers (see `alpha.render_with_alpha`) and in films without alpha.
-
-    Raises:
-        InputError: a side is out of range, a colour is not three numbers in 0..1, or the edge is unknown.
-    """
-
-    width: int
-    height: int
-    background: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    edge: str = "linear"
-    transparent: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("width", "height"):
-            side = whole_number(f"canvas {name}", getattr(self, name), 1, SIDE_MAX, " of pixels")
-            object.__setattr__(self, name, side)
-        needs = "three sRGB values between 0 and 1"
-        colour = real_array("background", self.background, needs)
-        if colour.shape != (3,) or not np.all((colour >= 0) & (colour <= 1)):
-            raise InputError(f"background is {shown(self.background)}; needs {needs}")
-        choice("edge", self.edge, DRAWN_EDGES)
-        if not isinstance(self.transparent, (bool, np.bool_)):
-            raise InputError(f"transparent is {shown(self.transparent)}; needs True or False")
-        # Kept at float32, like the rows, so that every renderer starts from the same number.
-        object.__setattr__(self, "background", tuple(float(np.float32(c)) for c in colour))
-        object.__setattr__(self, "transparent", bool(self.transparent))
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
     """N primitives in painting order (row 0 first, farthest back) on a canvas. Immutable.
 
-    The layout holds any mix of primitives: `kinds[i]` says what row i is, and its columns are the seven
-    that all kinds share (x, y, red, green, blue, opacity, softness) followed by the columns of its shape
-    (a circle: radius). `rows` is as wide as the widest kind; unused columns are 0. A rotated ellipse, a
-    polygon or a stroke is therefore a new entry in `primitives.PRIMITIVES` with more shape columns, and
-    a scene that mixes it with circles needs no other change here.
+    A row is paint (red, green, blue, opacity, softness) followed by the columns of its shape. `kinds[i]` says which
+    primitive row i is; `rows` is as wide as the widest primitive present, and holds 0 where a row has no column.
 
     Attributes:
         rows: (N, P) float32; lengths in pixels, colours and opacity in 0..1. Read-only.
-        canvas: size, background and edge.
+        canvas: size, background and falloff.
         ids: (N,) int64, unique; a row keeps its id for life, wherever it moves in the list. Read-only.
-        kinds: (N,) uint8, the codes of `PRIMITIVES`. Read-only.
+        kinds: (N,) uint8, codes of primitives; may be given as the name of one primitive, circles if not given. Read-only.
         next_id: the id that the next new row gets; never an id that was used before.
 
     Raises:
@@ -105,14 +54,15 @@ class Scene:
 
     def __post_init__(self) -> None:
         instance("canvas", self.canvas, Canvas)
-        rows = _float32("rows", self.rows, f"numbers, (N, {SHAPE + 1}) or wider")
+        rows = _float32("rows", self.rows, "numbers, (N, P)")
         if rows.size == 0:
-            rows = rows.reshape(0, rows.shape[1] if rows.ndim == 2 and rows.shape[1] > SHAPE else SHAPE + 1)
-        if rows.ndim != 2 or rows.shape[1] <= SHAPE:
-            raise InputError(f"rows have shape {rows.shape}; needs (N, {SHAPE + 1}) or wider")
+            rows = rows.reshape(0, rows.shape[1] if rows.ndim == 2 else 0)
+        if rows.ndim != 2:
+            raise InputError(f"rows have shape {rows.shape}; needs (N, P)")
         count = len(rows)
-        ids = np.arange(count) if self.ids is None else self._whole_numbers("ids", self.ids, count)
-        kinds = np.full(count, CIRCLE.code) if self.kinds is None else self._whole_numbers("kinds", self.kinds, count)
+        kinds = _kinds_of(self.kinds, count)
+        rows = _as_wide_as_needed(rows, kinds)
+        ids = np.arange(count) if self.ids is None else _whole_numbers("ids", self.ids, count)
         if len(np.unique(ids)) != count or (count and ids.min() < 0):
             raise InputError("ids repeat or are negative; every row needs an id of its own")
         past_last = int(ids.max()) + 1 if count else 0
@@ -123,6 +73,11 @@ class Scene:
         if next_id < past_last:
             raise InputError(f"next_id is {next_id}; needs at least {past_last}, past every id in use")
         check_rows(rows, kinds)
+        for primitive in present(kinds):
+            if self.canvas.edge not in primitive.falloffs:
+                raise InputError(
+                    f"a {primitive.name} on a canvas with edge={self.canvas.edge!r}; needs {', '.join(primitive.falloffs)}"
+                )
         object.__setattr__(self, "rows", _immutable(rows))
         object.__setattr__(self, "ids", _immutable(ids.astype(np.int64)))
         object.__setattr__(self, "kinds", _immutable(kinds.astype(np.uint8)))
@@ -132,27 +87,17 @@ class Scene:
         # Copies and unpickled scenes are checked and immutable like any other.
         return type(self), (self.rows, self.canvas, self.ids, self.kinds, self.next_id)
 
-    @staticmethod
-    def _whole_numbers(name: str, values: Any, count: int) -> Array:
-        """One whole number a row."""
-        array = real_array(name, values, "whole numbers")
-        if array.shape != (count,):
-            raise InputError(f"{name} have shape {array.shape}; needs one a row, ({count},)")
-        if count and array.dtype.kind not in "iu":
-            raise InputError(f"{name} are {array.dtype}; needs whole numbers")
-        return array
-
     @classmethod
     def circles(
         cls,
         canvas: Canvas,
         *,
-        x: Sequence[float] | Array,
-        y: Sequence[float] | Array,
-        radius: Sequence[float] | Array,
+        x: Values,
+        y: Values,
+        radius: Values | float,
         colour: Sequence[Sequence[float]] | Array,
-        opacity: Sequence[float] | Array | float = 1.0,
-        softness: Sequence[float] | Array | float = 0.5,
+        opacity: Values | float = 1.0,
+        softness: Values | float = 0.5,
     ) -> Self:
         """A scene of circles from their columns, in painting order.
 
@@ -163,7 +108,7 @@ class Scene:
             radius: (N,) pixels.
             colour: (N, 3) sRGB in 0..1.
             opacity: (N,) 0..1.
-            softness: (N,) pixels for the linear edge, px² for the logistic one.
+            softness: (N,) pixels for the linear falloff, px² for the logistic one.
 
         Raises:
             InputError: a column has another shape, or a value is out of range.
@@ -172,42 +117,267 @@ class Scene:
             >>> Scene.circles(Canvas(8, 8), x=[4], y=[4], radius=[3], colour=[[1, 0, 0]]).count
             1
         """
-        columns = {"x": x, "y": y, "radius": radius, "colour": colour, "opacity": opacity, "softness": softness}
-        values = {name: _float32(name, column, "numbers") for name, column in columns.items()}
-        if values["x"].ndim != 1:
-            raise InputError(f"x has shape {values['x'].shape}; needs one value for each circle, (N,)")
-        count = len(values["x"])
-        rows = np.zeros((count, SHAPE + 1), np.float32)
-        for column, name in ((X, "x"), (Y, "y"), (RADIUS, "radius"), (OPACITY, "opacity"), (SOFTNESS, "softness")):
-            rows[:, column] = _for_each(name, values[name], (count,))
-        if count or values["colour"].size:
-            rows[:, RED : BLUE + 1] = _for_each("colour", values["colour"], (count, 3))
-        return cls(rows, canvas)
+        return cls._of(CIRCLE, canvas, {"x": x, "y": y, "radius": radius}, colour, opacity, softness)
+
+    @classmethod
+    def ellipses(
+        cls,
+        canvas: Canvas,
+        *,
+        x: Values,
+        y: Values,
+        radius_x: Values | float,
+        radius_y: Values | float,
+        angle: Values | float = 0.0,
+        colour: Sequence[Sequence[float]] | Array,
+        opacity: Values | float = 1.0,
+        softness: Values | float = 0.5,
+    ) -> Self:
+        """A scene of ellipses from their semi-axes, in painting order; see `circles` for what is not named here.
+
+        Args:
+            canvas: what they are painted on.
+            x: (N,) centres, pixels.
+            y: (N,) centres, pixels.
+            radius_x: (N,) semi-axis that points right where the angle is 0, pixels, above 0.
+            radius_y: (N,) semi-axis that points down there, pixels, above 0.
+            angle: (N,) degrees by which they are turned clockwise as they are seen, as in SVG.
+            colour: (N, 3).
+            opacity: (N,).
+            softness: (N,) pixels along the minor axis.
+
+        Raises:
+            InputError: a column has another shape, or a value is out of range.
+        """
+        first = _column("x", x)
+        radii = [_column(name, radius) for name, radius in (("radius_x", radius_x), ("radius_y", radius_y))]
+        turn = np.radians(np.asarray(_column("angle", angle), np.float64))
+        for name, radius in zip(("radius_x", "radius_y"), radii, strict=True):
+            if not np.all(radius > 0):
+                raise InputError(f"{name} has values that are not above 0; needs lengths in pixels")
+        wide = [_for_each(name, v, (len(first),)) for name, v in zip(("radius_x", "radius_y"), radii, strict=True)]
+        size, stretch, shear = ellipse.from_axes(*(np.asarray(v, np.float64) for v in wide), turn)
+        columns = {"x": first, "y": y, "size": size, "stretch": stretch, "shear": shear}
+        return cls._of(ELLIPSE, canvas, columns, colour, opacity, softness)
+
+    @classmethod
+    def strokes(
+        cls,
+        canvas: Canvas,
+        *,
+        x0: Values,
+        y0: Values,
+        x1: Values,
+        y1: Values,
+        width: Values | float,
+        colour: Sequence[Sequence[float]] | Array,
+        opacity: Values | float = 1.0,
+        softness: Values | float = 0.5,
+    ) -> Self:
+        """A scene of straight strokes with round ends, in painting order; see `circles` for what is not named here.
+
+        Args:
+            canvas: what they are painted on.
+            x0: (N,) where they begin, pixels.
+            y0: (N,) where they begin, pixels.
+            x1: (N,) where they end, pixels.
+            y1: (N,) where they end, pixels.
+            width: (N,) pixels.
+            colour: (N, 3).
+            opacity: (N,).
+            softness: (N,) pixels.
+
+        Raises:
+            InputError: a column has another shape, or a value is out of range.
+        """
+        columns = {"x0": x0, "y0": y0, "x1": x1, "y1": y1, "width": width}
+        return cls._of(STROKE, canvas, columns, colour, opacity, softness)
+
+    @classmethod
+    def triangles(
+        cls,
+        canvas: Canvas,
+        *,
+        corners: Sequence[Any] | Array,
+        colour: Sequence[Sequence[float]] | Array,
+        opacity: Values | float = 1.0,
+        softness: Values | float = 0.5,
+    ) -> Self:
+        """A scene of triangles, in painting order; see `circles` for what is not named here.
+
+        Args:
+            canvas: what they are painted on.
+            corners: (N, 3, 2) x and y of the three corners, pixels, in either sense of rotation.
+            colour: (N, 3).
+            opacity: (N,).
+            softness: (N,) pixels.
+
+        Raises:
+            InputError: a column has another shape, or a value is out of range.
+        """
+        points = _float32("corners", corners, "numbers, (N, 3, 2)")
+        if points.size == 0:
+            points = points.reshape(0, 3, 2)
+        if points.shape[1:] != (3, 2):
+            raise InputError(f"corners have shape {points.shape}; needs (N, 3, 2)")
+        flat = points.reshape(len(points), 6)
+        columns = {column.name: flat[:, k] for k, column in enumerate(TRIANGLE.columns)}
+        return cls._of(TRIANGLE, canvas, columns, colour, opacity, softness)
+
+    @classmethod
+    def _of(
+        cls, primitive: Primitive, canvas: Canvas, shape: Mapping[str, Any], colour: Any, opacity: Any, softness: Any
+    ) -> Self:
+        """A scene of one primitive from its columns; the first of them says how many there are."""
+        values = {name: _column(name, column) for name, column in shape.items()}
+        first = next(iter(values))
+        if values[first].ndim != 1:
+            raise InputError(
+                f"{first} has shape {values[first].shape}; needs one value for each {primitive.name}, (N,)"
+            )
+        count = len(values[first])
+        values |= {"opacity": _column("opacity", opacity), "softness": _column("softness", softness)}
+        rows = np.zeros((count, primitive.width), np.float32)
+        for name, column in values.items():
+            rows[:, _position(primitive, name)] = _for_each(name, column, (count,))
+        colours = _column("colour", colour)
+        if count or colours.size:
+            rows[:, RED : BLUE + 1] = _for_each("colour", colours, (count, 3))
+        return cls(rows, canvas, kinds=primitive.name)  # type: ignore[arg-type]
 
     @classmethod
     def empty(cls, canvas: Canvas) -> Self:
         """The bare canvas."""
-        return cls(np.zeros((0, SHAPE + 1), np.float32), canvas)
+        return cls(np.zeros((0, CIRCLE.width), np.float32), canvas)
 
     @property
     def count(self) -> int:
         """How many rows there are."""
         return len(self.rows)
 
-    def append(self, rows: Array) -> Self:
-        """This scene with circles painted on top; they get ids that no row ever had."""
-        rows = _float32("new rows", rows, f"numbers, (n, {self.rows.shape[1]})")
-        if rows.ndim != 2 or rows.shape[1] != self.rows.shape[1]:
-            raise InputError(f"new rows have shape {rows.shape}; needs (n, {self.rows.shape[1]})")
+    @property
+    def primitives(self) -> tuple[Primitive, ...]:
+        """The primitives present, in order of their codes."""
+        return present(self.kinds)
+
+    @property
+    def colour(self) -> Array:
+        """(N, 3) sRGB in 0..1. Read-only, like all columns."""
+        return self.rows[:, RED : BLUE + 1]
+
+    @property
+    def opacity(self) -> Array:
+        """(N,) 0..1."""
+        return self.rows[:, OPACITY]
+
+    @property
+    def softness(self) -> Array:
+        """(N,) pixels, or px² for the logistic falloff."""
+        return self.rows[:, SOFTNESS]
+
+    def column(self, name: str) -> Array:
+        """(N,) float32: one column of all rows, such as "opacity" or "radius".
+
+        Raises:
+            InputError: not all rows have such a column.
+        """
+        positions = {_position(primitive, name) for primitive in self.primitives or (CIRCLE,)}
+        if len(positions) > 1:  # columns of the same name may lie elsewhere in another primitive
+            columns = np.array([_position(BY_CODE[kind], name) for kind in self.kinds.tolist()])
+            return self.rows[np.arange(self.count), columns]
+        return self.rows[:, positions.pop()]
+
+    def with_columns(self, **columns: Any) -> Self:
+        """This scene with other values in some columns.
+
+        Args:
+            **columns: (N,) each, or one value for all; `colour` is (N, 3).
+
+        Raises:
+            InputError: a row has no such column, or values have the wrong shape or are out of range.
+        """
+        rows = self.rows.copy()
+        for name, values in columns.items():
+            if name == "colour":
+                rows[:, RED : BLUE + 1] = _for_each(name, _column(name, values), (self.count, 3))
+                continue
+            held = _for_each(name, _column(name, values), (self.count,))
+            for primitive in self.primitives:
+                own = self.kinds == primitive.code
+                rows[own, _position(primitive, name)] = held[own]
+        return self.with_rows(rows)
+
+    def parts(self) -> list[tuple[Primitive, Array, list[Array]]]:
+        """For each primitive present: itself, the positions of its rows, (K,), and the columns of its shape, float64."""
+        found = []
+        for primitive in self.primitives:
+            index = np.flatnonzero(self.kinds == primitive.code)
+            shape = self.rows[index, SHAPE : primitive.width].astype(np.float64)
+            found.append((primitive, index, list(shape.T)))
+        return found
+
+    def bounds(self) -> Array:
+        """(N, 4) float64: left, top, right and bottom of where each row paints anything, pixels."""
+        bounds = np.zeros((self.count, 4))
+        falloff = FALLOFFS[self.canvas.edge]
+        for primitive, index, shape in self.parts():
+            margin = falloff.margin(self.softness[index].astype(np.float64), primitive.thickness(shape))
+            bounds[index] = np.stack(primitive.bounds(shape, margin), axis=1)
+        return bounds
+
+    def thickness(self) -> Array:
+        """(N,) float64: half the extent of each row across its thinnest direction, pixels; the radius of a circle."""
+        return self._each(lambda primitive, shape: primitive.thickness(shape))
+
+    def centres(self) -> Array:
+        """(N, 2) float64: x and y of the middle of each row, pixels."""
+        x = self._each(lambda primitive, shape: primitive.centre(shape)[0])
+        return np.stack([x, self._each(lambda primitive, shape: primitive.centre(shape)[1])], axis=1)
+
+    def _each(self, measure: Callable[[Primitive, list[Array]], Array]) -> Array:
+        values = np.zeros(self.count)
+        for primitive, index, shape in self.parts():
+            values[index] = measure(primitive, shape)
+        return values
+
+    def append(self, rows: Array, kinds: str | Array = CIRCLE.name) -> Self:
+        """This scene with rows painted on top; they get ids that no row ever had.
+
+        Args:
+            rows: (n, P), as wide as their primitives need.
+            kinds: the name of their primitive, or (n,) codes.
+        """
+        rows = _float32("new rows", rows, "numbers, (n, P)")
+        if rows.ndim != 2:
+            raise InputError(f"new rows have shape {rows.shape}; needs (n, P)")
+        codes = _kinds_of(kinds, len(rows))
+        rows = _as_wide_as_needed(rows, codes)
         if self.next_id + len(rows) > ID_MAX:
             raise InputError(f"next_id is {self.next_id}; there are no ids left for {len(rows)} new rows")
         fresh = np.arange(self.next_id, self.next_id + len(rows), dtype=np.int64)
         return replace(
             self,
-            rows=np.concatenate([self.rows, rows]),
+            rows=stacked_rows([self.rows, rows]),
             ids=np.concatenate([self.ids, fresh]),
-            kinds=np.concatenate([self.kinds, np.full(len(rows), CIRCLE.code, np.uint8)]),
+            kinds=np.concatenate([self.kinds, codes.astype(np.uint8)]),
             next_id=self.next_id + len(rows),
+        )
+
+    @classmethod
+    def stacked(cls, scenes: Sequence[Scene]) -> Self:
+        """The rows of several scenes of one canvas, with their ids, one scene over the other.
+
+        Raises:
+            InputError: there is no scene, or an id is in two of them.
+        """
+        if not scenes:
+            raise InputError("there are no scenes to stack; needs at least one")
+        return cls(
+            stacked_rows([scene.rows for scene in scenes]),
+            scenes[0].canvas,
+            ids=np.concatenate([scene.ids for scene in scenes]),
+            kinds=np.concatenate([scene.kinds for scene in scenes]),
+            next_id=max(scene.next_id for scene in scenes),
         )
 
     def select(self, index: Array) -> Self:
@@ -236,6 +406,16 @@ class Scene:
         """This scene on another background colour."""
         return replace(self, canvas=replace(self.canvas, background=background))
 
+    def moved(self, dx: float, dy: float) -> Self:
+        """This scene with every row moved by so many pixels; the canvas stays."""
+        rows = self.rows.copy()
+        steps = {"x": np.float32(dx), "y": np.float32(dy)}
+        for primitive, index, _ in self.parts():
+            for k, column in enumerate(primitive.columns, SHAPE):
+                if column.unit in steps:
+                    rows[index, k] = np.clip(rows[index, k] + steps[column.unit], column.low, column.high)
+        return replace(self, rows=rows)
+
     def scaled(self, width: int, height: int | None = None) -> Self:
         """The same picture on a canvas `width` pixels wide; every length grows by the same factor.
 
@@ -247,13 +427,11 @@ class Scene:
         factor = canvas.width / self.canvas.width
         canvas = replace(canvas, height=max(1, round(self.canvas.height * factor)) if height is None else height)
         rows = self.rows.copy()
-        rows[:, [X, Y]] *= factor
-        rows[:, SHAPE:] *= factor
-        rows[:, SOFTNESS] *= factor if self.canvas.edge == "linear" else factor**2  # px, or px²
         # What leaves the limits of a scene by it is too small or too far to be seen.
-        rows[:, [X, Y]] = np.clip(rows[:, [X, Y]], -FARTHEST, FARTHEST)
-        rows[:, RADIUS] = np.minimum(rows[:, RADIUS], FARTHEST)
-        rows[:, SOFTNESS] = np.clip(rows[:, SOFTNESS], SOFTNESS_MIN, FARTHEST)
+        for primitive, index, _ in self.parts():
+            rows[index, SHAPE : primitive.width] = primitive.scaled(rows[index, SHAPE : primitive.width], factor)
+        softness = rows[:, SOFTNESS] * np.float32(factor ** FALLOFFS[self.canvas.edge].power)
+        rows[:, SOFTNESS] = np.clip(softness, SOFTNESS_MIN, PAINT[SOFTNESS].high)
         return replace(self, rows=rows, canvas=canvas)
 
     def same_as(self, other: Scene) -> bool:
@@ -268,33 +446,63 @@ class Scene:
         )
 
 
-def check_rows(rows: Array, kinds: Array | None = None) -> None:
+def present(kinds: Array) -> tuple[Primitive, ...]:
+    """The primitives whose codes are among these, in order of their codes."""
+    found = np.flatnonzero(np.bincount(kinds, minlength=1)) if len(kinds) else ()
+    return tuple(BY_CODE[int(code)] for code in found)
+
+
+def width_of(primitives: Sequence[Primitive]) -> int:
+    """Columns of a row that has room for all of these; those of a circle for none."""
+    return max((primitive.width for primitive in primitives), default=CIRCLE.width)
+
+
+def columns_of(primitive: Primitive) -> tuple[Column, ...]:
+    """All columns of a row of this primitive, paint first."""
+    return (*PAINT, *primitive.columns)
+
+
+def stacked_rows(parts: Sequence[Array]) -> Array:
+    """Rows of different widths one after the other, filled up with 0."""
+    width = max(part.shape[1] for part in parts)
+    return np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts])
+
+
+def check_rows(rows: Array, kinds: Array) -> None:
     """Refuses rows that no renderer can draw.
 
     Args:
         rows: (N, P) numbers.
-        kinds: (N,) codes; all circles if not given.
+        kinds: (N,) codes.
 
     Raises:
         InputError: naming the first bad row and column, and what it needs.
     """
-    if kinds is not None and not np.isin(kinds, [p.code for p in DRAWN_PRIMITIVES]).all():
-        raise InputError(f"kinds has codes {shown(sorted(set(kinds.tolist())))}; known are {_kind_names()}")
     check_finite(rows)
-    for column, low, high in ROW_LIMITS:
-        values = rows[:, column]
-        bad = (values < low) | (values > high)
-        if bad.any():
-            row = int(np.argmax(bad))
-            raise InputError(f"row {row} has {_column_name(column)} {values[row]:.9g}; needs {low:.9g} to {high:.9g}")
+    low, high = row_limits(kinds, rows.shape[1])
+    bad = (rows < low) | (rows > high)
+    if bad.any():
+        row, k = (int(index) for index in np.argwhere(bad)[0])
+        column = columns_of(BY_CODE[int(kinds[row])])[k]
+        raise InputError(f"row {row} has {column.name} {rows[row, k]:.9g}; needs {column.low:.9g} to {column.high:.9g}")
 
 
-def row_limits(width: int) -> tuple[Array, Array]:
-    """The least and the most of every column in rows so wide, (P,) float64 each, for `clamped`."""
-    low, high = np.full(width, -np.inf), np.full(width, np.inf)
-    for column, least, most in ROW_LIMITS:
-        low[column], high[column] = least, most
-    return low, high
+def row_limits(kinds: Array, width: int) -> tuple[Array, Array]:
+    """The least and the most of every column, (1, P) float64 each, or (N, P) if there are several primitives.
+
+    Columns that a primitive does not have are not limited.
+    """
+    primitives = present(kinds) or (CIRCLE,)
+    limits = {}
+    for primitive in primitives:
+        low, high = np.full(width, -np.inf), np.full(width, np.inf)
+        columns = columns_of(primitive)
+        low[: len(columns)], high[: len(columns)] = zip(*((c.low, c.high) for c in columns), strict=True)
+        limits[primitive.code] = low, high
+    if len(primitives) == 1:
+        low, high = limits[primitives[0].code]
+        return low[None], high[None]
+    return tuple(np.stack([limits[int(kind)][side] for kind in kinds]) for side in (0, 1))  # type: ignore[return-value]
 
 
 def clamped(where: Callable[..., Any], values: Any, low: Any, high: Any) -> Any:
@@ -320,7 +528,8 @@ def check_finite(rows: Array) -> None:
     """
     if not np.isfinite(rows).all():
         row, column = np.argwhere(~np.isfinite(rows))[0]
-        raise NotFinite(f"row {row} has {rows[row, column]} in column {_column_name(column)}; needs a finite number")
+        name = PAINT[column].name if column < SHAPE else f"shape column {column - SHAPE}"
+        raise NotFinite(f"row {row} has {rows[row, column]} in its {name}; needs a finite number")
 
 
 def check_drawable(rows: Array, background: Array) -> None:
@@ -334,13 +543,60 @@ def check_drawable(rows: Array, background: Array) -> None:
         raise InputError(f"background is {shown(background.tolist())}; needs three finite sRGB values")
 
 
-def _column_name(column: int) -> str:
-    columns = CIRCLE.columns
-    return columns[column].name if column < len(columns) else f"number {column}"
+def _position(primitive: Primitive, name: str) -> int:
+    """Where a column of this name stands in rows of this primitive."""
+    names = [column.name for column in columns_of(primitive)]
+    if name not in names:
+        raise InputError(f"a {primitive.name} has no column {name!r}; it has {', '.join(names)}")
+    return names.index(name)
 
 
-def _kind_names() -> str:
-    return ", ".join(f"{p.code} ({p.name})" for p in DRAWN_PRIMITIVES)
+def _kinds_of(kinds: Any, count: int) -> Array:
+    """(count,) codes from the name of one primitive, from codes, or from None for circles."""
+    if kinds is None or isinstance(kinds, str):
+        name = CIRCLE.name if kinds is None else choice("kinds", kinds, PRIMITIVES)
+        return np.full(count, PRIMITIVES[name].code)
+    codes = _whole_numbers("kinds", kinds, count)
+    if not np.isin(codes, list(BY_CODE)).all():
+        known = ", ".join(f"{code} ({primitive.name})" for code, primitive in BY_CODE.items())
+        raise InputError(f"kinds has codes {shown(sorted(set(codes.tolist())))}; known are {known}")
+    return codes.astype(np.uint8)
+
+
+def _as_wide_as_needed(rows: Array, kinds: Array) -> Array:
+    """Rows exactly as wide as their primitives need, with 0 where a primitive has no column.
+
+    Raises:
+        InputError: they are narrower.
+    """
+    primitives = present(kinds)
+    width = width_of(primitives)
+    if rows.shape[1] < width and len(rows):
+        widest = max(primitives, key=lambda primitive: primitive.width)
+        names = ", ".join(column.name for column in columns_of(widest))
+        raise InputError(f"rows have shape {rows.shape}; a {widest.name} needs {width} columns: {names}")
+    if len(rows) == 0:
+        return np.zeros((0, width), np.float32)
+    rows = rows[:, :width]
+    if len(primitives) > 1:
+        rows = rows.copy()
+        for primitive in primitives:
+            rows[kinds == primitive.code, primitive.width :] = 0
+    return rows
+
+
+def _whole_numbers(name: str, values: Any, count: int) -> Array:
+    """One whole number a row."""
+    array = real_array(name, values, "whole numbers")
+    if array.shape != (count,):
+        raise InputError(f"{name} have shape {array.shape}; needs one a row, ({count},)")
+    if count and array.dtype.kind not in "iu":
+        raise InputError(f"{name} are {array.dtype}; needs whole numbers")
+    return array
+
+
+def _column(name: str, value: Any) -> Array:
+    return _float32(name, value, "numbers")
 
 
 def _float32(name: str, value: Any, needs: str) -> Array:
@@ -349,13 +605,13 @@ def _float32(name: str, value: Any, needs: str) -> Array:
 
 
 def _for_each(name: str, values: Array, shape: tuple[int, ...]) -> Array:
-    """The values, or the one value, for each circle."""
+    """The values, or the one value, for each row."""
     try:
         if values.shape[values.ndim - len(shape) + 1 :] == shape[1:]:  # a colour has three channels, not one for all
             return np.broadcast_to(values, shape)
     except ValueError:
         pass
-    raise InputError(f"{name} has shape {values.shape}; needs one value for each of {shape[0]} circles, {shape}")
+    raise InputError(f"{name} has shape {values.shape}; needs one value for each of {shape[0]} rows, {shape}")
 
 
 def _immutable(array: Array) -> Array:

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from artpipe.renderers import Canvas, Scene, load_fitting_renderer
-from artpipe.renderers.primitives.base import RADIUS, SHAPE
+from artpipe.renderers.primitives.circle import CIRCLE
+from artpipe.renderers.scene import columns_of
 
 Array = np.ndarray[Any, Any]
 
@@ -65,23 +66,20 @@ def _columns(shares: Any, canvas: Canvas, full: Any) -> list[Any]:
 
     The seed project has pixel centres at whole numbers, where ours lie half a pixel further.
     """
-    return [
-        shares[:, 0] * canvas.width + 0.5,
-        shares[:, 1] * canvas.height + 0.5,
-        shares[:, 3],
-        shares[:, 4],
-        shares[:, 5],
-        shares[:, 6],
-        full,
-        shares[:, 2] * (min(canvas.width, canvas.height) / 2) + 1.0,
-    ]
+    shape = {
+        "x": shares[:, 0] * canvas.width + 0.5,
+        "y": shares[:, 1] * canvas.height + 0.5,
+        "radius": shares[:, 2] * (min(canvas.width, canvas.height) / 2) + 1.0,
+    }
+    paint = {"red": shares[:, 3], "green": shares[:, 4], "blue": shares[:, 5], "opacity": shares[:, 6]}
+    columns = {**paint, **shape, "softness": full}
+    return [columns[column.name] for column in columns_of(CIRCLE)]
 
 
 def _blank(canvas: Canvas, count: int) -> Scene:
     """A scene that tells a renderer canvas and count."""
-    rows = np.zeros((count, SHAPE + 1), np.float32)
-    rows[:, RADIUS], rows[:, RADIUS - 1] = 1.0, SOFTNESS
-    return Scene(rows, canvas)
+    nowhere = np.zeros(count)
+    return Scene.circles(canvas, x=nowhere, y=nowhere, radius=1.0, colour=np.zeros((count, 3)), softness=SOFTNESS)
 
 
 class _JaxBaseline:

@@ -103,7 +103,7 @@ def _kernel_step(kernel: CpuKernel, scene: Scene) -> Callable[[], object]:
     shares = pixel_shares(None, side, side).astype(np.float32)
 
     def step() -> object:
-        return kernel.loss_and_gradient(scene.rows, scene.canvas, planes, shares)
+        return kernel.loss_and_gradient(scene.rows, scene.kinds, scene.canvas, planes, shares)
 
     step()
     return step
@@ -132,8 +132,8 @@ def _kernel_rows(repeats: int) -> Iterator[Row]:
     planes = np.ascontiguousarray(np.moveaxis(_target(SIDE), 2, 0))
     shares = pixel_shares(None, SIDE, SIDE).astype(np.float32)
     for what, work in (
-        ("render", lambda: kernel.render(scene.rows, scene.canvas)),
-        ("worth", lambda: kernel.worth(scene.rows, scene.canvas, planes, shares)),
+        ("render", lambda: kernel.render(scene.rows, scene.kinds, scene.canvas)),
+        ("worth", lambda: kernel.worth(scene.rows, scene.kinds, scene.canvas, planes, shares)),
     ):
         yield Row("kernel", what, _seconds(work, repeats) * 1e3, "ms")
 
@@ -168,9 +168,8 @@ def _scaling_rows(repeats: int) -> Iterator[Row]:
         for count, side in sizes:
             scene = grown_scene(count, side)
             if group == "canvas":  # the same sizes in pixels everywhere
-                rows = scene.rows.copy()
-                rows[:, 6:8] *= SIDE / side * np.sqrt(count / COUNT)
-                scene = scene.with_rows(rows)
+                factor = SIDE / side * np.sqrt(count / COUNT)
+                scene = scene.with_columns(radius=scene.column("radius") * factor, softness=scene.softness * factor)
             seconds = _seconds(_kernel_step(kernel, scene), repeats)
             costs.append((count, side, seconds, seconds / _pairs(kernel) * 1e9))
         best = min(cost for *_, cost in costs)
@@ -184,13 +183,13 @@ def _dense_rows() -> Iterator[Row]:
     scene = grown_scene(COUNT, SIDE)
     kernel_seconds = _seconds(_kernel_step(CpuKernel(), scene), 20)
     for name in installed_renderers():
-        renderer = load_renderer(name, RendererOptions(device="cpu", path="pure"))
+        renderer = load_renderer(name, RendererOptions(device="cpu", kernel="dense"))
         seconds = _seconds(lambda: renderer.loss_and_gradient(scene, _target(SIDE)), 2)  # noqa: B023
         note = f"{seconds / kernel_seconds:.0f} x the kernel step"
         yield Row("dense", f"step, {name}, eager" if name == "torch" else f"step, {name}", seconds * 1e3, "ms", note)
     if "torch" not in installed_renderers() or not any(map(shutil.which, ("c++", "g++", "clang++"))):
         return  # torch.compile makes C++ of a step, and needs a compiler
-    renderer = load_renderer("torch", RendererOptions(device="cpu", path="pure", compile=True))
+    renderer = load_renderer("torch", RendererOptions(device="cpu", kernel="dense", compile=True))
     before = time.perf_counter()
     renderer.loss_and_gradient(scene, _target(SIDE))
     first = time.perf_counter() - before

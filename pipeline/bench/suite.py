@@ -24,7 +24,6 @@ from artpipe.renderers import (
 )  # fmt: skip
 from artpipe.renderers.alpha import WHITE
 from artpipe.renderers.kernels.numba.kernel import shared_kernel
-from artpipe.renderers.kernels.numba.renderer import CpuRenderer
 from artpipe.stages.events import Event, Progress
 from artpipe.stages.formats.files import write_text
 from artpipe.stages.formats.names import name_of_picture
@@ -226,8 +225,8 @@ class Bench:
                 course = _run_course(target, config)
             else:
                 course = _optimiser_course(competing.optimiser, target, config)
-        final = CpuRenderer().render(course.scene)
-        initial = CpuRenderer().render(course.initial)
+        final = load_renderer("cpu").render(course.scene)
+        initial = load_renderer("cpu").render(course.initial)
         mse = mean_squared_error(final, target)
         key = trial_key(contestant, renderer, painting, seed)
         images = {

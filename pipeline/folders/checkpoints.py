@@ -23,7 +23,7 @@ import numpy as np
 
 from artpipe.renderers import Canvas, FitState, InputError, Scene
 from artpipe.renderers.errors import one_line
-from artpipe.renderers.primitives.base import SHAPE
+from artpipe.renderers.primitives.circle import CIRCLE
 from artpipe.stages.base import Run, RunState, Stage
 from artpipe.stages.formats.arrays import Field, pack, unpack
 from artpipe.stages.formats.files import whole_file
@@ -50,7 +50,7 @@ _COURSE = ("stage", "done", "circles", "begun", "seconds", "elapsed", "cut")
 # What pacing changes in the stages of a plan, where they have it, and the largest value of each.
 _PACED = {"steps": STEPS_MAX, "growth": 4 * COUNT_MAX, "lead": STEPS_MAX, "begin": 1.0}
 _SLATES = ("raw", "weight", "mean", "square")
-_COLUMNS = SHAPE + 1
+_COLUMNS = CIRCLE.width
 # What float64 counts to, one by one; no step, circle, second or loss of a run is beyond.
 NUMBER_MAX = 2.0**53
 # Items of an array that is written; of one that is read, as many as the file has room for.

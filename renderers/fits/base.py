@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..alpha import Backdrop, backdrops, check_picture, flattened
-from ..base import COUNT_MAX, FitSettings, FitState, RendererOptions
+from ..base import COUNT_MAX, FitSettings, FitState
+from ..canvas import Canvas
 from ..checks import instance, real_number, whole_number
 from ..errors import Diverged, InputError
-from ..kernels.numba.kernel import CpuKernel, shared_kernel
+from ..kernels.base import Kernel
 from ..losses.metrics import pixel_shares
-from ..scene import Canvas, Scene, check_rows
-from .rows import circle_parameters
+from ..scene import Scene, check_rows
+from .rows import Parameters, parameters_of
 
 Array = np.ndarray[Any, Any]
 
@@ -35,17 +36,16 @@ class BaseFit(ABC):
             those over black and over white.
         canvas: what is fitted on.
         settings: rates, optimiser, loss, weights.
-        options: device and path of the renderer.
+        kernel: what draws and judges scenes that are not under optimisation, and the fit itself unless it is dense.
         device_name: the framework's name of the device.
     """
 
-    def __init__(
-        self, target: Array, canvas: Canvas, settings: FitSettings, options: RendererOptions, device_name: str
-    ) -> None:
+    def __init__(self, target: Array, canvas: Canvas, settings: FitSettings, kernel: Kernel, device_name: str) -> None:
         instance("canvas", canvas, Canvas)
         instance("settings", settings, FitSettings)
         self.device_name = device_name
-        self.kernel_name = "numba" if options.uses_kernel else "dense"
+        self.kernel = kernel
+        self.kernel_name = kernel.name
         self.canvas = canvas
         self.settings = settings
         self.target = check_picture(target, canvas)
@@ -54,9 +54,8 @@ class BaseFit(ABC):
         self.shares = shares.astype(np.float32)
         self.pixel_weights = None if settings.weights is None else (shares * (3 * shares.size)).astype(np.float32)
         """(H, W) float32 with a mean of 1, as a loss of the caller's own gets them; None if there are none."""
-        self.parameters = circle_parameters(canvas, settings.rates, settings.softness_min)
-        self.kernel: CpuKernel = shared_kernel(options.threads)
         self._scene = Scene.empty(canvas)
+        self.parameters = self._parameters_of(self._scene)
         self._stale = False  # whether the parameters have moved since _scene
         self._weighed: tuple[Scene, Array] | None = None  # the scene last weighed, and the worth of its rows
         self.step_count = 0
@@ -68,7 +67,7 @@ class BaseFit(ABC):
 
     @abstractmethod
     def _write(self, slates: list[Array], canvas: Canvas) -> None:
-        """Goes on from these slates; with only the first, the optimiser starts afresh."""
+        """Goes on from these slates by `parameters`; with only the first, the optimiser starts afresh."""
 
     @abstractmethod
     def _set_rows(self, rows: Array) -> None:
@@ -89,20 +88,24 @@ class BaseFit(ABC):
     def put(self, scene: Scene) -> None:
         """Goes on from this scene; see `base.Fit.put`."""
         self._check_fits(scene)
-        before = self.scene()
+        before, parameters = self.scene(), self._parameters_of(scene)
         _, old, new = np.intersect1d(before.ids, scene.ids, assume_unique=True, return_indices=True)
         slates = []
-        for slate in self._read():
-            moved = np.zeros((scene.count, slate.shape[1]), np.float32)
-            moved[new] = slate[old]
+        for slate, width in zip(self._read(), _slate_widths(parameters.width), strict=True):
+            moved, shared = np.zeros((scene.count, width), np.float32), min(width, slate.shape[1])
+            moved[new, :shared] = slate[old, :shared]
             slates.append(moved)
         # Rows that were not touched keep their exact parameters, free of the rounding of a round trip.
         touched = np.ones(scene.count, bool)
-        touched[new[(before.rows[old] == scene.rows[new]).all(axis=1)]] = False
-        slates[0][touched] = self.parameters.encode(scene.rows[touched])
-        self.canvas = scene.canvas
+        shared = min(before.rows.shape[1], scene.rows.shape[1])
+        touched[new[(before.rows[old, :shared] == scene.rows[new, :shared]).all(axis=1)]] = False
+        slates[0][touched] = parameters.encode(scene.rows[touched], touched)
+        self.canvas, self.parameters = scene.canvas, parameters
         self._write(slates, scene.canvas)
         self._scene, self._stale = scene, False
+
+    def _parameters_of(self, scene: Scene) -> Parameters:
+        return parameters_of(scene.kinds, self.canvas, self.settings.rates, self.settings.softness_min)
 
     def _check_fits(self, scene: Scene) -> None:
         instance("scene", scene, Scene)
@@ -110,10 +113,6 @@ class BaseFit(ABC):
             self.canvas.width, self.canvas.height, self.canvas.edge,
         ):  # fmt: skip
             raise InputError(f"the fit is on {self.canvas}; the scene is on {scene.canvas}. Open another fit")
-        if scene.rows.shape[1] != len(self.parameters.rates):
-            raise InputError(
-                f"the fit moves rows of {len(self.parameters.rates)} columns; these have {scene.rows.shape[1]}"
-            )
 
     def state(self) -> FitState:
         """What `restore` needs; see `base.Fit.state`."""
@@ -127,18 +126,18 @@ class BaseFit(ABC):
         if not all(isinstance(array, np.ndarray) and array.dtype == np.float32 for array in arrays):
             raise InputError("the fit's state needs rows and slates of float32 arrays, as `state` gave them")
         step_count = whole_number("the fit's step_count", state.step_count, 0, COUNT_MAX)
-        shapes = [slate.shape for slate in self._read()]
-        expected = [(state.scene.count, columns) for _, columns in shapes]
+        parameters = self._parameters_of(state.scene)
+        expected = [(state.scene.count, width) for width in _slate_widths(parameters.width)]
         if state.rows.shape != state.scene.rows.shape or [slate.shape for slate in state.slates] != expected:
             raise InputError("the parts of the fit's state do not fit together")
-        check_rows(state.rows)
+        check_rows(state.rows, state.scene.kinds)
         for slate in state.slates:
             if not np.isfinite(slate).all():
                 raise InputError("the fit's state holds numbers that are not finite")
-        raw = state.slates[0]
-        if ((raw < self.parameters.low) | (raw > self.parameters.high)).any():
+        raw = state.slates[0].T
+        if ((raw < parameters.low) | (raw > parameters.high)).any():
             raise InputError("the fit's state holds parameters that are out of their limits")
-        self.canvas = state.scene.canvas
+        self.canvas, self.parameters = state.scene.canvas, parameters
         self._write(list(state.slates), self.canvas)
         self._set_rows(state.rows)
         self._scene, self._stale = state.scene, False
@@ -175,7 +174,7 @@ class BaseFit(ABC):
         scene = self.scene()
         losses = []
         for backdrop in self.backdrops:
-            image = self.kernel.render(scene.rows, backdrop.under(scene.canvas))
+            image = self.kernel.render(scene.rows, scene.kinds, backdrop.under(scene.canvas))
             if self.settings.loss is not None:
                 losses.append(self._custom_loss(image, backdrop))
             else:
@@ -186,18 +185,21 @@ class BaseFit(ABC):
     def residual(self, scene: Scene | None = None) -> Array:
         """(H, W, 3) float32: picture minus target; see `base.Fit.residual`."""
         scene = self._asked_of(scene)
-        return self.kernel.render(scene.rows, scene.canvas) - flattened(self.target, scene.canvas.background)
+        return self.kernel.render(scene.rows, scene.kinds, scene.canvas) - flattened(
+            self.target, scene.canvas.background
+        )
 
     def worth(self, scene: Scene | None = None) -> Array:
         """(N,): what each row is worth; see `base.Fit.worth`."""
         scene = self._asked_of(scene)
         if self._weighed is None or self._weighed[0] is not scene:
-            found = [
-                self.kernel.worth(scene.rows, backdrop.under(scene.canvas), backdrop.planes, self.shares)[1]
-                for backdrop in self.backdrops
-            ]
+            found = [self._worth_over(scene, backdrop) for backdrop in self.backdrops]
             self._weighed = scene, mean(found)
         return self._weighed[1].copy()
+
+    def _worth_over(self, scene: Scene, backdrop: Backdrop) -> Array:
+        canvas = backdrop.under(scene.canvas)
+        return self.kernel.worth(scene.rows, scene.kinds, canvas, backdrop.planes, self.shares)[1]
 
     def _asked_of(self, scene: Scene | None) -> Scene:
         """The scene that a question is about: as it stands, or another one that fits."""
@@ -209,10 +211,17 @@ class BaseFit(ABC):
     def _kernel_loss_and_gradient(self, rows: Array) -> tuple[float, Array]:
         """The weighted mean squared error and its gradient by rows, (N, P), by the kernel."""
         found = [
-            self.kernel.loss_and_gradient(rows, backdrop.under(self.canvas), backdrop.planes, self.shares)[:2]
+            self.kernel.loss_and_gradient(
+                rows, self.parameters.kinds, backdrop.under(self.canvas), backdrop.planes, self.shares
+            )[:2]
             for backdrop in self.backdrops
         ]
         return mean([loss for loss, _ in found]), mean([by_rows for _, by_rows in found])
+
+
+def _slate_widths(width: int) -> tuple[int, int, int, int]:
+    """Columns of the slates of rows so wide: raw parameters, Adam's weights, its means and mean squares."""
+    return width, 2, width, width
 
 
 def mean(values: Sequence[Any]) -> Any:

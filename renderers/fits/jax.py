@@ -15,18 +15,20 @@ import optax
 
 from ..alpha import Backdrop
 from ..base import FitSettings, RendererOptions
+from ..canvas import Canvas
 from ..checks import instance, shown
 from ..errors import BackendUnavailable, InputError, one_line
-from ..kernels.dense_jax import draw
+from ..kernels.base import Kernel
+from ..kernels.dense_jax import JaxKernel, draw, split, squared_loss
 from ..kernels.numba.kernel import aligned, shared_kernel
-from ..kernels.numba.renderer import CpuRenderer
-from ..losses.metrics import check_target, pixel_shares
-from ..primitives.base import OPACITY
-from ..scene import Canvas, Scene, check_drawable, clamped, row_limits
+from ..kernels.renderer import KernelRenderer
+from ..primitives.base import OPACITY, Primitive
+from ..primitives.circle import CIRCLE
+from ..scene import Scene, check_drawable, clamped, row_limits
 from .base import BaseFit, mean
 from .forked import ForkGuard
 from .row_adam_jax import RowAdamState, scale_by_row_adam
-from .rows import Parameters
+from .rows import Parameters, limited
 
 Array = np.ndarray[Any, Any]
 
@@ -36,11 +38,11 @@ _GUARD = ForkGuard()
 SMALLEST_BUCKET = 256
 
 
-class JaxRenderer:
+class JaxRenderer(KernelRenderer):
     """Draws with the tiled CPU kernel inside JAX, or densely on any JAX device.
 
     Args:
-        options: device, path and memory.
+        options: device, kernel and memory.
 
     Raises:
         BackendUnavailable: the device is not there.
@@ -53,35 +55,13 @@ class JaxRenderer:
         _GUARD.use()
         self.device = _device("gpu" if self.options.device == "cuda" else "cpu")
 
-    def render(self, scene: Scene) -> Array:
-        """The picture, (H, W, 3) float32; see `base.Renderer.render`."""
-        if self.options.uses_kernel:
-            return CpuRenderer(self.options).render(scene)
-        instance("scene", scene, Scene)
+    @property
+    def kernel(self) -> Kernel:  # type: ignore[override]
+        """The kernel; asked for each time, since a limit on threads may have changed."""
+        if self.options.kernel_name == "numba":
+            return shared_kernel(self.options.threads)
         _GUARD.use()
-        with jax.default_device(self.device):
-            return np.asarray(_render_pure(scene.rows, *_split(scene.canvas), self.options.memory_mb))
-
-    def loss_and_gradient(
-        self, scene: Scene, target: Array, weights: Array | None = None
-    ) -> tuple[float, Array, Array]:
-        """See `base.Renderer.loss_and_gradient`."""
-        if self.options.uses_kernel:
-            return CpuRenderer(self.options).loss_and_gradient(scene, target, weights)
-        instance("scene", scene, Scene)
-        _GUARD.use()
-        target = check_target(target, scene.canvas)
-        shares = pixel_shares(weights, scene.canvas.height, scene.canvas.width).astype(np.float32)
-        background, canvas = _split(scene.canvas)
-        with jax.default_device(self.device):
-            loss, (by_rows, by_background) = _pure_loss_and_gradient(
-                scene.rows, background, target, shares, canvas, self.options.memory_mb
-            )
-            return float(loss), np.asarray(by_rows), np.asarray(by_background)
-
-    def worth(self, scene: Scene, target: Array, weights: Array | None = None) -> Array:
-        """See `base.Renderer.worth`. Always by the CPU kernel: exact for all rows in one pass."""
-        return CpuRenderer(self.options).worth(scene, target, weights)
+        return JaxKernel(self.device, self.options.memory_mb)
 
     def drawing(self, scene: Scene) -> Callable[..., jax.Array]:
         """A function `(rows, background=None) -> image` for use inside `jax.jit`, `jax.grad` and `jax.vmap`.
@@ -89,33 +69,37 @@ class JaxRenderer:
         Rows of integers are drawn as float32; see `base.FittingRenderer.drawing` for what is refused.
 
         Args:
-            scene: gives the canvas and the columns; there may be any number of rows.
+            scene: gives the canvas and the columns; there may be any number of rows, if all are of one primitive.
 
         Example:
             >>> draw = JaxRenderer().drawing(scene)
             >>> gradient = jax.grad(lambda rows: jnp.mean((draw(rows) - target) ** 2))(scene.rows)
         """
         width = instance("scene", scene, Scene).rows.shape[1]
-        default, canvas = _split(scene.canvas)
-        memory_mb, uses_kernel, threads = self.options.memory_mb, self.options.uses_kernel, self.options.threads
-        low, high = row_limits(width)
+        default, canvas = split(scene.canvas)
+        memory_mb, threads = self.options.memory_mb, self.options.threads
+        tiled, kinds, mixed = self.options.kernel_name == "numba", scene.kinds, len(scene.primitives) > 1
+        primitives = scene.primitives or (CIRCLE,)
+        low, high = row_limits(kinds, width)
 
         def draw_rows(rows: Any, background: Any = None) -> jax.Array:
             _GUARD.use()
-            rows = _numbers("rows", rows, (None, width))
+            rows = _numbers("rows", rows, (scene.count if mixed else None, width))
+            own = kinds if mixed else np.full(rows.shape[0], primitives[0].code, np.uint8)
             background = _numbers("background", default if background is None else background, (3,))
             if not isinstance(rows, jax.core.Tracer) and not isinstance(background, jax.core.Tracer):
                 check_drawable(np.asarray(rows), np.asarray(background))  # waits for the device
-            if uses_kernel:
+            if tiled:
                 rows, background = rows.astype(jnp.float32), background.astype(jnp.float32)
             background = clamped(jnp.where, background.astype(rows.dtype), 0, 1)
             with np.errstate(over="ignore"):  # half precision holds no number as large as a limit
-                limits = [jnp.asarray(limit, rows.dtype)[None, :] for limit in (low, high)]
+                limits = [jnp.asarray(limit, rows.dtype) for limit in (low, high)]
             rows = clamped(jnp.where, rows, *limits)
-            if uses_kernel:
-                return draw_by_kernel(canvas, threads, rows, background)
+            if tiled:
+                return draw_by_kernel(canvas, threads, _Kinds(own), rows, background)
             # The sums make the picture NaN if a traced value is not finite; clipping a coverage would hide it.
-            return draw(rows, background, canvas, memory_mb) + 0 * (rows.sum() + background.sum())
+            image = draw(rows, own, background, primitives, canvas, memory_mb)
+            return image + 0 * (rows.sum() + background.sum())
 
         return draw_rows
 
@@ -168,29 +152,49 @@ def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> jax.Array:
     return value.astype(jnp.float32)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def draw_by_kernel(canvas: Canvas, threads: int | None, rows: jax.Array, background: jax.Array) -> jax.Array:
+class _Kinds:
+    """Codes of primitives as a static argument: equal for equal codes."""
+
+    def __init__(self, codes: Array) -> None:
+        self.codes = codes
+        self._key = codes.tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Kinds) and other._key == self._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def draw_by_kernel(
+    canvas: Canvas, threads: int | None, kinds: _Kinds, rows: jax.Array, background: jax.Array
+) -> jax.Array:
     """The picture, (H, W, 3) float32, by the tiled CPU kernel; differentiable by rows and background.
 
     Leaves the compiled program for each call (`jax.pure_callback`), on the host.
     """
     shape = jax.ShapeDtypeStruct((canvas.height, canvas.width, 3), jnp.float32)
-    return jax.pure_callback(partial(_host_render, canvas, threads), shape, rows, background, vmap_method="sequential")
+    host = partial(_host_render, canvas, threads, kinds)
+    return jax.pure_callback(host, shape, rows, background, vmap_method="sequential")
 
 
 def _draw_forward(
-    canvas: Canvas, threads: int | None, rows: jax.Array, background: jax.Array
+    canvas: Canvas, threads: int | None, kinds: _Kinds, rows: jax.Array, background: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return draw_by_kernel(canvas, threads, rows, background), (rows, background)
+    return draw_by_kernel(canvas, threads, kinds, rows, background), (rows, background)
 
 
 def _draw_backward(
-    canvas: Canvas, threads: int | None, saved: tuple[jax.Array, jax.Array], image_gradient: jax.Array
+    canvas: Canvas,
+    threads: int | None,
+    kinds: _Kinds,
+    saved: tuple[jax.Array, jax.Array],
+    image_gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     shapes = tuple(jax.ShapeDtypeStruct(array.shape, jnp.float32) for array in saved)
-    result = jax.pure_callback(
-        partial(_host_pull_back, canvas, threads), shapes, *saved, image_gradient, vmap_method="sequential"
-    )
+    host = partial(_host_vjp, canvas, threads, kinds)
+    result = jax.pure_callback(host, shapes, *saved, image_gradient, vmap_method="sequential")
     return result[0], result[1]
 
 
@@ -203,71 +207,94 @@ def _host_canvas(canvas: Canvas, rows: Array, background: Array) -> tuple[Array,
     return rows, replace(canvas, background=tuple(background.tolist()))
 
 
-def _host_render(canvas: Canvas, threads: int | None, rows: Array, background: Array) -> Array:
-    return shared_kernel(threads).render(*_host_canvas(canvas, rows, background))
+def _host_render(canvas: Canvas, threads: int | None, kinds: _Kinds, rows: Array, background: Array) -> Array:
+    rows, canvas = _host_canvas(canvas, rows, background)
+    return shared_kernel(threads).render(rows, kinds.codes, canvas)
 
 
-def _host_pull_back(
-    canvas: Canvas, threads: int | None, rows: Array, background: Array, image_gradient: Array
+def _host_vjp(
+    canvas: Canvas, threads: int | None, kinds: _Kinds, rows: Array, background: Array, image_gradient: Array
 ) -> tuple[Array, Array]:
-    return shared_kernel(threads).pull_back(*_host_canvas(canvas, rows, background), np.asarray(image_gradient))
-
-
-def _split(canvas: Canvas) -> tuple[Array, Canvas]:
-    """The background as an array, and a canvas without it, so that compiled code is not tied to a colour."""
-    return np.array(canvas.background, np.float32), Canvas(canvas.width, canvas.height, edge=canvas.edge)
-
-
-_render_pure = jax.jit(draw, static_argnums=(2, 3))
-
-
-def _pure_loss(
-    rows: jax.Array, background: jax.Array, target: jax.Array, shares: jax.Array, canvas: Canvas, memory_mb: float
-) -> jax.Array:
-    return jnp.sum(jnp.square(draw(rows, background, canvas, memory_mb) - target) * shares[:, :, None])
-
-
-_pure_loss_and_gradient = partial(jax.jit, static_argnums=(4, 5))(jax.value_and_grad(_pure_loss, argnums=(0, 1)))
+    rows, canvas = _host_canvas(canvas, rows, background)
+    return shared_kernel(threads).vjp(rows, kinds.codes, canvas, np.asarray(image_gradient))
 
 
 class _Recipe(NamedTuple):
-    """What a compiled update depends on: which columns are log and logit, and Adam's numbers. Hashable."""
+    """What a compiled update depends on beside arrays; hashable.
 
-    is_log: tuple[bool, ...]
-    is_logit: tuple[bool, ...]
-    slope: tuple[tuple[float, ...], ...]
+    Attributes:
+        primitives: those that are present.
+        transforms: "identity", "log" or "logit" for each column, or "mixed" where primitives differ.
+        slope: that of `Parameters`, for each column, if there is one primitive.
+        adam: beta1, beta2, epsilon.
+    """
+
+    primitives: tuple[Primitive, ...]
+    transforms: tuple[str, ...]
+    slope: tuple[tuple[float, ...], ...] | None
     adam: tuple[float, float, float]
 
 
-def _decode(recipe: _Recipe, raw: jax.Array) -> jax.Array:
+class _Tables(NamedTuple):
+    """Arrays of `Parameters` on the device: (P, 1), or (P, bucket) where there are several primitives."""
+
+    kinds: Any
+    is_log: Any
+    slope: Any
+    rates: Any
+    low: Any
+    high: Any
+
+
+def _recipe_of(parameters: Parameters, adam: tuple[float, float, float]) -> _Recipe:
+    transforms = []
+    for is_log, is_logit in zip(parameters.is_log, parameters.is_logit, strict=True):
+        uniform = is_log.all() or not is_log.any()
+        transforms.append("mixed" if not uniform else "log" if is_log[0] else "logit" if is_logit[0] else "identity")
+    single = len(parameters.primitives) == 1
+    slope = tuple(map(tuple, parameters.slope[:, :, 0].tolist())) if single else None
+    return _Recipe(parameters.primitives, tuple(transforms), slope, adam)
+
+
+def _decode(recipe: _Recipe, tables: _Tables, raw: jax.Array) -> jax.Array:
     """Rows, (N, P), from raw parameters, (P, N), each column by its own transform alone."""
-    transforms = [
-        jnp.exp if log else jax.nn.sigmoid if logit else lambda value: value
-        for log, logit in zip(recipe.is_log, recipe.is_logit, strict=True)
-    ]
-    return jnp.stack([transform(column) for transform, column in zip(transforms, raw, strict=True)], axis=1)
+    columns = []
+    for k, transform in enumerate(recipe.transforms):
+        if transform == "log":
+            columns.append(jnp.exp(raw[k]))
+        elif transform == "logit":
+            columns.append(jax.nn.sigmoid(raw[k]))
+        elif transform == "mixed":
+            is_log = tables.is_log[k]
+            columns.append(jnp.where(is_log, jnp.exp(jnp.where(is_log, raw[k], 0)), raw[k]))
+        else:
+            columns.append(raw[k])
+    return jnp.stack(columns, axis=1)
 
 
 def _move(
-    recipe: _Recipe, raw: jax.Array, state: RowAdamState, by_rows: jax.Array,
-    rates: Any, low: Any, high: Any, scale: Any,
-) -> tuple[jax.Array, RowAdamState, jax.Array]:  # fmt: skip
+    recipe: _Recipe, tables: _Tables, raw: jax.Array, state: RowAdamState, by_rows: jax.Array, scale: Any
+) -> tuple[jax.Array, RowAdamState, jax.Array]:
     """One optimiser step: new raw parameters, optimiser state, and rows."""
-    rows = _decode(recipe, raw)
-    s0, s1, s2 = (jnp.array(row, jnp.float32)[None, :] for row in recipe.slope)
+    rows = _decode(recipe, tables, raw)
+    if recipe.slope is None:
+        s0, s1, s2 = (slope.T for slope in tables.slope)
+    else:
+        s0, s1, s2 = (jnp.array(row, jnp.float32)[None, :] for row in recipe.slope)
     by_raw = by_rows * (s0 + rows * (s1 + rows * s2))
     updates, state = scale_by_row_adam(*recipe.adam).update(by_raw.T, state)
-    raw = jnp.clip(optax.apply_updates(raw, -(rates * scale)[:, None] * updates), low[:, None], high[:, None])
-    return raw, state, _decode(recipe, raw)
+    raw = jnp.clip(optax.apply_updates(raw, -(tables.rates * scale) * updates), tables.low, tables.high)
+    raw = limited(jnp, recipe.primitives, raw, tables.kinds)
+    return raw, state, _decode(recipe, tables, raw)
 
 
 _rows_of = jax.jit(_decode, static_argnums=(0,))
 _move_jit = jax.jit(_move, static_argnums=(0,))
 
 
-@partial(jax.jit, static_argnums=(0, 9, 10, 11))
-def _move_pure(
-    recipe: _Recipe, raw: jax.Array, state: RowAdamState, rates: Any, low: Any, high: Any, scale: Any,
+@partial(jax.jit, static_argnums=(0, 7, 8, 9))
+def _move_dense(
+    recipe: _Recipe, tables: _Tables, raw: jax.Array, state: RowAdamState, scale: Any,
     backgrounds: Any, problem: tuple[Any, Any, Any, Any], canvas: Canvas, memory_mb: float,
     loss: Callable[[Any, Any], Any] | None,
 ) -> tuple[jax.Array, jax.Array, jax.Array, RowAdamState, jax.Array]:  # fmt: skip
@@ -279,15 +306,13 @@ def _move_pure(
         rows = rows * present
         losses = []
         for background, target in zip(backgrounds, targets, strict=True):
-            if loss is None:
-                losses.append(_pure_loss(rows, background, target, shares, canvas, memory_mb))
-            else:
-                losses.append(loss(draw(rows, background, canvas, memory_mb), target, *weights))
+            image = draw(rows, tables.kinds, background, recipe.primitives, canvas, memory_mb)
+            losses.append(squared_loss(image, target, shares) if loss is None else loss(image, target, *weights))
         return jnp.asarray(mean(losses))
 
-    value, by_rows = jax.value_and_grad(objective)(_decode(recipe, raw))
+    value, by_rows = jax.value_and_grad(objective)(_decode(recipe, tables, raw))
     finite = jnp.isfinite(value) & jnp.isfinite(by_rows).all()
-    return value, finite, *_move(recipe, raw, state, by_rows, rates, low, high, scale)
+    return value, finite, *_move(recipe, tables, raw, state, by_rows, scale)
 
 
 class _ScalarLoss:
@@ -321,26 +346,18 @@ class _ScalarLoss:
 class JaxFit(BaseFit):
     """A fit in JAX; see `base.Fit`.
 
-    On the kernel path the kernel is called on the host between compiled updates, which costs less than a
+    The tiled kernel is called on the host between compiled updates, which costs less than a
     callback out of a compiled loop, and cannot deadlock with XLA's threads.
     """
 
     def __init__(self, target: Array, canvas: Canvas, settings: FitSettings, renderer: JaxRenderer) -> None:
-        super().__init__(target, canvas, settings, renderer.options, renderer.device.platform)
-        self._options = renderer.options
+        super().__init__(target, canvas, settings, renderer.kernel, renderer.device.platform)
+        self._memory_mb = renderer.options.memory_mb
         self._device = renderer.device
-        p: Parameters = self.parameters
-        self._recipe = _Recipe(
-            tuple(p.is_log.tolist()),
-            tuple(p.is_logit.tolist()),
-            tuple(map(tuple, p.slope.tolist())),
-            (settings.beta1, settings.beta2, settings.epsilon),
-        )
-        self._limits = jax.device_put((p.rates, p.low, p.high), self._device)
         self._loss = None if settings.loss is None else _ScalarLoss(settings.loss)
         self._weights = () if self.pixel_weights is None else (jax.device_put(self.pixel_weights, self._device),)
         self._loss_gradient = None if self._loss is None else jax.jit(jax.value_and_grad(self._loss))
-        self._write([np.zeros((0, len(p.rates)), np.float32)], canvas)
+        self._write([np.zeros((0, self.parameters.width), np.float32)], canvas)
 
     def _write(self, slates: list[Array], canvas: Canvas) -> None:
         raw, *kept = slates
@@ -355,20 +372,34 @@ class JaxFit(BaseFit):
             padded[:, : self._count] = slate.T
             return jax.device_put(padded, self._device)
 
+        s, p = self.settings, self.parameters
+        self._recipe = _recipe_of(p, (s.beta1, s.beta2, s.epsilon))
+
+        def filled(table: Array) -> Array:
+            """(..., 1), or (..., bucket): rows that only fill the bucket are like the last one."""
+            return table if table.shape[-1] == 1 else np.take(table, self._places(bucket), axis=-1)
+
+        tables = (p.is_log, p.slope, p.rates, p.low, p.high)
+        kinds = p.kinds[self._places(bucket)] if self._count else np.zeros(bucket, np.uint8)
+        self._tables = _Tables(*jax.device_put((kinds, *map(filled, tables)), self._device))
         self._raw = upload(raw)
         self._state = RowAdamState(*map(upload, kept))
-        self._drawn_rows = _rows_of(self._recipe, self._raw)
+        self._drawn_rows = _rows_of(self._recipe, self._tables, self._raw)
         # JAX reads an aligned array where it lies. It is written again only when the rows that came of it are there.
         self._by_rows = aligned(bucket * width).reshape(bucket, width)
         self._by_rows[self._count :] = 0
-        if not self._options.uses_kernel:
-            backgrounds = tuple(_split(backdrop.under(canvas))[0] for backdrop in self.backdrops)
+        if self.kernel_name == "dense":
+            backgrounds = tuple(split(backdrop.under(canvas))[0] for backdrop in self.backdrops)
             targets = tuple(backdrop.target for backdrop in self.backdrops)
-            self._plain_canvas = _split(canvas)[1]
+            self._plain_canvas = split(canvas)[1]
             present = np.ones((bucket, width), np.float32)
             present[self._count :, OPACITY] = 0
             self._backgrounds = jax.device_put(backgrounds, self._device)
             self._problem = jax.device_put((targets, self.shares, present, self._weights), self._device)
+
+    def _places(self, bucket: int) -> Array:
+        """(bucket,) the row that stands for each place of the bucket."""
+        return np.minimum(np.arange(bucket), max(self._count - 1, 0))
 
     def _read(self) -> list[Array]:
         return [np.asarray(slate)[:, : self._count].T for slate in (self._raw, *self._state)]
@@ -383,11 +414,10 @@ class JaxFit(BaseFit):
 
     def _step(self, scale: float) -> float:
         _GUARD.use()
-        numbers = *self._limits, np.float32(scale)
-        if not self._options.uses_kernel:
-            loss, finite, raw, state, rows = _move_pure(
-                self._recipe, self._raw, self._state, *numbers, self._backgrounds,
-                self._problem, self._plain_canvas, self._options.memory_mb, self._loss,
+        if self.kernel_name == "dense":
+            loss, finite, raw, state, rows = _move_dense(
+                self._recipe, self._tables, self._raw, self._state, np.float32(scale), self._backgrounds,
+                self._problem, self._plain_canvas, self._memory_mb, self._loss,
             )  # fmt: skip
             if not bool(finite):  # waits for the device
                 raise FloatingPointError
@@ -396,20 +426,23 @@ class JaxFit(BaseFit):
             if not (np.isfinite(loss) and np.isfinite(by_rows).all()):
                 raise FloatingPointError
             self._by_rows[: self._count] = by_rows
-            raw, state, rows = _move_jit(self._recipe, self._raw, self._state, self._by_rows, *numbers)
+            raw, state, rows = _move_jit(
+                self._recipe, self._tables, self._raw, self._state, self._by_rows, np.float32(scale)
+            )
         self._raw, self._state, self._drawn_rows = raw, state, rows
         return float(loss)
 
     def _kernel_gradient(self) -> tuple[float, Array]:
-        rows = self._rows()
+        rows, kinds = self._rows(), self.parameters.kinds
         if self._loss_gradient is None:
             return self._kernel_loss_and_gradient(rows)
         losses, gradients = [], []
         for backdrop in self.backdrops:
             canvas = backdrop.under(self.canvas)
-            value, by_image = self._loss_gradient(self.kernel.render(rows, canvas), backdrop.target, *self._weights)
+            image = self.kernel.render(rows, kinds, canvas)
+            value, by_image = self._loss_gradient(image, backdrop.target, *self._weights)
             losses.append(float(value))
-            gradients.append(self.kernel.pull_back(rows, canvas, np.asarray(by_image))[0])
+            gradients.append(self.kernel.vjp(rows, kinds, canvas, np.asarray(by_image))[0])
         return mean(losses), mean(gradients)
 
     def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:

@@ -9,25 +9,35 @@ from typing import Any
 import numpy as np
 
 from ..base import Rates
-from ..primitives.base import CIRCLE
-from ..scene import Canvas
+from ..canvas import Canvas
+from ..primitives.base import SHAPE, Column, Primitive
+from ..primitives.circle import CIRCLE
+from ..scene import columns_of, present, width_of
 
 Array = np.ndarray[Any, Any]
+
+_UNUSED = Column("", "share", "identity", "position", lambda w, h, s: (0.0, 0.0), 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """The columns of circle rows as an optimiser sees them; each array is (P,).
+    """The columns of rows as an optimiser sees them.
+
+    Arrays are column by column, as fits hold them: (P, 1) if all rows are of one primitive, else (P, N).
 
     Attributes:
+        primitives: those that are present, or circles.
+        kinds: (N,) uint8.
         is_log: columns moved as their logarithm.
         is_logit: columns moved as log(v / (1 - v)).
-        slope: (3, P) float32; a value v changes with its raw value by `slope[0] + slope[1] v + slope[2] v²`.
+        slope: (3, P, 1 or N) float32; a value v changes with its raw value by `slope[0] + slope[1] v + slope[2] v²`.
         low: the smallest raw value, float32.
         high: the largest raw value, float32.
         rates: learning rates, float32.
     """
 
+    primitives: tuple[Primitive, ...]
+    kinds: Array
     is_log: Array
     is_logit: Array
     slope: Array
@@ -35,30 +45,75 @@ class Parameters:
     high: Array
     rates: Array
 
-    def encode(self, rows: Array) -> Array:
-        """(N, P) float32 raw values of rows, moved into the limits."""
+    @property
+    def width(self) -> int:
+        """Columns of a row, P."""
+        return len(self.low)
+
+    def encode(self, rows: Array, index: Array | slice = slice(None)) -> Array:
+        """(K, P) float32 raw values of rows, moved into the limits.
+
+        Args:
+            rows: (K, P).
+            index: which of the N rows they are.
+        """
+        is_log, is_logit, low, high = (
+            (part if part.shape[1] == 1 else part[:, index]).T
+            for part in (self.is_log, self.is_logit, self.low, self.high)
+        )
         values = np.asarray(rows, np.float64)
-        raw = values.copy()
-        raw[:, self.is_log] = np.log(np.maximum(values[:, self.is_log], 1e-30))
-        opacity = np.clip(values[:, self.is_logit], 1e-12, 1 - 1e-12)
-        raw[:, self.is_logit] = np.log(opacity / (1 - opacity))
-        return np.clip(raw.astype(np.float32), self.low, self.high)
+        opacity = np.clip(values, 1e-12, 1 - 1e-12)
+        raw = np.where(is_log, np.log(np.maximum(values, 1e-30)), values)
+        raw = np.where(is_logit, np.log(opacity / (1 - opacity)), raw)
+        raw = np.clip(raw.astype(np.float32), low, high)
+        return np.asarray(limited(np, self.primitives, raw.T, self.kinds[index])).T
+
+
+def limited(xp: Any, primitives: tuple[Primitive, ...], raw: Any, kinds: Any) -> Any:
+    """Raw values moved to where each primitive allows them to be together; see `Primitive.limited`.
+
+    Args:
+        xp: `numpy`, `jax.numpy` or `torch`.
+        primitives: those that are present.
+        raw: (P, N).
+        kinds: (N,) codes; not read where there is one primitive.
+    """
+    for primitive in primitives:
+        if type(primitive).limited is Primitive.limited:
+            continue
+        shape = [raw[k] for k in range(SHAPE, primitive.width)]
+        moved = primitive.limited(xp, shape)
+        if len(primitives) > 1:
+            own = kinds == primitive.code
+            moved = [xp.where(own, new, old) for new, old in zip(moved, shape, strict=True)]
+        raw = xp.concatenate([raw[:SHAPE], xp.stack(list(moved)), raw[primitive.width :]], 0)
+    return raw
+
+
+def parameters_of(kinds: Array, canvas: Canvas, rates: Rates, softness_min: float) -> Parameters:
+    """The parameters of rows of these kinds, (N,) codes, on this canvas."""
+    primitives = present(kinds) or (CIRCLE,)
+    width = width_of(primitives)
+    tables = [_table(primitive, width, canvas, rates, softness_min) for primitive in primitives]
+    if len(tables) == 1:
+        columns = [part[..., None] for part in tables[0]]
+    else:
+        place = np.searchsorted([primitive.code for primitive in primitives], kinds)
+        columns = [np.moveaxis(np.stack(parts)[place], 0, -1) for parts in zip(*tables, strict=True)]
+    is_log, is_logit, slope, low, high, own_rates = columns
+    return Parameters(primitives, kinds, is_log, is_logit, slope, low, high, own_rates)
 
 
 @lru_cache(maxsize=64)
-def circle_parameters(canvas: Canvas, rates: Rates, softness_min: float) -> Parameters:
-    """The parameters of circles on this canvas."""
-    columns = CIRCLE.columns
+def _table(primitive: Primitive, width: int, canvas: Canvas, rates: Rates, softness_min: float) -> tuple[Array, ...]:
+    """The arrays of `Parameters` for rows of one primitive, (P,) each; `slope` is (3, P)."""
+    columns = columns_of(primitive)
+    columns = (*columns, *[_UNUSED] * (width - len(columns)))
     transforms = np.array([column.transform for column in columns])
     limits = np.array([column.limits(canvas.width, canvas.height, softness_min) for column in columns], np.float64)
     is_log, is_logit = transforms == "log", transforms == "logit"
     limits[is_log] = np.log(limits[is_log])
     limits[is_logit] = np.log(limits[is_logit] / (1 - limits[is_logit]))
-    return Parameters(
-        is_log=is_log,
-        is_logit=is_logit,
-        slope=np.stack([~(is_log | is_logit), is_log | is_logit, -1.0 * is_logit]).astype(np.float32),
-        low=limits[:, 0].astype(np.float32),
-        high=limits[:, 1].astype(np.float32),
-        rates=np.array([getattr(rates, column.rate) for column in columns], np.float32),
-    )
+    slope = np.stack([~(is_log | is_logit), is_log | is_logit, -1.0 * is_logit]).astype(np.float32)
+    own_rates = np.array([getattr(rates, column.rate) * column.pace for column in columns], np.float32)
+    return is_log, is_logit, slope, limits[:, 0].astype(np.float32), limits[:, 1].astype(np.float32), own_rates

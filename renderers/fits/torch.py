@@ -13,24 +13,28 @@ import torch
 
 from ..alpha import Backdrop
 from ..base import FitSettings, RendererOptions
+from ..canvas import Canvas
 from ..checks import instance, real_array, shown
 from ..errors import BackendUnavailable, InputError
-from ..kernels.dense_torch import draw, draw_pixels
+from ..kernels.base import Kernel
+from ..kernels.dense_torch import TorchKernel, draw, draw_pixels, squared_loss
 from ..kernels.numba.kernel import shared_kernel
-from ..kernels.numba.renderer import CpuRenderer
-from ..losses.metrics import check_target, pixel_shares
-from ..scene import Canvas, Scene, check_drawable, clamped, row_limits
+from ..kernels.renderer import KernelRenderer
+from ..primitives.base import Primitive
+from ..primitives.circle import CIRCLE
+from ..scene import Scene, check_drawable, clamped, row_limits
 from .base import BaseFit, mean
 from .row_adam_torch import RowAdam
+from .rows import limited
 
 Array = np.ndarray[Any, Any]
 
 
-class TorchRenderer:
+class TorchRenderer(KernelRenderer):
     """Draws with the tiled CPU kernel behind an autograd function, or densely on any PyTorch device.
 
     Args:
-        options: device, path, memory, and whether the pure path is compiled.
+        options: device, kernel, memory, and whether the dense kernel is compiled.
 
     Raises:
         BackendUnavailable: the device is not there.
@@ -47,44 +51,21 @@ class TorchRenderer:
         self.device = torch.device("cuda" if self.options.device == "cuda" else "cpu")
         self.pixels = torch.compile(draw_pixels, dynamic=False) if self.options.compile else draw_pixels
 
-    def render(self, scene: Scene) -> Array:
-        """The picture, (H, W, 3) float32; see `base.Renderer.render`."""
-        if self.options.uses_kernel:
-            return CpuRenderer(self.options).render(scene)
-        instance("scene", scene, Scene)
-        with torch.no_grad():
-            background = self._tensor(np.array(scene.canvas.background))
-            image = self.draw(self._tensor(scene.rows), background, scene.canvas)
-            return image.cpu().numpy()  # waits for the device
-
-    def loss_and_gradient(
-        self, scene: Scene, target: Array, weights: Array | None = None
-    ) -> tuple[float, Array, Array]:
-        """See `base.Renderer.loss_and_gradient`."""
-        if self.options.uses_kernel:
-            return CpuRenderer(self.options).loss_and_gradient(scene, target, weights)
-        instance("scene", scene, Scene)
-        rows = self._tensor(scene.rows).requires_grad_()
-        background = self._tensor(np.array(scene.canvas.background)).requires_grad_()
-        wanted = self._tensor(check_target(target, scene.canvas))
-        shares = self._tensor(pixel_shares(weights, scene.canvas.height, scene.canvas.width))
-        loss = weighted_mse(self.draw(rows, background, scene.canvas), wanted, shares)
-        by_rows, by_background = torch.autograd.grad(loss, (rows, background), allow_unused=True)
-        by_rows = torch.zeros_like(rows) if by_rows is None else by_rows  # no rows, no graph
-        return loss.item(), by_rows.cpu().numpy(), by_background.cpu().numpy()
-
-    def worth(self, scene: Scene, target: Array, weights: Array | None = None) -> Array:
-        """See `base.Renderer.worth`. Always by the CPU kernel: exact for all rows in one pass."""
-        return CpuRenderer(self.options).worth(scene, target, weights)
+    @property
+    def kernel(self) -> Kernel:  # type: ignore[override]
+        """The kernel; asked for each time, since a limit on threads may have changed."""
+        if self.options.kernel_name == "numba":
+            return shared_kernel(self.options.threads)
+        return TorchKernel(self.device, self.options.memory_mb, self.pixels)
 
     def drawing(self, scene: Scene) -> Callable[..., torch.Tensor]:
         """A function `(rows, background=None) -> image` that autograd differentiates.
 
-        The pure path keeps the precision and device of its rows; the kernel is float32 on the CPU. Rows of integers
+        The dense kernel keeps the precision and device of its rows; the tiled one is float32 on the CPU. Rows of integers
         are drawn as float32; see `base.FittingRenderer.drawing` for what is refused.
 
         Args:
-            scene: gives the canvas and the columns; there may be any number of rows.
+            scene: gives the canvas and the columns; there may be any number of rows, if all are of one primitive.
 
         Example:
             >>> draw = TorchRenderer().drawing(scene)
@@ -93,10 +74,13 @@ class TorchRenderer:
         """
         canvas = instance("scene", scene, Scene).canvas
         width = scene.rows.shape[1]
-        low, high = (limit.tolist() for limit in row_limits(width))  # lists, which `torch.compile` can read
+        kinds, mixed = scene.kinds, len(scene.primitives) > 1
+        primitives = scene.primitives or (CIRCLE,)
+        low, high = (limit.tolist() for limit in row_limits(kinds, width))  # lists, which `torch.compile` can read
 
         def draw_rows(rows: torch.Tensor, background: Any = None) -> torch.Tensor:
-            rows = _numbers("rows", rows, (None, width))
+            rows = _numbers("rows", rows, (scene.count if mixed else None, width))
+            own = kinds if mixed else np.full(rows.shape[0], primitives[0].code, np.uint8)
             if background is None:
                 background = torch.tensor(canvas.background, dtype=rows.dtype, device=rows.device)
             elif not isinstance(background, torch.Tensor):
@@ -108,25 +92,30 @@ class TorchRenderer:
                 check_drawable(rows.detach().cpu().numpy(), background.detach().cpu().numpy())
             limits = [torch.tensor(limit, dtype=rows.dtype, device=rows.device) for limit in (low, high)]
             rows, background = clamped(torch.where, rows, *limits), clamped(torch.where, background, 0.0, 1.0)
-            image = self.draw(rows, background, canvas)
+            image = self.draw(rows, own, background, primitives, canvas)
             # The sums make the picture NaN where a value that is not finite could not be refused.
-            return image if self.options.uses_kernel else image + 0 * (rows.sum() + background.sum())
+            tiled = self.options.kernel_name == "numba"
+            return image if tiled else image + 0 * (rows.sum() + background.sum())
 
         return draw_rows
 
-    def draw(self, rows: torch.Tensor, background: torch.Tensor, canvas: Canvas) -> torch.Tensor:
+    def draw(
+        self,
+        rows: torch.Tensor,
+        kinds: Array,
+        background: torch.Tensor,
+        primitives: tuple[Primitive, ...],
+        canvas: Canvas,
+    ) -> torch.Tensor:
         """The picture, (H, W, 3), of rows that are within the limits of a scene; `drawing` without its checks."""
-        if self.options.uses_kernel:
-            image: torch.Tensor = DrawByKernel.apply(rows, background, canvas, self.options.threads)
+        if self.options.kernel_name == "numba":
+            image: torch.Tensor = DrawByKernel.apply(rows, background, kinds, canvas, self.options.threads)
             return image
-        return draw(rows, background, canvas, self.options.memory_mb, self.pixels)
+        return draw(rows, kinds, background, primitives, canvas, self.options.memory_mb, self.pixels)
 
     def fit(self, target: Array, canvas: Canvas, settings: FitSettings | None = None) -> TorchFit:
         """Opens a fit; see `base.FittingRenderer.fit`."""
         return TorchFit(target, canvas, FitSettings() if settings is None else settings, self)
-
-    def _tensor(self, array: Array) -> torch.Tensor:
-        return torch.tensor(np.asarray(array, np.float32), device=self.device)
 
 
 def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> torch.Tensor:
@@ -153,35 +142,30 @@ def _is_finite(*tensors: torch.Tensor) -> bool:
         return True
 
 
-def weighted_mse(image: torch.Tensor, target: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """The loss of `metrics.mean_squared_error` from the pixels' shares, (H, W)."""
-    return torch.sum(torch.square(image - target) * shares[:, :, None])
-
-
 class DrawByKernel(torch.autograd.Function):
     """The picture, (H, W, 3) float32, by the tiled CPU kernel; differentiable by rows and background."""
 
     @staticmethod
     def forward(
-        ctx: Any, rows: torch.Tensor, background: torch.Tensor, canvas: Canvas, threads: int | None
+        ctx: Any, rows: torch.Tensor, background: torch.Tensor, kinds: Array, canvas: Canvas, threads: int | None
     ) -> torch.Tensor:
         """Draws `rows`, (N, P), on `background`, (3,)."""
         host = rows.detach().to("cpu", torch.float32).numpy()
         ctx.canvas = replace(canvas, background=tuple(background.detach().tolist()))
-        ctx.kernel = shared_kernel(threads)
+        ctx.kernel, ctx.kinds = shared_kernel(threads), kinds
         ctx.save_for_backward(rows, background)
-        return torch.from_numpy(ctx.kernel.render(host, ctx.canvas)).to(rows.device)
+        return torch.from_numpy(ctx.kernel.render(host, kinds, ctx.canvas)).to(rows.device)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, image_gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
+    def backward(ctx: Any, image_gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None, None]:
         """Pulls dL/dimage, (H, W, 3), back to rows and background."""
         rows, background = ctx.saved_tensors
         host = rows.detach().to("cpu", torch.float32).numpy()
-        by_rows, by_background = ctx.kernel.pull_back(
-            host, ctx.canvas, image_gradient.detach().to("cpu", torch.float32).numpy()
+        by_rows, by_background = ctx.kernel.vjp(
+            host, ctx.kinds, ctx.canvas, image_gradient.detach().to("cpu", torch.float32).numpy()
         )
-        return torch.from_numpy(by_rows).to(rows), torch.from_numpy(by_background).to(background), None, None
+        return torch.from_numpy(by_rows).to(rows), torch.from_numpy(by_background).to(background), None, None, None
 
 
 class _OneThread:
@@ -229,22 +213,26 @@ class TorchFit(BaseFit):
     """A fit in PyTorch; see `base.Fit`. Its optimiser is `row_adam_torch.RowAdam`."""
 
     def __init__(self, target: Array, canvas: Canvas, settings: FitSettings, renderer: TorchRenderer) -> None:
-        super().__init__(target, canvas, settings, renderer.options, str(renderer.device))
+        super().__init__(target, canvas, settings, renderer.kernel, str(renderer.device))
         self._renderer = renderer
         self._device = renderer.device
-        p = self.parameters
-        self._rates, self._low, self._high, self._slope = (
-            torch.tensor(array, device=self._device)[..., None] for array in (p.rates, p.low, p.high, p.slope)
-        )
-        self._log, self._logit = _runs(p.is_log), _runs(p.is_logit)
         self._weights = None if self.pixel_weights is None else torch.tensor(self.pixel_weights, device=self._device)
-        if settings.loss is not None or not renderer.options.uses_kernel:
+        if settings.loss is not None or self.kernel_name == "dense":
             self._wanted = {backdrop: torch.tensor(backdrop.target, device=self._device) for backdrop in self.backdrops}
             self._pixel_shares = torch.tensor(self.shares, device=self._device)
-        self._write([np.zeros((0, len(p.rates)), np.float32)], canvas)
+        self._write([np.zeros((0, self.parameters.width), np.float32)], canvas)
 
     def _write(self, slates: list[Array], canvas: Canvas) -> None:
         raw, *kept = slates
+        p = self.parameters
+        self._rates, self._low, self._high, self._slope = (
+            torch.tensor(array, device=self._device) for array in (p.rates, p.low, p.high, p.slope)
+        )
+        self._kinds = torch.tensor(p.kinds, device=self._device)
+        uniform = p.is_log.all(axis=1) | ~p.is_log.any(axis=1)
+        self._log, self._logit = _runs(p.is_log.all(axis=1)), _runs(p.is_logit.all(axis=1))
+        # Columns that are a logarithm in some primitives only.
+        self._mixed = {int(k): torch.tensor(p.is_log[k], device=self._device) for k in np.flatnonzero(~uniform)}
         self._raw = torch.nn.Parameter(torch.tensor(raw.T.copy(), device=self._device))
         s = self.settings
         self._optimizer = RowAdam([self._raw], self._rates, s.beta1, s.beta2, s.epsilon)
@@ -270,11 +258,13 @@ class TorchFit(BaseFit):
             values[run] = raw[run].exp()
         for run in self._logit:
             values[run] = raw[run].sigmoid()
+        for k, is_log in self._mixed.items():
+            values[k] = torch.where(is_log, torch.where(is_log, raw[k], 0.0).exp(), raw[k])
         return values
 
     def step(self, count: int = 1, scale: float = 1.0) -> float:
         """Takes optimiser steps; see `base.Fit.step`."""
-        if not self._renderer.options.uses_kernel:
+        if self.kernel_name == "dense":
             return super().step(count, scale)
         # After each parallel operation PyTorch's OpenMP threads spin for a while, on the cores that the
         # kernel wants (a step took 4 ms instead of 1.5). The update is too small to gain from threads.
@@ -288,12 +278,16 @@ class TorchFit(BaseFit):
         self._optimizer.step()
         with torch.no_grad():
             torch.clamp(self._raw, self._low, self._high, out=self._raw)
+            raw = self._raw.detach()
+            moved = limited(torch, self.parameters.primitives, raw, self._kinds)
+            if moved is not raw:
+                raw.copy_(moved)
             self._values = self._decode(self._raw)
         return loss
 
     def _gradient(self) -> tuple[float, torch.Tensor]:
         """The loss and its gradient by raw parameters. Raises FloatingPointError if they are not finite."""
-        if self._renderer.options.uses_kernel:
+        if self.kernel_name == "numba":
             loss, by_rows = self._kernel_gradient()
             if not (np.isfinite(loss) and np.isfinite(by_rows).all()):
                 raise FloatingPointError
@@ -303,30 +297,29 @@ class TorchFit(BaseFit):
         if self._raw.shape[1] == 0:  # a bare canvas depends on no parameter
             return self.loss(), torch.zeros_like(self._raw)
         raw = self._raw.detach().requires_grad_()
-        rows, draw = self._decode(raw).t(), self._renderer.draw
-        value = mean(
-            [
-                self._objective(draw(rows, self._background_of(backdrop), self.canvas), backdrop)
-                for backdrop in self.backdrops
-            ]
-        )
+        rows, p = self._decode(raw).t(), self.parameters
+        images = [
+            self._renderer.draw(rows, p.kinds, self._background_of(backdrop), p.primitives, self.canvas)
+            for backdrop in self.backdrops
+        ]
+        value = mean([self._objective(image, backdrop) for image, backdrop in zip(images, self.backdrops, strict=True)])
         gradient = torch.autograd.grad(value, raw)[0]
         if not bool(torch.isfinite(value) & torch.isfinite(gradient).all()):  # waits for the device
             raise FloatingPointError
         return value.item(), gradient
 
     def _kernel_gradient(self) -> tuple[float, Array]:
-        rows = self._rows()
+        rows, kinds = self._rows(), self.parameters.kinds
         if self.settings.loss is None:
             return self._kernel_loss_and_gradient(rows)
         losses, gradients = [], []
         for backdrop in self.backdrops:
             canvas = backdrop.under(self.canvas)
-            image = torch.from_numpy(self.kernel.render(rows, canvas)).requires_grad_()
+            image = torch.from_numpy(self.kernel.render(rows, kinds, canvas)).requires_grad_()
             value = self._objective(image, backdrop)
             by_image = torch.autograd.grad(value, image)[0]
             losses.append(value.item())
-            gradients.append(self.kernel.pull_back(rows, canvas, by_image.numpy())[0])
+            gradients.append(self.kernel.vjp(rows, kinds, canvas, by_image.numpy())[0])
         return mean(losses), mean(gradients)
 
     def _background_of(self, backdrop: Backdrop) -> torch.Tensor:
@@ -344,7 +337,7 @@ class TorchFit(BaseFit):
                     "the loss does not depend on the image through operations of PyTorch, so that it has no gradient"
                 )
             return value
-        return weighted_mse(image, self._wanted[backdrop], self._pixel_shares)
+        return squared_loss(image, self._wanted[backdrop], self._pixel_shares)
 
     def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:
         return float(self._objective(torch.from_numpy(image).to(self._device), backdrop))

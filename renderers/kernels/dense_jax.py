@@ -1,54 +1,138 @@
-"""Dense drawing in JAX's own operations: any device, any derivative. The tiled kernel's twin."""
+"""The dense kernel in JAX."""
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from ..primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
-from ..scene import Canvas
+from ..canvas import Canvas
+from ..primitives.base import Primitive
+from ..primitives.circle import CIRCLE
+from ..scene import present
+from .dense import composite, opacities, pixels_in_a_piece
 
-# Arrays of (pixels in a piece, N) that live at once, backward included.
-_LIVE_ARRAYS = 8
-
-
-def coverage(distance2: jax.Array, radius: jax.Array, softness: jax.Array, edge: str) -> jax.Array:
-    """Coverage in 0..1 from squared distance, radius and softness; the formulas of `falloff`."""
-    if edge == "logistic":
-        return jax.nn.sigmoid((radius**2 - distance2) / softness)
-    distance = jnp.sqrt(jnp.where(distance2 > 0, distance2, 1.0)) * (distance2 > 0)  # finite slope at 0
-    return jnp.clip(0.5 + (radius - distance) / (2 * softness), 0.0, 1.0)
+Array = np.ndarray[Any, Any]
 
 
-def draw(rows: jax.Array, background: jax.Array, canvas: Canvas, memory_mb: float) -> jax.Array:
+def split(canvas: Canvas) -> tuple[Array, Canvas]:
+    """The background as an array, and a canvas without it, so that compiled code is not tied to a colour."""
+    return np.array(canvas.background, np.float32), Canvas(canvas.width, canvas.height, edge=canvas.edge)
+
+
+def draw(
+    rows: jax.Array,
+    kinds: Any,
+    background: jax.Array,
+    primitives: tuple[Primitive, ...],
+    canvas: Canvas,
+    memory_mb: float,
+) -> jax.Array:
     """The picture, (H, W, 3), in the precision of `rows`.
 
     Args:
         rows: (N, P).
+        kinds: (N,) codes.
         background: (3,), sRGB in 0..1.
-        canvas: size and edge (its background is not read).
+        primitives: those that are among the kinds.
+        canvas: size and falloff (its background is not read).
         memory_mb: pixels are drawn in pieces, and drawn again for the gradient, so that this suffices.
     """
+    kinds = jnp.asarray(kinds)
+    if rows.shape[0] == 0:
+        return jnp.broadcast_to(background.astype(rows.dtype), (canvas.height, canvas.width, 3))
+
+    def draw_pixels(index: jax.Array) -> jax.Array:
+        across, down = _centres(index, canvas, rows.dtype)
+        a = opacities(jnp, rows, kinds, primitives, canvas.edge, across, down)
+        # Products of weights and colours in full precision: GPUs would round them to 10 bits.
+        with jax.default_matmul_precision("highest"):
+            return composite(jnp, a, rows, background.astype(rows.dtype))
+
+    return _in_pieces(draw_pixels, rows, canvas, memory_mb).reshape(canvas.height, canvas.width, 3)
+
+
+def _centres(index: jax.Array, canvas: Canvas, dtype: Any) -> tuple[jax.Array, jax.Array]:
+    """X and y of the centres of the pixels with these flat indices."""
+    return (index % canvas.width + 0.5).astype(dtype), (index // canvas.width + 0.5).astype(dtype)
+
+
+def _in_pieces(of_pixels: Any, rows: jax.Array, canvas: Canvas, memory_mb: float) -> jax.Array:
+    """(H W, ...): what a function of flat pixel indices gives for all pixels, piece by piece."""
     pixel_count = canvas.width * canvas.height
-    budget = memory_mb * 2**20 / (max(1, rows.shape[0]) * rows.dtype.itemsize * _LIVE_ARRAYS)
-    piece = int(min(pixel_count, max(1, budget)))
+    piece = pixels_in_a_piece(canvas, rows.shape[0], memory_mb, rows.dtype.itemsize)
     piece_count = -(-pixel_count // piece)
     index = jnp.arange(piece_count * piece).reshape(piece_count, piece)  # the last piece draws some pixels beyond
-    pieces = jax.lax.map(jax.checkpoint(partial(_draw_pixels, rows, background, canvas)), index)
-    return pieces.reshape(-1, 3)[:pixel_count].reshape(canvas.height, canvas.width, 3)
+    found = jax.lax.map(jax.checkpoint(of_pixels), index)
+    return found.reshape(piece_count * piece, *found.shape[2:])[:pixel_count]
 
 
-def _draw_pixels(rows: jax.Array, background: jax.Array, canvas: Canvas, index: jax.Array) -> jax.Array:
-    """(K, 3): the colours of the pixels with these flat indices, (K,)."""
-    front = rows[::-1]
-    across = (index % canvas.width + 0.5).astype(rows.dtype)[:, None]
-    down = (index // canvas.width + 0.5).astype(rows.dtype)[:, None]
-    distance2 = jnp.square(across - front[None, :, X]) + jnp.square(down - front[None, :, Y])
-    a = front[None, :, OPACITY] * coverage(distance2, front[None, :, RADIUS], front[None, :, SOFTNESS], canvas.edge)
-    light = jnp.cumprod(1 - a, axis=1)  # what is left after each row, front to back
-    before = jnp.concatenate([jnp.ones_like(light[:, :1]), light[:, :-1]], axis=1)
-    # Products of weights and colours in full precision: GPUs would round them to 10 bits.
-    painted = jnp.matmul(before * a, front[:, RED : BLUE + 1], precision=jax.lax.Precision.HIGHEST)
-    return painted + (light[:, -1:] if rows.shape[0] else 1.0) * background[None, :]
+def squared_loss(image: jax.Array, target: jax.Array, shares: jax.Array) -> jax.Array:
+    """The weighted mean squared error of an image, (H, W, 3), from the pixels' shares, (H, W)."""
+    return jnp.sum(jnp.square(image - target) * shares[:, :, None])
+
+
+_STATIC = ("primitives", "canvas", "memory_mb")
+_draw = jax.jit(draw, static_argnames=_STATIC)
+
+
+@partial(jax.jit, static_argnames=_STATIC)
+def _loss_and_gradient(
+    rows: Any, kinds: Any, background: Any, target: Any, shares: Any, *, primitives: Any, canvas: Any, memory_mb: Any
+) -> Any:
+    def loss(rows: Any, background: Any) -> Any:
+        return squared_loss(draw(rows, kinds, background, primitives, canvas, memory_mb), target, shares)
+
+    return jax.value_and_grad(loss, argnums=(0, 1))(rows, background)
+
+
+@partial(jax.jit, static_argnames=_STATIC)
+def _vjp(
+    rows: Any, kinds: Any, background: Any, image_gradient: Any, *, primitives: Any, canvas: Any, memory_mb: Any
+) -> Any:
+    _, pull = jax.vjp(lambda rows, back: draw(rows, kinds, back, primitives, canvas, memory_mb), rows, background)
+    return pull(image_gradient)
+
+
+class JaxKernel:
+    """The dense kernel on a device of JAX; see `kernels.base.Kernel`.
+
+    Args:
+        device: where it computes.
+        memory_mb: what it may hold at once.
+    """
+
+    name = "dense"
+
+    def __init__(self, device: jax.Device, memory_mb: float) -> None:
+        self._device = device
+        self._memory_mb = memory_mb
+
+    def _static(self, kinds: Array, canvas: Canvas) -> dict[str, Any]:
+        return {
+            "primitives": present(kinds) or (CIRCLE,), "canvas": split(canvas)[1], "memory_mb": self._memory_mb,
+        }  # fmt: skip
+
+    def render(self, rows: Array, kinds: Array, canvas: Canvas) -> Array:
+        """See `Kernel.render`."""
+        with jax.default_device(self._device):
+            return np.asarray(_draw(rows, kinds, split(canvas)[0], **self._static(kinds, canvas)))
+
+    def loss_and_gradient(
+        self, rows: Array, kinds: Array, canvas: Canvas, target: Array, shares: Array
+    ) -> tuple[float, Array, Array]:
+        """See `Kernel.loss_and_gradient`."""
+        with jax.default_device(self._device):
+            loss, (by_rows, by_background) = _loss_and_gradient(
+                rows, kinds, split(canvas)[0], np.moveaxis(target, 0, 2), shares, **self._static(kinds, canvas)
+            )
+            return float(loss), np.asarray(by_rows), np.asarray(by_background)
+
+    def vjp(self, rows: Array, kinds: Array, canvas: Canvas, image_gradient: Array) -> tuple[Array, Array]:
+        """See `Kernel.vjp`."""
+        with jax.default_device(self._device):
+            by_rows, by_background = _vjp(rows, kinds, split(canvas)[0], image_gradient, **self._static(kinds, canvas))
+            return np.asarray(by_rows), np.asarray(by_background)

@@ -1,4 +1,8 @@
-"""The judge: numpy, float64, one row at a time over the whole canvas, no tricks. Slow on purpose."""
+"""The judge: numpy, float64, one row at a time over the whole canvas, no tricks. Slow on purpose.
+
+Derivatives of coverage by the columns of a shape are central differences of the primitive's own distance: nothing
+here has to be written for a new primitive, and nothing can be wrong in the same way as a kernel's gradient.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,15 @@ import numpy as np
 from ..checks import instance, real_array
 from ..errors import InputError
 from ..losses.metrics import check_colours, mean_squared_error, pixel_shares
-from ..primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
-from ..primitives.falloff import EDGES
+from ..primitives.base import BLUE, OPACITY, RED, SHAPE, SOFTNESS, Primitive
+from ..primitives.falloff import FALLOFFS
+from ..primitives.table import BY_CODE
 from ..scene import Scene
 
 Array = np.ndarray[Any, Any]
+
+# Half the step of central differences in float64: the error of a distance's derivative is about 1e-9.
+STEP = 1e-5
 
 
 def render(scene: Scene) -> Array:
@@ -23,8 +31,8 @@ def render(scene: Scene) -> Array:
     Duff, Compositing Digital Images, 1984) on sRGB values as they are, which is what SVG does.
     """
     image = _background(instance("scene", scene, Scene))
-    for row in scene.rows.astype(np.float64):
-        a = row[OPACITY] * _coverage(scene, row)[:, :, None]
+    for i, row in enumerate(scene.rows.astype(np.float64)):
+        a = row[OPACITY] * _coverage(scene, i)[:, :, None]
         image = (1 - a) * image + a * row[RED : BLUE + 1]
     return image
 
@@ -37,7 +45,7 @@ def gradient(scene: Scene, image_gradient: Array) -> tuple[Array, Array]:
         image_gradient: (H, W, 3), the derivative of a loss by every value of the picture.
 
     Returns:
-        (N, P) float64, the derivative by every value of `scene.rows` (for the linear edge: one-sided, 0,
+        (N, P) float64, the derivative by every value of `scene.rows` (for the linear falloff: one-sided, 0,
         where a pixel lies on a kink), and (3,), the derivative by the background.
     """
     instance("scene", scene, Scene)
@@ -48,27 +56,20 @@ def gradient(scene: Scene, image_gradient: Array) -> tuple[Array, Array]:
         raise InputError(f"image_gradient has shape {through.shape}; needs {shape}")
     rows = scene.rows.astype(np.float64)
     beneath = [_background(scene)]  # beneath[i]: all that lies under row i
-    for row in rows:
-        a = row[OPACITY] * _coverage(scene, row)[:, :, None]
+    for i, row in enumerate(rows):
+        a = row[OPACITY] * _coverage(scene, i)[:, :, None]
         beneath.append((1 - a) * beneath[-1] + a * row[RED : BLUE + 1])
     result = np.zeros(scene.rows.shape)
-    across, down = _pixel_centres(scene)
     for i in reversed(range(scene.count)):
         row = rows[i]
-        dx, dy = across - row[X], down - row[Y]
-        distance = np.hypot(dx, dy)
-        m = _coverage(scene, row)
+        m, by_softness, by_shape = _slopes(scene, i)
         a = row[OPACITY] * m
         d_a = np.sum(through * (row[RED : BLUE + 1] - beneath[i]), axis=2)
         d_m = row[OPACITY] * d_a
-        by_distance, by_radius, by_softness = EDGES[scene.canvas.edge].slopes(distance, row[RADIUS], row[SOFTNESS])
-        safe = np.where(distance > 0, distance, 1.0)  # at the very centre the direction is 0
-        result[i, X] = np.sum(d_m * by_distance * -dx / safe)
-        result[i, Y] = np.sum(d_m * by_distance * -dy / safe)
         result[i, RED : BLUE + 1] = np.sum(through * a[:, :, None], axis=(0, 1))
         result[i, OPACITY] = np.sum(d_a * m)
         result[i, SOFTNESS] = np.sum(d_m * by_softness)
-        result[i, RADIUS] = np.sum(d_m * by_radius)
+        result[i, SHAPE : SHAPE + len(by_shape)] = [np.sum(d_m * slope) for slope in by_shape]
         through = through * (1 - a[:, :, None])
     return result, through.sum(axis=(0, 1))
 
@@ -93,10 +94,34 @@ def worth(scene: Scene, target: Array, weights: Array | None = None) -> Array:
     )
 
 
-def _coverage(scene: Scene, row: Array) -> Array:
-    across, down = _pixel_centres(scene)
-    distance = np.hypot(across - row[X], down - row[Y])
-    return EDGES[scene.canvas.edge].coverage(distance, row[RADIUS], row[SOFTNESS])
+def _shape(scene: Scene, i: int) -> tuple[Primitive, Array]:
+    """The primitive of row i, and the columns of its shape, float64."""
+    primitive = BY_CODE[int(scene.kinds[i])]
+    return primitive, scene.rows[i, SHAPE : primitive.width].astype(np.float64)
+
+
+def _coverage(scene: Scene, i: int) -> Array:
+    """(H, W): the coverage of row i."""
+    primitive, shape = _shape(scene, i)
+    distance = primitive.distance(np, *_pixel_centres(scene), shape)
+    softness = np.float64(scene.rows[i, SOFTNESS])
+    return FALLOFFS[scene.canvas.edge].coverage(np, distance, softness, primitive.thickness(shape))
+
+
+def _slopes(scene: Scene, i: int) -> tuple[Array, Array, list[Array]]:
+    """The coverage of row i, (H, W), and its derivatives by softness and by each column of the shape."""
+    primitive, shape = _shape(scene, i)
+    centres = _pixel_centres(scene)
+    distance, size = primitive.distance(np, *centres, shape), primitive.thickness(shape)
+    softness, falloff = np.float64(scene.rows[i, SOFTNESS]), FALLOFFS[scene.canvas.edge]
+    by_distance, by_softness, by_size = falloff.slopes(distance, softness, size)
+    by_shape = []
+    for step in STEP * np.eye(len(shape)):
+        ahead, behind = shape + step, shape - step
+        change = primitive.distance(np, *centres, ahead) - primitive.distance(np, *centres, behind)
+        size_change = primitive.thickness(ahead) - primitive.thickness(behind)
+        by_shape.append((by_distance * change + by_size * size_change) / (2 * STEP))
+    return falloff.coverage(np, distance, softness, size), by_softness, by_shape
 
 
 def _pixel_centres(scene: Scene) -> tuple[Array, Array]:

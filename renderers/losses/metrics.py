@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..canvas import Canvas
 from ..checks import real_array, real_number
 from ..errors import InputError
-from ..scene import Canvas
 
 Array = np.ndarray[Any, Any]
 

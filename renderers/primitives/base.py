@@ -1,26 +1,40 @@
-"""The table of primitives: which columns a row has, how each is optimised, and between which limits.
+"""What a primitive is: its columns, its distance, and what follows from them.
 
-Every primitive starts with the same seven columns (place, colour, opacity, softness) and then has columns
-of its own for its shape. A row of a scene is as wide as the widest primitive in it; columns that a
-primitive does not use hold zero. A new primitive is one `Primitive` in `PRIMITIVES` plus its coverage
-(forward and backward) in each renderer: nothing that stores, moves or optimises rows changes.
+A row of a scene is *paint* (red, green, blue, opacity, softness), the same for all primitives, and then a *shape*: the
+columns of its own primitive. Rows are as wide as the widest primitive in the scene; columns that a narrower one does
+not use hold 0. A new primitive is one file with a subclass of `Primitive`, one row in `table.py`, and one file in
+`kernels/numba/shapes` for the compiled kernel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
 
 Transform = Literal["identity", "log", "logit"]
+Unit = Literal["x", "y", "length", "log length", "share"]
+# (width, height, smallest softness) -> (least, most) in a fit
+Limits = Callable[[int, int, float], tuple[float, float]]
 
-# Column indices that every renderer shares. The shape columns of a primitive begin at SHAPE.
-X, Y, RED, GREEN, BLUE, OPACITY, SOFTNESS, SHAPE = range(8)
-RADIUS = SHAPE  # the only shape column of a circle
+# The columns of the paint, and where the shape begins.
+RED, GREEN, BLUE, OPACITY, SOFTNESS, SHAPE = range(6)
 
-# Centres may leave the canvas by this much (pixels) during a fit; farther out a row has no gradient to
-# come back by.
+# Lengths and coordinates beyond this many pixels leave float32 too few digits to place an edge.
+FARTHEST = 1e6
+# A ramp narrower than this (pixels) has slopes that overflow a float32 gradient.
+SOFTNESS_MIN = 1e-3
+# Opacity as its logit in -6..8: 0.0025 to 0.99966. Beyond that the gradient has vanished.
+OPACITY_LIMITS = (0.0024726232, 0.9996646499)
+# Positions may leave the canvas by this much (pixels) during a fit; farther out a row has no gradient to come back by.
 MARGIN = 8.0
+# Half the least thickness of a shape in a fit, pixels: thinner ones bead or vanish where the scene is drawn larger.
+THINNEST = 0.5
 
 
 @dataclass(frozen=True)
@@ -29,48 +43,166 @@ class Column:
 
     Attributes:
         name: the word for it in files and options.
-        rate: the key of the learning rate that moves it (see `base.Rates`).
+        unit: what it measures: a position across or down, a length (pixels), a logarithm of one, or none of these.
         transform: the optimiser moves `transform(value)`, so that steps fit the quantity's nature.
-        limits: `(width, height, smallest softness) -> (low, high)`, the values a fit may reach.
+        rate: the key of the learning rate that moves it (see `renderers.base.Rates`).
+        limits: the values that a fit may reach.
+        low: the least that a scene may hold.
+        high: the most.
+        pace: multiplies the learning rate.
     """
 
     name: str
-    rate: str
+    unit: Unit
     transform: Transform
-    limits: Callable[[int, int, float], tuple[float, float]]
+    rate: str
+    limits: Limits
+    low: float
+    high: float
+    pace: float = 1.0
 
 
-# Opacity as its logit in -6..8: 0.0025 to 0.99966. Beyond that the gradient has vanished.
-OPACITY_LIMITS = (0.0024726232, 0.9996646499)
+def position(name: str, unit: Literal["x", "y"], pace: float = 1.0) -> Column:
+    """A column that holds a position across (`"x"`) or down (`"y"`)."""
 
-COMMON_COLUMNS = (
-    Column("x", "position", "identity", lambda w, h, s: (-MARGIN, w + MARGIN)),
-    Column("y", "position", "identity", lambda w, h, s: (-MARGIN, h + MARGIN)),
-    Column("red", "colour", "identity", lambda w, h, s: (0.0, 1.0)),
-    Column("green", "colour", "identity", lambda w, h, s: (0.0, 1.0)),
-    Column("blue", "colour", "identity", lambda w, h, s: (0.0, 1.0)),
-    Column("opacity", "opacity", "logit", lambda w, h, s: OPACITY_LIMITS),
-    Column("softness", "softness", "log", lambda w, h, s: (s, max(w, h, 2 * s))),
+    def limits(width: int, height: int, softness: float) -> tuple[float, float]:
+        return -MARGIN, (width if unit == "x" else height) + MARGIN
+
+    return Column(name, unit, "identity", "position", limits, -FARTHEST, FARTHEST, pace)
+
+
+def half_the_canvas(width: int, height: int, softness: float) -> float:
+    """The largest radius of a fit."""
+    return max(width / 2, height / 2, 1.0)
+
+
+def _unit_interval(width: int, height: int, softness: float) -> tuple[float, float]:
+    return 0.0, 1.0
+
+
+PAINT = (
+    *(Column(name, "share", "identity", "colour", _unit_interval, 0.0, 1.0) for name in ("red", "green", "blue")),
+    Column("opacity", "share", "logit", "opacity", lambda w, h, s: OPACITY_LIMITS, 0.0, 1.0),
+    # The slack of a softness is the rounding of its limit to float32.
+    Column(
+        "softness",
+        "length",
+        "log",
+        "softness",
+        lambda w, h, s: (s, max(w, h, 2 * s)),
+        SOFTNESS_MIN * (1 - 1e-6),
+        FARTHEST,
+    ),  # fmt: skip
 )
+"""The columns that all primitives share."""
 
 
 @dataclass(frozen=True)
-class Primitive:
-    """A kind of row: its name, its code in `Scene.kinds`, and its columns in order."""
+class Outline:
+    """The curve at a given distance from a shape, as an SVG element.
 
-    name: str
-    code: int
-    columns: tuple[Column, ...]
+    Attributes:
+        tag: the element's name.
+        lengths: its attributes that are numbers in pixels, such as {"cx": 3.0, "r": 2.5}.
+        points: the corners of a polygon, pixels.
+        matrix: (a, b, c, d, e, f) of an SVG `matrix(...)` that maps the unit circle to the shape, if it is a circle's
+            image.
+        stroke: the width of a line of the fill's colour with round joins and ends, pixels; 0 for none.
+    """
+
+    tag: str
+    lengths: dict[str, float]
+    points: tuple[tuple[float, float], ...] = ()
+    matrix: tuple[float, ...] | None = None
+    stroke: float = 0.0
 
 
-CIRCLE = Primitive(
-    name="circle",
-    code=0,
-    columns=(*COMMON_COLUMNS, Column("radius", "radius", "log", lambda w, h, s: (0.5, max(w / 2, h / 2, 1.0)))),
-)
+class Primitive(ABC):
+    """A kind of row.
 
-PRIMITIVES: dict[str, Primitive] = {CIRCLE.name: CIRCLE}
+    Shapes are sequences of their columns in order: numbers, or arrays that broadcast against each other.
 
-DRAWN_PRIMITIVES = (CIRCLE,)
-"""The primitives that every renderer and exporter draws. A scene takes no other: a new one is named here once it has
-its form in the kernels, the dense paths and the SVG export."""
+    Attributes:
+        name: the word for it in files and options.
+        code: its number in `Scene.kinds` and in the compiled kernel.
+        columns: of its shape.
+        falloffs: names of the falloffs that it can be drawn with.
+        is_radial: whether every curve of equal coverage is the image of a circle, so that a radial gradient draws it.
+        example: a plain shape around (0, 0), drawn in place of rows of other primitives.
+    """
+
+    name: ClassVar[str]
+    code: ClassVar[int]
+    columns: ClassVar[tuple[Column, ...]]
+    falloffs: ClassVar[tuple[str, ...]] = ("linear",)
+    is_radial: ClassVar[bool] = False
+    example: ClassVar[tuple[float, ...]]
+
+    @property
+    def width(self) -> int:
+        """Columns of a row of this kind, paint included."""
+        return SHAPE + len(self.columns)
+
+    @abstractmethod
+    def distance(self, xp: Any, px: Any, py: Any, shape: Sequence[Any]) -> Any:
+        """Signed distance of points to the rim, pixels; negative inside. Differentiable wherever it is smooth.
+
+        Args:
+            xp: `numpy`, `jax.numpy` or `torch`, to compute with.
+            px: x of the points.
+            py: y of the points.
+            shape: columns that broadcast against the points.
+        """
+
+    @abstractmethod
+    def bounds(self, shape: Sequence[Array], margin: Array) -> tuple[Array, Array, Array, Array]:
+        """Left, top, right and bottom of what lies within this signed distance, pixels."""
+
+    @abstractmethod
+    def thickness(self, shape: Sequence[Array]) -> Array:
+        """Half the extent across the thinnest direction, pixels: the radius of a circle."""
+
+    @abstractmethod
+    def centre(self, shape: Sequence[Array]) -> tuple[Array, Array]:
+        """X and y of the middle."""
+
+    @abstractmethod
+    def seed(
+        self, x: Array, y: Array, radius: Array, coherence: Array, angle: Array, rng: np.random.Generator
+    ) -> tuple[Array, ...]:
+        """Shapes of newcomers, as large as circles of these radii.
+
+        Args:
+            x: (N,) centres, pixels.
+            y: (N,) centres, pixels.
+            radius: (N,) of the circle with the same area, pixels.
+            coherence: (N,) how much the picture there has one direction, 0..1.
+            angle: (N,) of that direction (along edges, not across), radians from x towards y.
+            rng: the generator.
+        """
+
+    @abstractmethod
+    def outline(self, shape: Sequence[float], outset: float) -> Outline:
+        """The curve at this signed distance from one shape."""
+
+    def limited(self, xp: Any, shape: Sequence[Any]) -> Sequence[Any]:
+        """The shape moved to where a fit may be, beyond the limits of its single columns; raw values, see `Column`."""
+        del xp
+        return shape
+
+    def scaled(self, shape: Array, factor: float) -> Array:
+        """(N, columns): the shapes with all lengths and positions multiplied."""
+        scaled = np.array(shape)
+        for k, column in enumerate(self.columns):
+            if column.unit in ("x", "y", "length"):
+                scaled[:, k] *= factor
+            elif column.unit == "log length":
+                scaled[:, k] += np.log(factor)
+            scaled[:, k] = np.clip(scaled[:, k], column.low, column.high)
+        return scaled
+
+
+def root(xp: Any, square: Any) -> Any:
+    """The square root, with a derivative of 0 instead of infinity at 0."""
+    positive = square > 0
+    return xp.sqrt(xp.where(positive, square, 1.0)) * positive

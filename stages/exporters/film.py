@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from artpipe.renderers import BackendUnavailable, Canvas, InputError
+from artpipe.renderers import BackendUnavailable, Canvas, InputError, load_renderer
 from artpipe.renderers.alpha import WHITE, flattened, picture_of
-from artpipe.renderers.kernels.numba.renderer import CpuRenderer
-from artpipe.renderers.scene import SIDE_MAX
+from artpipe.renderers.canvas import SIDE_MAX
 
 from ..formats.files import whole_file, whole_path
 from ..pictures.picture import as_bytes
@@ -214,7 +213,7 @@ def frames_of(record: Record, options: ExportOptions, flat: bool = False, side_m
         scaled = scene.scaled(width, height)
         if flat and canvas.transparent:
             scaled = scaled.with_background(options.matte_or(canvas.background))
-        yield as_bytes(CpuRenderer().render(scaled) if flat else picture_of(scaled))
+        yield as_bytes(load_renderer("cpu").render(scaled) if flat else picture_of(scaled))
 
 
 def _usual_width(canvas: Canvas) -> int:

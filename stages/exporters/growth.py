@@ -9,7 +9,7 @@ import numpy as np
 
 from artpipe.renderers import Scene
 from artpipe.renderers.alpha import comparable
-from artpipe.renderers.primitives.base import OPACITY
+from artpipe.renderers.scene import stacked_rows
 
 from ..record import Moment, Record
 
@@ -91,19 +91,20 @@ def between(before: Scene, after: Scene, share: float) -> Scene:
     if share >= 1:
         return after
     shared, in_before, in_after = np.intersect1d(before.ids, after.ids, return_indices=True)
-    rows = after.rows.copy()
-    old, new = before.rows[in_before], after.rows[in_after]
+    moved = after.rows.copy()
+    width = min(before.rows.shape[1], after.rows.shape[1])  # one of them may hold wider rows that the other has not
+    old, new = before.rows[in_before, :width], after.rows[in_after, :width]
     # Rounding may leave the way by a bit, and with it what a scene may hold.
-    rows[in_after] = np.clip((1 - share) * old + share * new, np.minimum(old, new), np.maximum(old, new))
+    moved[in_after, :width] = np.clip((1 - share) * old + share * new, np.minimum(old, new), np.maximum(old, new))
     come = np.ones(after.count, np.float32)
     is_new = ~np.isin(after.ids, shared)
     come[is_new] = _one_by_one(int(is_new.sum()), share)
-    rows[:, OPACITY] *= come
     left = np.zeros(before.count, np.float32)
     goes = ~np.isin(before.ids, shared)
     left[goes] = 1 - _one_by_one(int(goes.sum()), share)
-    gone = before.rows.copy()
-    gone[:, OPACITY] *= left
+    staying = after.with_rows(moved)
+    staying = staying.with_columns(opacity=staying.opacity * come)
+    going = before.with_columns(opacity=before.opacity * left)
     # Where each goer stands: after the last stayer that was painted before it.
     floor = np.full(before.count, -1)
     floor[in_before] = in_after
@@ -111,9 +112,10 @@ def between(before: Scene, after: Scene, share: float) -> Scene:
     order = np.argsort(np.concatenate([np.arange(after.count), floor + 0.5]), kind="stable")
     order = order[np.concatenate([come, left])[order] > 0]
     return Scene(
-        np.concatenate([rows, gone])[order],
+        stacked_rows([staying.rows, going.rows])[order],
         after.canvas,
         ids=np.concatenate([after.ids, before.ids])[order],
+        kinds=np.concatenate([after.kinds, before.kinds])[order],
         next_id=max(before.next_id, after.next_id),
     )
 

@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from artpipe.renderers import Scene
+from artpipe.renderers import Scene, load_renderer
 from artpipe.renderers.alpha import backdrops, comparable, picture_of
-from artpipe.renderers.kernels.numba.renderer import CpuRenderer
-from artpipe.renderers.primitives.base import BLUE, RED
 
 from ..pictures.picture import as_bytes
 
@@ -52,15 +50,13 @@ def colour_layers(scene: Scene, count: int) -> list[Layer]:
         return [_in_full_size(layer, scene) for layer in colour_layers(_reduced(scene, share), count)]
     picture = picture_of(scene)
     palette = _palette(picture, count)
-    colours = scene.rows[:, RED : BLUE + 1].astype(np.float64)
+    colours = scene.colour.astype(np.float64)
     nearest = np.argmin(((colours[:, None, :] - palette[None]) ** 2).sum(2), axis=1)
     members = [np.flatnonzero(nearest == k) for k in range(len(palette))]
     layers = []
     for k in sorted((k for k in range(len(palette)) if len(members[k])), key=lambda k: float(members[k].mean())):
         part = scene.select(members[k])
-        rows = part.rows.copy()
-        rows[:, RED : BLUE + 1] = palette[k]
-        layers.append(Layer((palette[k][0], palette[k][1], palette[k][2]), part.with_rows(rows)))
+        layers.append(Layer((palette[k][0], palette[k][1], palette[k][2]), part.with_columns(colour=palette[k])))
     for _ in range(2):
         layers = _in_best_order(_without_harm(layers, picture), scene)
     return _without_harm(layers, picture)
@@ -73,9 +69,7 @@ def _reduced(scene: Scene, share: float) -> Scene:
 def _in_full_size(layer: Layer, scene: Scene) -> Layer:
     """The layer with its circles as they are in the scene."""
     part = scene.select(np.isin(scene.ids, layer.scene.ids))
-    rows = part.rows.copy()
-    rows[:, RED : BLUE + 1] = layer.colour
-    return replace(layer, scene=part.with_rows(rows))
+    return replace(layer, scene=part.with_columns(colour=layer.colour))
 
 
 def _palette(picture: Array, count: int) -> Array:
@@ -93,7 +87,7 @@ def _palette(picture: Array, count: int) -> Array:
 def _without_harm(layers: list[Layer], picture: Array) -> list[Layer]:
     """The layers without the circles that the picture is nearer to the original without."""
     while layers:
-        scene = _joined(layers)
+        scene = Scene.stacked([layer.scene for layer in layers])
         worth = _worth(scene, picture)
         harmful = np.flatnonzero(worth < 0)
         if len(harmful) == 0:
@@ -112,7 +106,7 @@ def _without_harm(layers: list[Layer], picture: Array) -> list[Layer]:
 def _worth(scene: Scene, picture: Array) -> Array:
     """(N,): how much further from the picture the scene is without each row; over both backdrops if it has alpha."""
     worths = [
-        CpuRenderer().worth(replace(scene, canvas=backdrop.under(scene.canvas)), backdrop.target)
+        load_renderer("cpu").worth(replace(scene, canvas=backdrop.under(scene.canvas)), backdrop.target)
         for backdrop in backdrops(picture, scene.canvas)
     ]
     return np.mean(worths, axis=0)
@@ -126,7 +120,13 @@ def _in_best_order(layers: list[Layer], scene: Scene) -> list[Layer]:
     wanted = comparable(scene.scaled(width))
 
     def difference(order: list[Layer]) -> float:
-        return float(np.mean(np.square(comparable(_joined(order).scaled(width)) - wanted, dtype=np.float64)))
+        return float(
+            np.mean(
+                np.square(
+                    comparable(Scene.stacked([layer.scene for layer in order]).scaled(width)) - wanted, dtype=np.float64
+                )
+            )
+        )
 
     order, least, improved = layers, difference(layers), True
     while improved:
@@ -139,14 +139,3 @@ def _in_best_order(layers: list[Layer], scene: Scene) -> list[Layer]:
                 if reached < least:
                     order, least, improved = moved, reached, True
     return order
-
-
-def _joined(layers: list[Layer]) -> Scene:
-    """All circles of the layers, one layer after the other."""
-    parts = [layer.scene for layer in layers]
-    return Scene(
-        np.concatenate([part.rows for part in parts]),
-        parts[0].canvas,
-        ids=np.concatenate([part.ids for part in parts]),
-        next_id=parts[0].next_id,
-    )

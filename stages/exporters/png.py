@@ -17,7 +17,7 @@ import numpy as np
 
 from artpipe.renderers import Scene
 from artpipe.renderers.alpha import picture_bands
-from artpipe.renderers.kernels.numba.bins import TILE
+from artpipe.renderers.bands import BAND_STEP
 from artpipe.renderers.threads import thread_count
 
 from ..formats.files import whole_file
@@ -45,7 +45,7 @@ def write_png(scene: Scene, path: Path) -> None:
     """
     canvas = scene.canvas
     channels, colour_type = (4, 6) if canvas.transparent else (3, 2)
-    rows_each = max(TILE, BAND_PIXELS // canvas.width // TILE * TILE)
+    rows_each = max(BAND_STEP, BAND_PIXELS // canvas.width // BAND_STEP * BAND_STEP)
     with whole_file(path) as file:
         file.write(b"\x89PNG\r\n\x1a\n")
         file.write(_chunk(b"IHDR", struct.pack(">IIBBBBB", canvas.width, canvas.height, 8, colour_type, 0, 0, 0)))

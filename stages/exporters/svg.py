@@ -15,14 +15,13 @@ import zlib
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import svgwrite
 
 from artpipe.renderers import Scene
-from artpipe.renderers.primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
-from artpipe.renderers.primitives.falloff import EDGES, LINEAR
+from artpipe.renderers.primitives.falloff import FALLOFFS, LINEAR, LOGISTIC
 
 from ..formats.files import whole_file
 from ..record import Record
@@ -100,8 +99,8 @@ def svg_text(record: Record, options: ExportOptions) -> str:
 def _soft_circles(drawing: Any, group: Any, scene: Scene, names: Iterator[str]) -> None:
     """Adds a gradient and a circle for each row that shows."""
     edge = scene.canvas.edge
-    for row in _shown(scene).rows.astype(np.float64):
-        radius, softness, opacity = (float(row[column]) for column in (RADIUS, SOFTNESS, OPACITY))
+    for circle in _circles(_shown(scene)):
+        radius, softness, opacity = circle.radius, circle.softness, circle.opacity
         if edge == LINEAR.name:
             outline, stops, peak = _linear_stops(radius, softness)
         else:
@@ -110,14 +109,14 @@ def _soft_circles(drawing: Any, group: Any, scene: Scene, names: Iterator[str]) 
         places = min(2, decimals(slope))
         name = next(names)
         gradient = drawing.radialGradient(id=name)
-        colour = _hex(row[RED : BLUE + 1])
+        colour = _hex(circle.colour)
         for offset, coverage in stops:
             written = number(coverage, 3)
             gradient.add_stop_color(
                 number(offset, min(4, decimals(slope * outline))), colour, None if written == "1" else written
             )
         drawing.defs.add(gradient)
-        _add_circle(drawing, group, row, outline, places, f"url(#{name})", opacity * peak)
+        _add_circle(drawing, group, circle, outline, places, f"url(#{name})", opacity * peak)
 
 
 def _linear_stops(radius: float, softness: float) -> tuple[float, list[tuple[float, float]], float]:
@@ -141,7 +140,7 @@ def _logistic_stops(radius: float, softness: float) -> tuple[float, list[tuple[f
     rim = distances[-1]
     share = _rim_share(rim, rim - radius)
     outline = rim / share
-    coverage = EDGES["logistic"].coverage(np.array(distances), np.array(radius), np.array(softness))
+    coverage = LOGISTIC.coverage(np, np.array(distances) - radius, softness, radius)
     coverage[-1] = 0.0
     stops = [(d / outline, float(m)) for d, m in zip(distances, coverage, strict=True)]
     first = max(k for k, d in enumerate(distances) if d == distances[0])  # several may lie at the centre
@@ -151,9 +150,9 @@ def _logistic_stops(radius: float, softness: float) -> tuple[float, list[tuple[f
 def _flat_circles(drawing: Any, group: Any, scene: Scene, names: Iterator[str]) -> None:
     """Adds a hard disc for each row that shows: the one that differs least from the soft circle."""
     del names
-    for row in _shown(scene).rows.astype(np.float64):
-        radius, opacity = flat_disc(float(row[RADIUS]), float(row[SOFTNESS]), float(row[OPACITY]), scene.canvas.edge)
-        _add_circle(drawing, group, row, radius, 2, _hex(row[RED : BLUE + 1]), opacity)
+    for circle in _circles(_shown(scene)):
+        radius, opacity = flat_disc(circle.radius, circle.softness, circle.opacity, scene.canvas.edge)
+        _add_circle(drawing, group, circle, radius, 2, _hex(circle.colour), opacity)
 
 
 def flat_disc(radius: float, softness: float, opacity: float, edge: str) -> tuple[float, float]:
@@ -162,34 +161,49 @@ def flat_disc(radius: float, softness: float, opacity: float, edge: str) -> tupl
     A disc of radius ρ is nearest at the opacity that is the circle's mean over it, and takes away the most of
     the squared difference where (∫ coverage)² / area is largest.
     """
-    reach = float(EDGES[edge].support(np.array(radius), np.array(softness)))
+    falloff = FALLOFFS[edge]
+    reach = radius + float(falloff.margin(np.array(softness), np.array(radius)))
     rims = np.linspace(reach / 256, reach, 256)
     middle = rims - reach / 512
-    coverage = EDGES[edge].coverage(middle, np.array(radius), np.array(softness))
+    coverage = falloff.coverage(np, middle - radius, softness, radius)
     volume = np.cumsum(coverage * 2 * np.pi * middle) * (reach / 256)
     area = np.pi * rims**2
     best = int(np.argmax(volume**2 / area))
     return float(rims[best]), opacity * float(volume[best] / area[best])
 
 
-def _add_circle(drawing: Any, group: Any, row: Array, radius: float, places: int, fill: str, opacity: float) -> None:
-    circle = drawing.circle(
-        (number(float(row[X]), places), number(float(row[Y]), places)), number(radius, places), fill=fill
-    )
+def _add_circle(
+    drawing: Any, group: Any, circle: _Circle, radius: float, places: int, fill: str, opacity: float
+) -> None:
+    element = drawing.circle((number(circle.x, places), number(circle.y, places)), number(radius, places), fill=fill)
     written = number(opacity, 2 if opacity >= 0.1 else 3)
     if written != "1":
-        circle["opacity"] = written
-    group.add(circle)
+        element["opacity"] = written
+    group.add(element)
 
 
 def _shown(scene: Scene) -> Scene:
     """The scene with only the rows that change any pixel."""
-    rows = scene.rows.astype(np.float64)
-    reach = EDGES[scene.canvas.edge].support(rows[:, RADIUS], rows[:, SOFTNESS])
-    inside = (np.abs(rows[:, X] - scene.canvas.width / 2) < scene.canvas.width / 2 + reach) & (
-        np.abs(rows[:, Y] - scene.canvas.height / 2) < scene.canvas.height / 2 + reach
-    )
-    return scene.select(inside & (rows[:, OPACITY] >= INVISIBLE))
+    left, top, right, bottom = scene.bounds().T
+    inside = (right > 0) & (bottom > 0) & (left < scene.canvas.width) & (top < scene.canvas.height)
+    return scene.select(inside & (scene.opacity >= INVISIBLE))
+
+
+class _Circle(NamedTuple):
+    """A row, in float64."""
+
+    x: float
+    y: float
+    radius: float
+    softness: float
+    opacity: float
+    colour: tuple[float, float, float]
+
+
+def _circles(scene: Scene) -> Iterator[_Circle]:
+    columns = [scene.column(name).astype(np.float64).tolist() for name in _Circle._fields[:5]]
+    for *numbers, colour in zip(*columns, scene.colour.astype(np.float64).tolist(), strict=True):
+        yield _Circle(*numbers, colour)
 
 
 def _layer_groups(drawing: Any, layers: list[Layer]) -> list[tuple[Any, Scene]]:

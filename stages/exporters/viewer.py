@@ -20,7 +20,6 @@ from PIL import Image
 
 from artpipe.renderers import Scene, psnr
 from artpipe.renderers.alpha import picture_error
-from artpipe.renderers.primitives.base import BLUE, GREEN, OPACITY, RADIUS, RED, SOFTNESS, X, Y
 
 from ..formats.files import write_text
 from ..record import Moment, Record
@@ -48,15 +47,13 @@ class Lattice:
     """How one column is written as whole numbers.
 
     Attributes:
-        name: the word for it in the file.
-        column: its index in a row.
+        name: of the column, also in the file.
         per_unit: whole numbers a pixel; of a logarithm, an octave; of a share, all of it.
         is_log: whether the logarithm to base 2 is written.
         coarse: bits that key frames before the last leave out.
     """
 
     name: str
-    column: int
     per_unit: int
     is_log: bool
     coarse: int
@@ -65,14 +62,14 @@ class Lattice:
 # The last key frame is within 1/512 px in place, 0.005 % in length, and half a level of 8 bits in colour. Those before
 # it are within 1/16 px, 1.1 % of the radius and 4.5 % of the softness, and 6 bits: nothing that shows in passing.
 LATTICES = (
-    Lattice("x", X, 256, False, 5),
-    Lattice("y", Y, 256, False, 5),
-    Lattice("radius", RADIUS, 8192, True, 8),
-    Lattice("softness", SOFTNESS, 8192, True, 10),
-    Lattice("red", RED, 255, False, 2),
-    Lattice("green", GREEN, 255, False, 2),
-    Lattice("blue", BLUE, 255, False, 2),
-    Lattice("opacity", OPACITY, 4095, False, 6),
+    Lattice("x", 256, False, 5),
+    Lattice("y", 256, False, 5),
+    Lattice("radius", 8192, True, 8),
+    Lattice("softness", 8192, True, 10),
+    Lattice("red", 255, False, 2),
+    Lattice("green", 255, False, 2),
+    Lattice("blue", 255, False, 2),
+    Lattice("opacity", 4095, False, 6),
 )
 
 
@@ -169,7 +166,7 @@ def _numbers(scene: Scene) -> Array:
     """(N, columns) int64: the rows as whole numbers of `LATTICES`."""
     numbers = np.zeros((scene.count, len(LATTICES)), np.int64)
     for k, way in enumerate(LATTICES):
-        values = scene.rows[:, way.column].astype(np.float64)
+        values = scene.column(way.name).astype(np.float64)
         if way.is_log:
             values = np.log2(np.maximum(values, LENGTH_LEAST))
         numbers[:, k] = np.rint(values * way.per_unit)

@@ -5,9 +5,17 @@
 
 from __future__ import annotations
 
-from artpipe.renderers.primitives.base import CIRCLE
+from typing import Any
+
+import numpy as np
+
+from artpipe.renderers import Scene
+from artpipe.renderers.primitives.circle import CIRCLE
+from artpipe.renderers.scene import columns_of
 
 from .arrays import Field
+
+Array = np.ndarray[Any, Any]
 
 # The largest scene that is written or read: some 100 times what a fit has. Its rows and ids fill 10 MB.
 ROWS_MAX = 250_000
@@ -15,7 +23,11 @@ ROWS_MAX = 250_000
 # Characters of a word; the longest there is has 13.
 _WORD_MAX = 64
 _WORD, _WHOLE = Field("<U", (), _WORD_MAX), Field("<i8", (), 1)
-_COLUMNS = len(CIRCLE.columns)
+
+# The order of columns in files.
+COLUMNS = ["x", "y", "red", "green", "blue", "opacity", "softness", "radius"]
+_COLUMNS = len(COLUMNS)
+_PLACES = [[column.name for column in columns_of(CIRCLE)].index(name) for name in COLUMNS]
 
 # N is the number of rows. The ids are kept as they are: their differences would save 2 % of a file of 2048 rows.
 ARRAYS: dict[str, Field] = {
@@ -33,3 +45,15 @@ ARRAYS: dict[str, Field] = {
     "ids": Field("<i8", ("N",), ROWS_MAX),
     "rows": Field("<f4", ("N", _COLUMNS), ROWS_MAX * _COLUMNS),
 }
+
+
+def to_file(scene: Scene) -> Array:
+    """The rows with their columns in the order of `COLUMNS`."""
+    return np.stack([scene.column(name) for name in COLUMNS], axis=1)
+
+
+def from_file(table: Array) -> Array:
+    """The rows of a scene from a table in the order of `COLUMNS`."""
+    rows = np.empty_like(table)
+    rows[:, _PLACES] = table
+    return rows

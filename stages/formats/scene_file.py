@@ -21,20 +21,20 @@ from typing import Any
 import numpy as np
 
 from artpipe.renderers import Canvas, InputError, Scene
+from artpipe.renderers.canvas import SIDE_MAX
 from artpipe.renderers.checks import check_path, instance
 from artpipe.renderers.errors import one_line
-from artpipe.renderers.primitives.base import CIRCLE
-from artpipe.renderers.primitives.falloff import DRAWN_EDGES
-from artpipe.renderers.scene import SIDE_MAX, check_rows
+from artpipe.renderers.primitives.circle import CIRCLE
+from artpipe.renderers.primitives.falloff import FALLOFFS
+from artpipe.renderers.scene import check_rows
 
 from .arrays import ZIP_MARK, pack, unpack
 from .files import read_at_most, whole_file
-from .scene_arrays import ARRAYS, ROWS_MAX
+from .scene_arrays import ARRAYS, COLUMNS, ROWS_MAX, from_file, to_file
 
 Array = np.ndarray[Any, Any]
 
 FORMAT, VERSION, ORDER = "artpipe-scene", 1, "back to front"
-COLUMNS = [column.name for column in CIRCLE.columns]
 
 # The largest file that is read. A row takes about 100 bytes of JSON, at most 151, and more if it is laid out over
 # several lines; JSON takes up to 13 times its size in memory, so that what is larger is best not begun.
@@ -60,8 +60,8 @@ def save_scene(scene: Scene, path: str | Path) -> None:
     path = check_path("path", path)
     if scene.count > ROWS_MAX:
         raise InputError(f"the scene has {scene.count} rows; a file holds at most {ROWS_MAX}")
-    if scene.rows.shape[1] != len(COLUMNS):
-        raise InputError(f"the scene has rows of {scene.rows.shape[1]} columns; a file holds {', '.join(COLUMNS)}")
+    if scene.primitives not in ((), (CIRCLE,)):
+        raise InputError(f"the scene has rows that are no circles; a file holds {', '.join(COLUMNS)}")
     canvas = scene.canvas
     content = {
         "format": FORMAT,
@@ -79,9 +79,9 @@ def save_scene(scene: Scene, path: str | Path) -> None:
     }
     with whole_file(path) as file:
         if path.suffix.lower() == ".npz":
-            pack({**content, "rows": scene.rows}, ARRAYS, file)
+            pack({**content, "rows": to_file(scene)}, ARRAYS, file)
         else:
-            rows = ",\n".join(json.dumps([_shortest(value) for value in row]) for row in scene.rows)
+            rows = ",\n".join(json.dumps([_shortest(value) for value in row]) for row in to_file(scene))
             file.write((json.dumps(content)[:-1] + ', "rows": [\n' + rows + "\n]}\n").encode())
 
 
@@ -129,8 +129,8 @@ def _scene_of(content: Mapping[str, Any]) -> Scene:
         raise ValueError(f"it holds {reprlib.repr(content['kinds'])}; this artpipe draws {CIRCLE.name}")
     if content.get("order", ORDER) != ORDER:
         raise ValueError(f"its order is {reprlib.repr(content['order'])}; needs {ORDER!r}")
-    if content["edge"] not in DRAWN_EDGES:
-        raise ValueError(f"its edge is {reprlib.repr(content['edge'])}; needs one of {', '.join(DRAWN_EDGES)}")
+    if content["edge"] not in FALLOFFS:
+        raise ValueError(f"its edge is {reprlib.repr(content['edge'])}; needs one of {', '.join(FALLOFFS)}")
     width, height = (_whole(name, content[name], 1, SIDE_MAX) for name in ("width", "height"))
     background: Any = tuple(_numbers("background", content["background"]))
     transparent = _flag("transparent", content.get("transparent", False))
@@ -140,7 +140,7 @@ def _scene_of(content: Mapping[str, Any]) -> Scene:
     rows = content["rows"]
     if not isinstance(rows, np.ndarray):
         rows = _table(rows)
-    return Scene(rows, canvas, ids=np.array(ids, np.int64), next_id=next_id)
+    return Scene(from_file(rows), canvas, ids=np.array(ids, np.int64), next_id=next_id)
 
 
 def _table(rows: Any) -> Array:
@@ -149,7 +149,7 @@ def _table(rows: Any) -> Array:
         if len(_numbers("a row", row)) != len(COLUMNS):
             raise ValueError(f"a row has {len(row)} numbers; needs {len(COLUMNS)}")
     table = np.array(rows, np.float64).reshape(-1, len(COLUMNS))
-    check_rows(table)
+    check_rows(from_file(table), np.full(len(table), CIRCLE.code))
     return table
 
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from artpipe.renderers import Canvas, InputError, Scene
 from artpipe.renderers.errors import one_line
-from artpipe.renderers.primitives.base import CIRCLE
 
 from ..record import Moment
 from .arrays import Field, pack, unpack
 from .files import read_at_most, whole_file
+from .scene_arrays import COLUMNS, from_file, to_file
 
 # The most that a file holds, such as 256 scenes of 23,000 circles: half a gigabyte of memory when it is read, half of
 # that for the scenes that are made of it.
@@ -26,7 +26,7 @@ BYTES_MAX = 300_000_000
 ARRAYS: dict[str, Field] = {
     "steps": Field("<i8", ("S",), MOMENTS_MAX),
     "counts": Field("<i8", ("S",), MOMENTS_MAX),
-    "rows": Field("<f4", ("N", len(CIRCLE.columns)), ROWS_MAX * len(CIRCLE.columns)),
+    "rows": Field("<f4", ("N", len(COLUMNS)), ROWS_MAX * len(COLUMNS)),
     "ids": Field("<i8", ("N",), ROWS_MAX),
     "canvas": Field("<i8", (2,), 2),
     "background": Field("<f4", (3,), 3),
@@ -47,7 +47,7 @@ def save_snapshots(moments: Sequence[Moment], path: Path) -> None:
     values = {
         "steps": [moment.step for moment in moments],
         "counts": [moment.scene.count for moment in moments],
-        "rows": np.concatenate([moment.scene.rows for moment in moments]),
+        "rows": np.concatenate([to_file(moment.scene) for moment in moments]),
         "ids": np.concatenate([moment.scene.ids for moment in moments]),
         "canvas": [canvas.width, canvas.height],
         "background": canvas.background,
@@ -83,6 +83,6 @@ def _moments(parts: Mapping[str, Any], canvas: Canvas) -> tuple[Moment, ...]:
         raise ValueError("its steps are not in order")
     ends = np.cumsum(counts)
     return tuple(
-        Moment(int(step), Scene(rows[end - count : end], canvas, ids=ids[end - count : end]))
+        Moment(int(step), Scene(from_file(rows[end - count : end]), canvas, ids=ids[end - count : end]))
         for step, count, end in zip(steps, counts, ends, strict=True)
     )

@@ -9,7 +9,10 @@ import numpy as np
 
 from artpipe.renderers import Scene
 from artpipe.renderers.alpha import BLACK, WHITE
-from artpipe.renderers.primitives.base import BLUE, CIRCLE, OPACITY, RADIUS, RED, SHAPE, SOFTNESS, X, Y
+from artpipe.renderers.primitives.base import BLUE, OPACITY, RED, SHAPE, SOFTNESS
+from artpipe.renderers.primitives.circle import CIRCLE
+
+X, Y, RADIUS = SHAPE, SHAPE + 1, SHAPE + 2
 
 from ..base import Run
 from .energy import squared_error
@@ -56,9 +59,9 @@ def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) 
     radius = newcomers.radius_scale * np.sqrt(canvas.width * canvas.height / (np.pi * max(1, crowd)))
     image, energy = _error(run, scene)
     x, y, radii = SEEDERS[newcomers.seeder](energy, count, radius, run.rng)
-    candidates = np.zeros((len(x), SHAPE + 1), np.float32)
+    candidates = np.zeros((len(x), CIRCLE.width), np.float32)
     candidates[:, X], candidates[:, Y] = x, y
-    _, radius_max = CIRCLE.columns[RADIUS].limits(canvas.width, canvas.height, run.settings.softness_min)
+    _, radius_max = CIRCLE.columns[2].limits(canvas.width, canvas.height, run.settings.softness_min)
     candidates[:, RADIUS] = np.clip(radii, RADIUS_MIN, radius_max)
     candidates[:, SOFTNESS] = np.maximum(newcomers.softness_share * candidates[:, RADIUS], run.settings.softness_min)
     candidates[:, OPACITY] = newcomers.opacity

@@ -1,4 +1,4 @@
-"""Tile binning: which primitives touch which 16 x 16 tile. Exact, since a coverage ends at its support.
+"""Tile binning: which rows touch which 16 x 16 tile. Exact, since a coverage ends at its support.
 
 An *entry* is one (row, tile) pair. Entries of a tile are listed in painting order. Each entry also owns a
 *slot*, numbered row by row, so that what tiles compute for a row lies side by side and can be summed in
@@ -12,38 +12,27 @@ import math
 import numpy as np
 from numba import njit
 
-from ...primitives.base import RADIUS, SOFTNESS, X, Y
-from ...primitives.falloff import LOGISTIC, LOGISTIC_REACH
 from .cache import compiled
+from .shapes.dispatch import span
+from .shapes.layout import TILE
 from .simd import LANES, lanes_not_finite
-
-TILE = 16  # pixels a side; a tile's planes then stay in the first-level cache
 
 _F = np.float32
 _U = np.uintp  # indices that are never negative: no select for wrapping around
 _ZERO, _ONE = _F(0), _F(1)
 _PER_TILE = _F(1 / TILE)
-_REACH = _F(LOGISTIC_REACH)
-_LOGISTIC = LOGISTIC.code
 _LANES = _U(LANES)
-_X, _Y, _RADIUS, _SOFTNESS = X, Y, RADIUS, SOFTNESS
+_SIDE = _F(TILE)
+_EVERYWHERE = _F(1e30)
 
 
 @njit(inline="always")
-def support_radius(radius, softness, edge):
-    """The distance at which a circle's coverage ends (see `falloff.Edge.support`)."""
-    if edge == _LOGISTIC:
-        return math.sqrt(radius * radius + _REACH * softness)
-    return radius + softness
-
-
-@njit(inline="always")
-def _tiles_reached(centre, reach, tile_count):
-    """The first and past-last tile, along one axis, that a disc touches."""
+def _tiles_reached(low, high, tile_count):
+    """The first and past-last tile, along one axis, that an interval touches."""
     # int() of what is not negative, since Numba makes of math.floor a call that takes longer than all the rest.
     most = _F(tile_count)
-    first = int(min(max((centre - reach) * _PER_TILE, _ZERO), most))
-    last = int(min(max((centre + reach) * _PER_TILE + _ONE, _ZERO), most))
+    first = int(min(max(low * _PER_TILE, _ZERO), most))
+    last = int(min(max(high * _PER_TILE + _ONE, _ZERO), most))
     return first, max(first, last)
 
 
@@ -61,7 +50,7 @@ def _all_finite(numbers):
 
 
 @compiled(error_model="numpy")
-def measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
+def measure(rows, kinds, edge, tiles_x, tiles_y, spans, per_tile_row):
     """Fills the tile rectangle that each row's support touches, and how many entries each row of tiles may hold.
 
     Returns:
@@ -69,8 +58,9 @@ def measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
         costs less than 1 µs for 2048 rows.
 
     Args:
-        rows: (N, P) float32.
-        edge: an edge code.
+        rows: (N, W) float32, as `shapes.layout` says.
+        kinds: (N,) uint8, codes of primitives.
+        edge: code of the falloff.
         tiles_x: tiles across.
         tiles_y: tiles down.
         spans: (N, 4) int32, filled: first and past-last tile across, the same down (empty: equal).
@@ -80,28 +70,20 @@ def measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
         return False
     per_tile_row[:] = 0
     for i in range(rows.shape[0]):
-        reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
-        x, y = rows[i, _X], rows[i, _Y]
-        across, across_end = _tiles_reached(x, reach, tiles_x)
-        down, down_end = _tiles_reached(y, reach, tiles_y)
+        left, right = span(rows, i, kinds[i], edge, -_EVERYWHERE, _EVERYWHERE, False)
+        top, bottom = span(rows, i, kinds[i], edge, -_EVERYWHERE, _EVERYWHERE, True)
+        across, across_end = _tiles_reached(left, right, tiles_x)
+        down, down_end = _tiles_reached(top, bottom, tiles_y)
         spans[i, 0], spans[i, 1], spans[i, 2], spans[i, 3] = across, across_end, down, down_end
         for tile_y in range(down, down_end):
             per_tile_row[tile_y] += across_end - across
     return True
 
 
-@njit(inline="always")
-def _tile_in_reach(x, y, reach, tile_x, tile_y):
-    """Whether a disc of radius `reach` meets the tile's square."""
-    left, top = _F(tile_x * TILE), _F(tile_y * TILE)
-    dx = max(left - x, _ZERO, x - (left + _F(TILE)))
-    dy = max(top - y, _ZERO, y - (top + _F(TILE)))
-    return dx * dx + dy * dy < reach * reach
-
-
 @compiled(error_model="numpy")
 def fill(
     rows,
+    kinds,
     edge,
     tiles_x,
     first_tile_row,
@@ -117,8 +99,9 @@ def fill(
     """Lists the entries of the tiles in a band of tile rows; returns how many there are, and in the fullest tile.
 
     Args:
-        rows: (N, P) float32.
-        edge: an edge code.
+        rows: (N, W) float32, as `shapes.layout` says.
+        kinds: (N,) uint8, codes of primitives.
+        edge: code of the falloff.
         tiles_x: tiles across.
         first_tile_row: the band's first row of tiles.
         last_tile_row: the row of tiles after the band's last.
@@ -134,17 +117,20 @@ def fill(
     row_count, slot = _U(rows.shape[0]), _U(0)
     for i in range(row_count):
         slots[i] = slot
-        x, y = rows[i, _X], rows[i, _Y]
-        reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
-        left, right = spans[i, _U(0)], spans[i, _U(1)]
+        kind = kinds[i]
+        across, across_end = spans[i, _U(0)], spans[i, _U(1)]
         for tile_y in range(max(spans[i, _U(2)], first_tile_row), min(spans[i, _U(3)], last_tile_row)):
             first_tile = (tile_y - first_tile_row) * tiles_x
-            for tile_x in range(left, right):
-                if _tile_in_reach(x, y, reach, tile_x, tile_y):
-                    tile = _U(first_tile + tile_x)
-                    starts[tile + _U(1)] += 1
-                    slot_tiles[slot] = tile
-                    slot += _U(1)
+            low = _F(tile_y * TILE)
+            left, right = span(rows, i, kind, edge, low, low + _SIDE, False)
+            first, last = _tiles_reached(left, right, tiles_x)
+            if left > right:
+                last = first
+            for tile_x in range(max(first, across), min(last, across_end)):
+                tile = _U(first_tile + tile_x)
+                starts[tile + _U(1)] += 1
+                slot_tiles[slot] = tile
+                slot += _U(1)
     slots[row_count] = slot
     deepest = 0
     for tile in range(_U(cursors.shape[0])):
@@ -163,7 +149,7 @@ def fill(
 
 @compiled()
 def sum_slots(slots, per_slot, totals):
-    """Adds to (N, 8) float64 `totals` what the entries of each row left in (M, 8) `per_slot`, in slot order."""
+    """Adds to (N, W) float64 `totals` what the entries of each row left in (M, W) `per_slot`, in slot order."""
     columns = _U(totals.shape[1])
     for i in range(_U(totals.shape[0])):
         for slot in range(_U(slots[i]), _U(slots[i + _U(1)])):

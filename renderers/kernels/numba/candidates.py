@@ -7,12 +7,12 @@ import math
 import numpy as np
 from numba import njit
 
-from ...primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
+from ...primitives.base import BLUE, OPACITY, RED, SHAPE, SOFTNESS
 from ...primitives.falloff import LOGISTIC
-from .bins import support_radius
 from .cache import compiled
+from .shapes.circle import reach as reach_of
+from .sigmoid import sigmoid
 from .simd import LANES, clamp, inverse_square_root, load, spread, store, total
-from .tiles import sigmoid
 
 # Planes of the flat buffer, each (H, padded W): the composite's and the target's red, green and blue, the
 # pixels' shares, and the centre of each pixel along its row.
@@ -26,7 +26,7 @@ _U = np.uintp
 _ZERO, _HALF, _ONE, _TINY = _F(0), _F(0.5), _F(1), _F(1e-12)
 _LANES = _U(LANES)
 _LOGISTIC = LOGISTIC.code
-_X, _Y, _RED, _BLUE, _OPACITY, _SOFTNESS, _RADIUS = X, Y, RED, BLUE, OPACITY, SOFTNESS, RADIUS
+_X, _Y, _RED, _BLUE, _OPACITY, _SOFTNESS, _RADIUS = SHAPE, SHAPE + 1, RED, BLUE, OPACITY, SOFTNESS, SHAPE + 2
 
 
 @njit(inline="always")
@@ -54,7 +54,7 @@ def _cover(edge, dx, dy2, radius, softness):
 def _gain(planes, height, width, padded, edge, rows, i, opacity_min):
     """How much row i on top lowers the loss; sets its colour and opacity to the best within their limits."""
     x, y, radius, softness = rows[i, _X], rows[i, _Y], rows[i, _RADIUS], rows[i, _SOFTNESS]
-    left, right, top, bottom = _box(x, y, support_radius(radius, softness, edge), height, width)
+    left, right, top, bottom = _box(x, y, reach_of(rows, i, edge), height, width)
     plane = _U(height * padded)
     # Sums over pixels of w m d, w m d C, w m² C (a channel each), w m² C² (all channels), w m².
     md_r = md_g = md_b = mdc = mmc_r = mmc_g = mmc_b = mmcc = mm = spread(_ZERO)
@@ -113,7 +113,7 @@ def colour(planes, height, width, padded, edge, rows):
 def _paint(planes, height, width, padded, edge, rows, i):
     """Paints row i over the composite."""
     x, y, radius, softness = rows[i, _X], rows[i, _Y], rows[i, _RADIUS], rows[i, _SOFTNESS]
-    left, right, top, bottom = _box(x, y, support_radius(radius, softness, edge), height, width)
+    left, right, top, bottom = _box(x, y, reach_of(rows, i, edge), height, width)
     plane = _U(height * padded)
     slope = spread(_ONE / softness if edge == _LOGISTIC else _HALF / softness)
     opacity, radius8, x8 = spread(rows[i, _OPACITY]), spread(radius), spread(x)
@@ -177,7 +177,7 @@ def choose(planes, height, width, padded, edge, rows, opacity_min, stamps, chose
         i = heap[0]
         if gains[i] <= 0:
             break
-        reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
+        reach = reach_of(rows, i, edge)
         left, right, top, bottom = _box(rows[i, _X], rows[i, _Y], reach, height, width)
         newest = 0
         for cell_y in range(top // CELL, (bottom + CELL - 1) // CELL):

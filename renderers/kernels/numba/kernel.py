@@ -18,12 +18,15 @@ from typing import Any, Self
 
 import numpy as np
 
+from ...canvas import Canvas
 from ...errors import NotFinite
-from ...primitives.base import CIRCLE
-from ...primitives.falloff import EDGES
-from ...scene import Canvas, check_finite
+from ...primitives.circle import CIRCLE
+from ...primitives.falloff import FALLOFFS
+from ...scene import check_finite
 from ...threads import thread_count
-from .bins import TILE, fill, measure, sum_slots
+from .bins import fill, measure, sum_slots
+from .shapes.dispatch import chain_rows, pack_rows
+from .shapes.layout import NARROW, TILE, WIDE
 from .tiles import (
     AREA,
     ENTERED,
@@ -52,9 +55,6 @@ CACHE_LINE = 64  # bytes
 
 # How long to wait for a worker's word before its count is looked at without, seconds.
 _LOST_AFTER = 0.1
-
-# What a circle's gradient has; further columns of a row belong to other primitives.
-_COLUMNS = len(CIRCLE.columns)
 
 _NOTHING_2D = np.zeros((1, 1), np.float32)
 _NOTHING_3D = np.zeros((1, 1, 1), np.float32)
@@ -87,17 +87,19 @@ class CpuKernel:
         InputError: there cannot be so many threads.
     """
 
+    name = "numba"
+
     def __init__(self, threads: int | None = None) -> None:
         self.threads = thread_count(threads)
         self._lock = threading.Lock()
         self._workers = Workers(self.threads - 1)
         self._at_work: tuple[Array, SimpleQueue[None]] | None = None  # flags that workers may still look at
-        self._scratch_size = scratch_size(RENDER, 0)
+        self._scratch_size = 0
         self._scratches = [aligned(0)] * self.threads
         self._band = _Band(
             starts=np.zeros(1, np.int64), cursors=np.zeros(0, np.int64), entry_rows=np.zeros(0, np.int32),
             entry_slots=np.zeros(0, np.int32), slot_tiles=np.zeros(0, np.int32),
-            results=np.zeros((0, _COLUMNS), np.float32), tile_sums=np.zeros((0, 4)),
+            results=np.zeros((0, NARROW), np.float32), tile_sums=np.zeros((0, 4)),
         )  # fmt: skip
         self.entry_count = 0
         """Tile entries of the last call."""
@@ -118,84 +120,70 @@ class CpuKernel:
 
     @property
     def pair_count(self) -> int:
-        """Pixel-circle pairs of the last call, by whole tiles."""
+        """Pairs of a pixel and a row of the last call, by whole tiles."""
         return self.entry_count * AREA
 
-    def render(self, rows: Array, canvas: Canvas) -> Array:
-        """The picture, (H, W, 3) float32.
-
-        Args:
-            rows: (N, P) float32, as in `Scene.rows`.
-            canvas: size, background, edge.
-        """
+    def render(self, rows: Array, kinds: Array, canvas: Canvas) -> Array:
+        """See `kernels.base.Kernel.render`."""
         image = np.empty((canvas.height, canvas.width, 3), np.float32)
-        self._paint(RENDER, rows, canvas, _NOTHING_3D, _NOTHING_2D, image)
+        self._paint(RENDER, rows, kinds, canvas, _NOTHING_3D, _NOTHING_2D, image)
         return image
 
     def loss_and_gradient(
-        self, rows: Array, canvas: Canvas, target: Array, shares: Array
+        self, rows: Array, kinds: Array, canvas: Canvas, target: Array, shares: Array
     ) -> tuple[float, Array, Array]:
-        """The weighted mean squared error and its gradient, forward and backward fused tile by tile.
+        """See `kernels.base.Kernel.loss_and_gradient`. Forward and backward are fused tile by tile."""
+        totals, sums = self._paint(LOSS, rows, kinds, canvas, target, shares, _NOTHING_3D)
+        return float(sums[0]), totals.astype(np.float32), sums[1:].astype(np.float32)
 
-        Args:
-            rows: (N, P) float32.
-            canvas: size, background, edge.
-            target: (3, H, W) float32.
-            shares: (H, W) float32, from `metrics.pixel_shares`.
-
-        Returns:
-            The loss, dL/drows as (N, P) float32, and dL/dbackground as (3,) float32.
-        """
-        totals, sums = self._paint(LOSS, rows, canvas, target, shares, _NOTHING_3D)
-        return float(sums[0]), _as_wide_as(rows, totals), sums[1:].astype(np.float32)
-
-    def pull_back(self, rows: Array, canvas: Canvas, image_gradient: Array) -> tuple[Array, Array]:
-        """Turns dL/dimage of any loss into dL/drows, (N, P), and dL/dbackground, (3,), both float32.
-
-        Args:
-            rows: (N, P) float32.
-            canvas: size, background, edge.
-            image_gradient: (H, W, 3) float32.
-
-        Raises:
-            NotFinite: `rows` or `image_gradient` has a number that is NaN or infinite.
-        """
+    def vjp(self, rows: Array, kinds: Array, canvas: Canvas, image_gradient: Array) -> tuple[Array, Array]:
+        """See `kernels.base.Kernel.vjp`."""
         planes = np.ascontiguousarray(np.moveaxis(image_gradient, 2, 0), np.float32)
         if not np.isfinite(planes).all():  # what is compiled with fast-math flags makes any number of it
             raise NotFinite("the gradient on the picture is not finite; needs a loss whose slopes are numbers")
-        totals, sums = self._paint(PULL, rows, canvas, planes, _NOTHING_2D, _NOTHING_3D)
-        return _as_wide_as(rows, totals), sums[1:].astype(np.float32)
+        totals, sums = self._paint(PULL, rows, kinds, canvas, planes, _NOTHING_2D, _NOTHING_3D)
+        return totals.astype(np.float32), sums[1:].astype(np.float32)
 
-    def worth(self, rows: Array, canvas: Canvas, target: Array, shares: Array) -> tuple[float, Array]:
-        """The loss, and for each row how much it rises if that row alone is taken out, (N,) float64."""
-        totals, sums = self._paint(WORTH, rows, canvas, target, shares, _NOTHING_3D)
+    def worth(self, rows: Array, kinds: Array, canvas: Canvas, target: Array, shares: Array) -> tuple[float, Array]:
+        """See `kernels.base.Kernel.worth`."""
+        totals, sums = self._paint(WORTH, rows, kinds, canvas, target, shares, _NOTHING_3D)
         return float(sums[0]), totals[:, 0]
 
     def _paint(
-        self, mode: int, rows: Array, canvas: Canvas, target: Array, shares: Array, image: Array
+        self, mode: int, rows: Array, kinds: Array, canvas: Canvas, target: Array, shares: Array, image: Array
     ) -> tuple[Array, Array]:
-        """Runs one mode of `paint_tiles` over the canvas; per-row totals (N, 8) and sums over tiles (4,)."""
+        """Runs one mode of `paint_tiles` over the canvas.
+
+        Returns:
+            Totals by the columns of each row, (N, P) float64 (WORTH: in the first), and sums over tiles, (4,).
+        """
         with self._lock:
             self._settle()  # a call that was interrupted may have left workers at its arrays
-            rows, target, shares = (_plain(array) for array in (rows, target, shares))
-            edge = EDGES[canvas.edge].code
+            columns, target, shares = (_plain(array) for array in (rows, target, shares))
+            kinds = np.require(kinds, np.uint8, ["C", "W"])
+            present = np.flatnonzero(np.bincount(kinds, minlength=1)).tolist() if len(kinds) else []
+            rows = columns
+            if columns.shape[1] != NARROW or present not in ([], [CIRCLE.code]):
+                rows = np.zeros((len(columns), WIDE), np.float32)
+                pack_rows(columns, kinds, rows)
+            edge = FALLOFFS[canvas.edge].code
             background = np.array(canvas.background, np.float32)
             tiles_x, tiles_y = -(-canvas.width // TILE), -(-canvas.height // TILE)
             spans = np.empty((len(rows), 4), np.int32)
             per_tile_row = np.empty(tiles_y, np.int64)
-            if not measure(rows, edge, tiles_x, tiles_y, spans, per_tile_row):
-                check_finite(rows)
+            if not measure(rows, kinds, edge, tiles_x, tiles_y, spans, per_tile_row):
+                check_finite(columns)
             slots = np.empty(len(rows) + 1, np.int64)
-            totals = np.zeros((len(rows), _COLUMNS))
+            totals = np.zeros(rows.shape)
             sums = np.zeros(4)
             self.entry_count = 0
             for first, last in _bands(per_tile_row):
                 tile_count = (last - first) * tiles_x
-                band = self._reserve_band(tile_count, int(per_tile_row[first:last].sum()))
+                band = self._reserve_band(tile_count, int(per_tile_row[first:last].sum()), rows.shape[1])
                 starts, results = band.starts[: tile_count + 1], band.results
                 flags = np.zeros(FLAG_COUNT, np.int64)  # fresh: a worker may come late to the last call's
                 arguments = (
-                    mode, flags, canvas.width, canvas.height, tiles_x, first, edge, rows, starts,
+                    mode, flags, canvas.width, canvas.height, tiles_x, first, edge, rows, kinds, starts,
                     band.entry_rows, band.entry_slots, background, target.reshape(-1), shares.reshape(-1), image,
                     results, band.tile_sums,
                 )  # fmt: skip
@@ -212,11 +200,11 @@ class CpuKernel:
                     # Before the bins are filled: workers take about that long to wake.
                     self._workers.wake(paint, worker_count, returned)
                     entry_count, deepest = fill(
-                        rows, edge, tiles_x, first, last, spans, starts, band.cursors[:tile_count],
+                        rows, kinds, edge, tiles_x, first, last, spans, starts, band.cursors[:tile_count],
                         band.entry_rows, band.entry_slots, band.slot_tiles, slots,
                     )  # fmt: skip
                     self.entry_count += entry_count
-                    self._scratch_size = scratch_size(mode, deepest)
+                    self._scratch_size = scratch_size(mode, deepest, present)
                     if release(flags, self._scratch_size):
                         self._workers.wake(paint, worker_count, returned)
                     paint(0)
@@ -226,7 +214,9 @@ class CpuKernel:
                     sum_slots(slots, results, totals)
                     sums += band.tile_sums[:tile_count].sum(axis=0)
             self._workers.check()
-            return totals, sums
+            if rows is not columns and mode in (LOSS, PULL):
+                chain_rows(columns, kinds, rows, totals)
+            return totals[:, : columns.shape[1]], sums
 
     def _settle(self) -> None:
         """Turns away workers that come late to the last call, and waits for those that are at work for it."""
@@ -247,18 +237,20 @@ class CpuKernel:
             self._scratches[number] = aligned(self._scratch_size * 5 // 4)
         return self._scratches[number]
 
-    def _reserve_band(self, tile_count: int, entry_count: int) -> _Band:
+    def _reserve_band(self, tile_count: int, entry_count: int, width: int) -> _Band:
         """The band's arrays, made larger where they are too small."""
         band = self._band
         if len(band.cursors) < tile_count:
             band.starts = np.empty(tile_count + 1, np.int64)
             band.cursors = np.empty(tile_count, np.int64)
             band.tile_sums = np.empty((tile_count, 4))
+        if band.results.shape[1] != width:
+            band.results = np.empty((len(band.entry_rows), width), np.float32)
         if len(band.entry_rows) < entry_count:
             band.entry_rows = np.empty(entry_count * 5 // 4, np.int32)
             band.entry_slots = np.empty(entry_count * 5 // 4, np.int32)
             band.slot_tiles = np.empty(entry_count * 5 // 4, np.int32)
-            band.results = np.empty((entry_count * 5 // 4, _COLUMNS), np.float32)
+            band.results = np.empty((entry_count * 5 // 4, width), np.float32)
         return band
 
 
@@ -285,15 +277,6 @@ def aligned(size: int) -> Array:
 def _plain(array: Array) -> Array:
     """The array as float32 in order, writable: for any other kind Numba would compile everything once more."""
     return np.require(array, np.float32, ["C", "W"])
-
-
-def _as_wide_as(rows: Array, totals: Array) -> Array:
-    """(N, P) float32: the totals, and 0 in columns of rows that have none."""
-    if rows.shape[1] == totals.shape[1]:
-        return totals.astype(np.float32)
-    result = np.zeros(rows.shape, np.float32)
-    result[:, : totals.shape[1]] = totals
-    return result
 
 
 def shared_kernel(threads: int | None = None) -> CpuKernel:

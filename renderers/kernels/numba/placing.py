@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ...primitives.falloff import EDGES
-from ...scene import Canvas, check_finite
+from ...canvas import Canvas
+from ...primitives.falloff import FALLOFFS
+from ...scene import check_finite
 from .candidates import CELL, CENTRES, COMPOSITE, PLANES, SHARES, TARGET, choose, colour
 from .simd import LANES
 
@@ -72,7 +73,7 @@ class PlacingBoard:
         self._stamps[:] = 0
         chosen_count = choose(
             self._planes.reshape(-1), self.canvas.height, self.canvas.width, self._padded,
-            EDGES[self.canvas.edge].code, rows, np.float32(opacity_min), self._stamps, chosen,
+            FALLOFFS[self.canvas.edge].code, rows, np.float32(opacity_min), self._stamps, chosen,
         )  # fmt: skip
         chosen = chosen[:chosen_count]
         return chosen, rows[chosen]
@@ -90,6 +91,6 @@ class PlacingBoard:
         check_finite(rows)
         colour(
             self._planes.reshape(-1), self.canvas.height, self.canvas.width, self._padded,
-            EDGES[self.canvas.edge].code, rows,
+            FALLOFFS[self.canvas.edge].code, rows,
         )  # fmt: skip
         return rows

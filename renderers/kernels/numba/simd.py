@@ -125,16 +125,17 @@ def store(typing_context: Any, plane: Any, index: Any, values: Any) -> Any:
 
 
 @intrinsic
-def store_row(typing_context: Any, rows: Any, index: Any, values: Any) -> Any:
-    """`rows[index, :8] = values`."""
+def store_row(typing_context: Any, rows: Any, index: Any, first: Any, values: Any) -> Any:
+    """`rows[index, first : first + 8] = values`."""
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        rows, index, values = arguments
+        rows, index, first, values = arguments
         width = builder.extract_value(context.make_array(sig.args[0])(context, builder, rows).shape, 1)
-        builder.store(values, _address(context, builder, sig.args[0], rows, builder.mul(index, width)), align=4)
+        place = builder.add(builder.mul(index, width), first)
+        builder.store(values, _address(context, builder, sig.args[0], rows, place), align=4)
         return context.get_dummy_value()
 
-    return types.void(_ROWS, types.uintp, float8), generate
+    return types.void(_ROWS, types.uintp, types.uintp, float8), generate
 
 
 @intrinsic

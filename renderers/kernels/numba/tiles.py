@@ -5,13 +5,12 @@ Rules of this file, each worth a factor when broken (measured on two AVX2 cores)
 - indices are unsigned (`_U`): a possibly negative index gets a wrap-around select;
 - one flat float32 scratch with constant plane offsets, eight pixels of a plane at a time (`simd`);
 - a loop runs over all touched pixel rows of a tile at once, so that sums stay vectors until its end;
-- coverage and compositing are separate loops: as fast as a fused one, and an edge or a primitive is then
-  only a pair of loops (`_cover_*`, `_pull_*`) that write and read a plane of coverages.
+- coverage and compositing are separate loops: as fast as a fused one, and a primitive is then only a pair of loops
+  (`shapes.dispatch.cover` and `pull`) that write and read a plane of coverages.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -19,30 +18,10 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from ...primitives.base import BLUE, GREEN, OPACITY, RADIUS, RED, SOFTNESS, X, Y
-from ...primitives.falloff import LOGISTIC
-from .bins import TILE, support_radius
 from .cache import compiled
-from .simd import (
-    LANES,
-    absolute,
-    clamp,
-    greatest,
-    inverse_square_root,
-    largest,
-    least,
-    load,
-    pack,
-    power_of_half,
-    spread,
-    store,
-    store_row,
-    total,
-    totals,
-    where_partial,
-    where_positive,
-    whole,
-)  # fmt: skip
+from .shapes.dispatch import PLANES_KEPT, cover, planes_kept, pull, touched
+from .shapes.layout import TILE, A, B, G, R
+from .simd import LANES, greatest, largest, load, pack, spread, store, store_row, total
 
 AREA = TILE * TILE
 
@@ -61,11 +40,7 @@ PULL_FLOOR = 1e-9
 _F = np.float32
 _U = np.uintp
 _ZERO, _HALF, _ONE = _F(0), _F(0.5), _F(1)
-_TINY = _F(1e-12)  # keeps 1/distance finite at the very centre, where the direction is 0 anyway
 _FLOOR, _PULL_FLOOR = _F(TRANSMITTANCE_FLOOR), _F(PULL_FLOOR)
-_LOGISTIC = LOGISTIC.code
-_X, _Y, _RED, _GREEN, _BLUE = _U(X), _U(Y), _U(RED), _U(GREEN), _U(BLUE)
-_OPACITY, _SOFTNESS, _RADIUS = _U(OPACITY), _U(SOFTNESS), _U(RADIUS)
 
 # Planes of the scratch, AREA floats each. The three colour planes hold the composite on the way down and
 # dL/dC on the way up; LIGHT holds the transmittance on the way down and g·(composite beneath) on the way up.
@@ -74,8 +49,7 @@ _LIGHT, _CR, _CG, _CB, _PX, _PY, _BR, _BG, _BB, _SHARE = (_U(k * AREA) for k in 
 PLANES = 10
 _SECOND_LIGHT = _BR  # on the way down, before the composite beneath is needed
 # Behind them, for each entry visited and only for the pixels that it touches: its coverage, the transmittance above
-# it (later dL/da), and one over the distance to its centre (which costs more to compute again than to keep).
-PLANES_PER_ENTRY = 3
+# it (later dL/da), and what its shape keeps for the way up (which costs more to compute again than to keep).
 _VISITED = _U(PLANES * AREA)
 _AREA = _U(AREA)
 _LANES = _U(LANES)
@@ -185,98 +159,11 @@ def finish(flags):
     return False
 
 
-# 2**f on -1/2..1/2: Taylor terms ln(2)**k / k!; the first one left out is below 1.2e-7 of the value.
-_E1, _E2, _E3, _E4, _E5, _E6 = (_F(math.log(2) ** k / math.factorial(k)) for k in range(1, 7))
-_LOG2E = _F(1 / math.log(2))
-_Z_MAX = _F(80)  # exp(-80) is nothing beside 1, and 2**-115 still a normal float32
-
-
 @njit(inline="always")
-def sigmoid(z):
-    """1 / (1 + exp(-z)) to a few float32 ulp."""
-    one = spread(_ONE)
-    y = least(absolute(z), spread(_Z_MAX)) * spread(_LOG2E)
-    n = whole(y + spread(_HALF))
-    f = n - y
-    e = spread(_E5) + f * spread(_E6)
-    e = spread(_E3) + f * (spread(_E4) + f * e)
-    e = one + f * (spread(_E1) + f * (spread(_E2) + f * e))
-    e = e * power_of_half(n)
-    return where_positive(z, one, e) / (one + e)
-
-
-@njit(inline="always")
-def _cover_linear(s, covered, inverses, first, last, x, y, radius, softness):
-    slope = spread(_HALF / softness)
-    top = spread(_HALF + radius * (_HALF / softness))
-    x, y, tiny = spread(x), spread(y), spread(_TINY)
-    for p in range(first, last, _LANES):
-        dx = load(s, _PX + p) - x
-        dy = load(s, _PY + p) - y
-        d2 = dx * dx + (dy * dy + tiny)
-        inverse = inverse_square_root(d2)
-        store(s, inverses + p, inverse)
-        store(s, covered + p, clamp(top - d2 * inverse * slope))
-
-
-@njit(inline="always")
-def _pull_linear(s, covered, da, inverses, first, last, x, y):
-    """Sums over the ramp of dL/da times the slope's direction: for x, y, softness and radius, unscaled.
-
-    On the ramp, (distance - radius) / 2 softness is 1/2 - m: the softness needs no distance.
-    """
-    by_x = by_y = by_softness = by_radius = spread(_ZERO)
-    x, y = spread(x), spread(y)
-    for p in range(first, last, _LANES):
-        m = load(s, covered + p)
-        v = where_partial(m, load(s, da + p))
-        by_radius = by_radius + v
-        by_softness = by_softness + v * m
-        v = v * load(s, inverses + p)
-        by_x = by_x + v * (load(s, _PX + p) - x)
-        by_y = by_y + v * (load(s, _PY + p) - y)
-    return by_x, by_y, by_radius * spread(_HALF) - by_softness, by_radius
-
-
-@njit(inline="always")
-def _cover_logistic(s, covered, first, last, x, y, radius, softness):
-    slope = spread(_ONE / softness)
-    top = spread(radius * radius)
-    x, y = spread(x), spread(y)
-    for p in range(first, last, _LANES):
-        dx = load(s, _PX + p) - x
-        dy = load(s, _PY + p) - y
-        store(s, covered + p, sigmoid((top - (dx * dx + dy * dy)) * slope))
-
-
-@njit(inline="always")
-def _pull_logistic(s, covered, da, first, last, x, y, radius):
-    by_x = by_y = by_softness = by_radius = spread(_ZERO)
-    x, y, top, one = spread(x), spread(y), spread(radius * radius), spread(_ONE)
-    for p in range(first, last, _LANES):
-        m = load(s, covered + p)
-        v = load(s, da + p) * (m * (one - m))
-        dx = load(s, _PX + p) - x
-        dy = load(s, _PY + p) - y
-        by_radius = by_radius + v
-        by_softness = by_softness + v * ((dx * dx + dy * dy) - top)
-        by_x = by_x + v * dx
-        by_y = by_y + v * dy
-    return by_x, by_y, by_softness, by_radius
-
-
-@njit(nogil=True, fastmath=True, error_model="numpy")
-def _touched_pixels(x, y, reach):
-    """The first and past-last pixel (row by row) of the tile's rows that a disc around (x, y) touches."""
-    sideways = max(_ZERO, _HALF - x, x - _F(TILE - 0.5))  # to the nearest column of pixel centres
-    chord = reach * reach - sideways * sideways
-    if chord <= _ZERO:
-        return _U(0), _U(0)
-    half = math.sqrt(chord) + _F(1e-3)  # a rounding error must not cost a pixel row
-    # int() of what is not negative, since Numba makes of math.floor and math.ceil calls that cost a tenth of all.
-    top = min(int(max(y - half + _HALF, _ZERO)), TILE)
-    bottom = max(min(int(max(y + half + _HALF, _ZERO)), TILE), top)
-    return _U(top * TILE), _U(bottom * TILE)
+def _touched_before(s, visited):
+    """The pixels that an entry touches, as `_descend` noted them."""
+    at = _U(s.shape[0]) - _U(2) * visited
+    return _U(s[at - _U(1)]), _U(s[at - _U(2)])
 
 
 @njit(nogil=True)
@@ -288,7 +175,7 @@ def _is_dark(s, plane, floor):
 
 
 @njit(nogil=True, error_model="numpy")
-def _descend(s, mode, rows, edge, entry_rows, first_entry, last_entry, left, top):
+def _descend(s, mode, rows, kinds, edge, entry_rows, first_entry, last_entry, left, top):
     """Composites a tile front to back, until all light is out.
 
     Returns:
@@ -307,22 +194,18 @@ def _descend(s, mode, rows, edge, entry_rows, first_entry, last_entry, left, top
     while entry > first_entry:
         entry -= _U(1)
         i = _U(entry_rows[entry])
-        x = rows[i, _X] - left
-        y = rows[i, _Y] - top
-        radius = rows[i, _RADIUS]
-        softness = rows[i, _SOFTNESS]
-        first, last = _touched_pixels(x, y, support_radius(radius, softness, edge))
+        kind = kinds[i]
+        first, last = touched(rows, i, kind, edge, left, top)
+        size = last - first
         covered = cursor - first
-        above = covered + (last - first)
-        inverses = above + (last - first)
+        above = covered + size
         if mode != RENDER:
-            cursor += _U(PLANES_PER_ENTRY) * (last - first)
-        if edge == _LOGISTIC:
-            _cover_logistic(s, covered, first, last, x, y, radius, softness)
-        else:
-            _cover_linear(s, covered, inverses, first, last, x, y, radius, softness)
-        opacity = spread(rows[i, _OPACITY])
-        red, green, blue = spread(rows[i, _RED]), spread(rows[i, _GREEN]), spread(rows[i, _BLUE])
+            cursor += planes_kept(kind) * size
+            at = _U(s.shape[0]) - _U(2) * visited
+            s[at - _U(1)], s[at - _U(2)] = _F(first), _F(last)
+        cover(s, _PX, _PY, covered, above + size, size, first, last, rows, i, kind, edge, left, top)
+        opacity = spread(rows[i, A])
+        red, green, blue = spread(rows[i, R]), spread(rows[i, G]), spread(rows[i, B])
         for p in range(first, last, _LANES):
             light = load(s, _LIGHT + p)
             store(s, above + p, light)
@@ -346,23 +229,20 @@ def _descend(s, mode, rows, edge, entry_rows, first_entry, last_entry, left, top
 
 
 @njit(nogil=True, error_model="numpy")
-def _ascend(s, rows, edge, entry_rows, entry_slots, last_entry, visited, cursor, left, top, results):
+def _ascend(s, rows, kinds, edge, entry_rows, entry_slots, last_entry, visited, cursor, left, top, results):
     """The backward pass, back to front, over the entries that `_descend` visited. No division by light."""
     while visited > _U(0):
         visited -= _U(1)
         entry = last_entry - _U(1) - visited
         i = _U(entry_rows[entry])
-        x = rows[i, _X] - left
-        y = rows[i, _Y] - top
-        radius = rows[i, _RADIUS]
-        softness = rows[i, _SOFTNESS]
-        first, last = _touched_pixels(x, y, support_radius(radius, softness, edge))
-        cursor -= _U(PLANES_PER_ENTRY) * (last - first)
+        kind = kinds[i]
+        first, last = _touched_before(s, visited)
+        size = last - first
+        cursor -= planes_kept(kind) * size
         covered = cursor - first
-        above = covered + (last - first)
-        inverses = above + (last - first)
-        opacity = spread(rows[i, _OPACITY])
-        red, green, blue = spread(rows[i, _RED]), spread(rows[i, _GREEN]), spread(rows[i, _BLUE])
+        above = covered + size
+        opacity = spread(rows[i, A])
+        red, green, blue = spread(rows[i, R]), spread(rows[i, G]), spread(rows[i, B])
         by_red = by_green = by_blue = by_opacity = spread(_ZERO)
         for p in range(first, last, _LANES):
             m = load(s, covered + p)
@@ -379,21 +259,14 @@ def _ascend(s, rows, edge, entry_rows, entry_slots, last_entry, visited, cursor,
             by_green = by_green + w * gg
             by_blue = by_blue + w * gb
             by_opacity = by_opacity + m * da
-        if edge == _LOGISTIC:
-            by_x, by_y, by_softness, by_radius = _pull_logistic(s, covered, above, first, last, x, y, radius)
-            slope = rows[i, _OPACITY] / softness
-            radius_slope, slope, softness_slope = _F(2) * radius * slope, _F(2) * slope, slope / softness
-        else:
-            by_x, by_y, by_softness, by_radius = _pull_linear(s, covered, above, inverses, first, last, x, y)
-            slope = _HALF * rows[i, _OPACITY] / softness
-            radius_slope, softness_slope = slope, rows[i, _OPACITY] / softness
-        sums = totals(by_x, by_y, by_red, by_green, by_blue, by_opacity, by_softness, by_radius)
-        scales = pack(slope, slope, _ONE, _ONE, _ONE, _ONE, softness_slope, radius_slope)
-        store_row(results, _U(entry_slots[entry]), sums * scales)
+        pull(
+            s, _PX, _PY, covered, above, above + size, size, first, last, rows, i, kind, edge, left, top,
+            by_red, by_green, by_blue, by_opacity, results, _U(entry_slots[entry]),
+        )  # fmt: skip
 
 
 @njit(nogil=True, error_model="numpy")
-def _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, cursor, left, top, results):
+def _weigh(s, rows, kinds, entry_rows, entry_slots, last_entry, visited, cursor, results):
     """The exact rise of the loss if each row were taken out, back to front, beside the composite beneath.
 
     With e the error, w a pixel's share and d = T a (c - B) what the row adds to the picture, taking it out
@@ -403,13 +276,12 @@ def _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, cursor, 
         visited -= _U(1)
         entry = last_entry - _U(1) - visited
         i = _U(entry_rows[entry])
-        reach = support_radius(rows[i, _RADIUS], rows[i, _SOFTNESS], edge)
-        first, last = _touched_pixels(rows[i, _X] - left, rows[i, _Y] - top, reach)
-        cursor -= _U(PLANES_PER_ENTRY) * (last - first)
+        first, last = _touched_before(s, visited)
+        cursor -= planes_kept(kinds[i]) * (last - first)
         covered = cursor - first
         above = covered + (last - first)
-        opacity = spread(rows[i, _OPACITY])
-        red, green, blue = spread(rows[i, _RED]), spread(rows[i, _GREEN]), spread(rows[i, _BLUE])
+        opacity = spread(rows[i, A])
+        red, green, blue = spread(rows[i, R]), spread(rows[i, G]), spread(rows[i, B])
         rise = spread(_ZERO)
         for p in range(first, last, _LANES):
             a = load(s, covered + p) * opacity
@@ -423,7 +295,8 @@ def _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, cursor, 
             along = dr * load(s, _CR + p) + (dg * load(s, _CG + p) + db * load(s, _CB + p))
             rise = rise + (load(s, _SHARE + p) * (dr * dr + (dg * dg + db * db)) - along)
         worth = total(rise)
-        store_row(results, _U(entry_slots[entry]), pack(worth, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO))
+        values = pack(worth, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO)
+        store_row(results, _U(entry_slots[entry]), _U(0), values)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -499,7 +372,7 @@ def _turn_at_border(s, mode, background, start, width, plane, target, shares, ac
 
 @compiled(fastmath=True, error_model="numpy")
 def paint_tiles(
-    mode, flags, width, height, tiles_x, first_tile_row, edge, rows, starts, entry_rows, entry_slots,
+    mode, flags, width, height, tiles_x, first_tile_row, edge, rows, kinds, starts, entry_rows, entry_slots,
     background, target, shares, image, results, tile_sums, scratch,
 ):  # fmt: skip
     """Draws tiles of a band, claimed one after the other, until none is left.
@@ -517,8 +390,9 @@ def paint_tiles(
         height: pixels down.
         tiles_x: tiles across.
         first_tile_row: the band's first row of tiles.
-        edge: an edge code.
-        rows: (N, P) float32.
+        edge: code of the falloff.
+        rows: (N, W) float32, as `shapes.layout` says.
+        kinds: (N,) uint8, codes of primitives.
         starts: (tiles in the band + 1,) int64.
         entry_rows: (M,) int32.
         entry_slots: (M,) int32.
@@ -526,7 +400,7 @@ def paint_tiles(
         target: (3 H W,) float32, plane by plane: the target (LOSS, WORTH) or dL/dimage (PULL); not read by RENDER.
         shares: (H W,) float32: each pixel's share of the loss (LOSS, WORTH); else not read.
         image: (H, W, 3) float32, filled by RENDER.
-        results: (M, 8) float32, filled by slot: gradients (LOSS, PULL), or worth in column 0 (WORTH).
+        results: (M, W) float32, filled by slot: what `pull` stores (LOSS, PULL), or worth in column 0 (WORTH).
         tile_sums: (tiles in the band, 4) float64, filled: loss, dL/dbackground.
         scratch: float32, one a thread, of at least `scratch_size` of that call. Fastest if it begins with a cache line.
     """
@@ -551,7 +425,7 @@ def paint_tiles(
         across, down = _U(min(TILE, width - x0)), _U(min(TILE, height - y0))
         left, top = _F(x0), _F(y0)
         first_entry, last_entry = _U(starts[tile]), _U(starts[tile + 1])
-        visited, cursor = _descend(s, mode, rows, edge, entry_rows, first_entry, last_entry, left, top)
+        visited, cursor = _descend(s, mode, rows, kinds, edge, entry_rows, first_entry, last_entry, left, top)
 
         if mode == RENDER:
             for j in range(down):
@@ -565,7 +439,8 @@ def paint_tiles(
 
         # Entries that were not visited lie in the dark: neither they nor what they hide is seen.
         for entry in range(first_entry, last_entry - visited):
-            store_row(results, _U(entry_slots[entry]), spread(_ZERO))
+            for half in range(_U(0), _U(results.shape[1]), _LANES):
+                store_row(results, _U(entry_slots[entry]), half, spread(_ZERO))
 
         start, plane = _U(y0 * width + x0), _U(width * height)
         if across == _U(TILE) and down == _U(TILE):
@@ -577,13 +452,23 @@ def paint_tiles(
         if mode == WORTH:
             for p in range(_AREA):
                 s[_BR + p], s[_BG + p], s[_BB + p] = back_r, back_g, back_b
-            _weigh(s, rows, edge, entry_rows, entry_slots, last_entry, visited, cursor, left, top, results)
+            _weigh(s, rows, kinds, entry_rows, entry_slots, last_entry, visited, cursor, results)
         else:
-            _ascend(s, rows, edge, entry_rows, entry_slots, last_entry, visited, cursor, left, top, results)
+            _ascend(s, rows, kinds, edge, entry_rows, entry_slots, last_entry, visited, cursor, left, top, results)
     _fetch_add(flags, np.int64(LEFT), np.int64(1))
     return False
 
 
-def scratch_size(mode, deepest):
-    """Floats of the scratch for tiles of at most so many entries; what is only drawn of an entry is not kept."""
-    return (PLANES + PLANES_PER_ENTRY * (1 if mode == RENDER else deepest)) * AREA
+def scratch_size(mode, deepest, kinds):
+    """Floats of the scratch for tiles of at most so many entries; what is only drawn of an entry is not kept.
+
+    Args:
+        mode: as of `paint_tiles`.
+        deepest: entries.
+        kinds: codes of the primitives in the scene.
+    """
+    each = max((int(planes_kept.py_func(kind)) for kind in kinds), default=PLANES_KEPT)
+    if mode == RENDER:
+        return (PLANES + each) * AREA
+    # At the end, for each entry, which pixels it touches.
+    return (PLANES + each * deepest) * AREA + 2 * deepest

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..primitives.base import RADIUS, SOFTNESS, Y
-from ..primitives.falloff import EDGES
-from ..scene import Scene
-from .numba.kernel import shared_kernel
+from .registry import load_renderer
+from .scene import Scene
 
 Array = np.ndarray[Any, Any]
+
+# Rows of pixels that the CPU renderer draws together.
+BAND_STEP = 16
 
 
 def bands(scene: Scene, rows_each: int) -> Iterator[Array]:
@@ -21,14 +22,13 @@ def bands(scene: Scene, rows_each: int) -> Iterator[Array]:
 
     Args:
         scene: what to draw, at the size of its canvas.
-        rows_each: rows of pixels of a band; a multiple of the kernel's `TILE` draws fastest.
+        rows_each: rows of pixels of a band; a multiple of `BAND_STEP` draws fastest.
     """
-    canvas = scene.canvas
-    reach = EDGES[canvas.edge].support(scene.rows[:, RADIUS], scene.rows[:, SOFTNESS])
-    highest, lowest = scene.rows[:, Y] - reach, scene.rows[:, Y] + reach
+    renderer = load_renderer("cpu")
+    canvas, bounds = scene.canvas, scene.bounds()
+    highest, lowest = bounds[:, 1], bounds[:, 3]
     for top in range(0, canvas.height, rows_each):
         count = min(rows_each, canvas.height - top)
         # A pixel more than they reach, for what float32 may misplace.
-        rows = scene.rows[(lowest > top - 1) & (highest < top + count + 1)].copy()
-        rows[:, Y] -= np.float32(top)
-        yield shared_kernel().render(rows, replace(canvas, height=count))
+        part = scene.select((lowest > top - 1) & (highest < top + count + 1)).moved(0, -top)
+        yield renderer.render(replace(part, canvas=replace(canvas, height=count)))

@@ -1,0 +1,104 @@
+"""The circle in the kernel. Its floats: x, y, radius. The only primitive with the logistic falloff."""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from ....primitives.falloff import LOGISTIC, LOGISTIC_REACH
+from ..sigmoid import sigmoid
+from ..simd import clamp, inverse_square_root, load, pack, spread, store, store_row, totals, where_partial
+from .layout import HALF, ONE, P0, P1, P2, TINY, TWO, ZERO, A, F, S, U
+
+_LOGISTIC = LOGISTIC.code
+_REACH = F(LOGISTIC_REACH)
+_LANES = U(8)
+
+
+@njit(inline="always")
+def reach(rows, i, edge):
+    """The distance to the centre at which coverage ends (see `falloff.Falloff.margin`)."""
+    radius, softness = rows[i, P2], rows[i, S]
+    if edge == _LOGISTIC:
+        return math.sqrt(radius * radius + _REACH * softness)
+    return radius + softness
+
+
+@njit(inline="always")
+def span(rows, i, edge, low, high, turned):
+    """Left and right of what is covered between the lines y = low and y = high; if turned, top and bottom between x."""
+    x, y = rows[i, P0], rows[i, P1]
+    if turned:
+        x, y = y, x
+    radius = reach(rows, i, edge)
+    off = max(low - y, ZERO, y - high)
+    square = radius * radius - off * off
+    if square <= ZERO:
+        return ONE, ZERO
+    half = math.sqrt(square)
+    return x - half, x + half
+
+
+@njit(inline="always")
+def cover(s, px, py, covered, kept, first, last, rows, i, edge, left, top):
+    """Coverage of the pixels first..last of a buffer, and for the linear falloff 1 / distance; see `dispatch.cover`."""
+    x, y, radius, softness = rows[i, P0] - left, rows[i, P1] - top, rows[i, P2], rows[i, S]
+    x8, y8 = spread(x), spread(y)
+    if edge == _LOGISTIC:
+        slope = spread(ONE / softness)
+        square = spread(radius * radius)
+        for p in range(first, last, _LANES):
+            dx = load(s, px + p) - x8
+            dy = load(s, py + p) - y8
+            store(s, covered + p, sigmoid((square - (dx * dx + dy * dy)) * slope))
+    else:
+        slope = spread(HALF / softness)
+        middle = spread(HALF + radius * (HALF / softness))
+        tiny = spread(TINY)
+        for p in range(first, last, _LANES):
+            dx = load(s, px + p) - x8
+            dy = load(s, py + p) - y8
+            d2 = dx * dx + (dy * dy + tiny)
+            inverse = inverse_square_root(d2)
+            store(s, kept + p, inverse)
+            store(s, covered + p, clamp(middle - d2 * inverse * slope))
+
+
+@njit(inline="always")
+def pull(s, px, py, covered, da, kept, first, last, rows, i, edge, left, top, red, green, blue, opacity, results, slot):
+    """Stores dL/drow of an entry, in the order of the columns; see `dispatch.pull`.
+
+    On a linear ramp (distance - radius) / 2 softness is 1/2 - m: the softness needs no distance.
+    """
+    x, y, radius, softness = rows[i, P0] - left, rows[i, P1] - top, rows[i, P2], rows[i, S]
+    x8, y8 = spread(x), spread(y)
+    by_x = by_y = by_softness = by_radius = spread(ZERO)
+    if edge == _LOGISTIC:
+        square, one = spread(radius * radius), spread(ONE)
+        for p in range(first, last, _LANES):
+            m = load(s, covered + p)
+            v = load(s, da + p) * (m * (one - m))
+            dx = load(s, px + p) - x8
+            dy = load(s, py + p) - y8
+            by_radius = by_radius + v
+            by_softness = by_softness + v * ((dx * dx + dy * dy) - square)
+            by_x = by_x + v * dx
+            by_y = by_y + v * dy
+        slope = rows[i, A] / softness
+        radius_slope, slope, softness_slope = TWO * radius * slope, TWO * slope, slope / softness
+    else:
+        for p in range(first, last, _LANES):
+            m = load(s, covered + p)
+            v = where_partial(m, load(s, da + p))
+            by_radius = by_radius + v
+            by_softness = by_softness + v * m
+            v = v * load(s, kept + p)
+            by_x = by_x + v * (load(s, px + p) - x8)
+            by_y = by_y + v * (load(s, py + p) - y8)
+        by_softness = by_radius * spread(HALF) - by_softness
+        slope = HALF * rows[i, A] / softness
+        radius_slope, softness_slope = slope, rows[i, A] / softness
+    sums = totals(red, green, blue, opacity, by_softness, by_x, by_y, by_radius)
+    scales = pack(ONE, ONE, ONE, ONE, softness_slope, slope, slope, radius_slope)
+    store_row(results, slot, U(0), sums * scales)

@@ -1,0 +1,161 @@
+"""The ellipse in the kernel.
+
+Its floats: x, y; the inverse of its matrix (11, 12, 22); the softness over the minor semi-axis, sigma; the square of
+its matrix (11, 12, 22), whose roots are how far it reaches; 1 / minor semi-axis; the product of the semi-axes.
+
+With u = inverse (pixel - centre), rho = |u|: m = clamp(1/2 - (rho - 1) / (2 sigma)).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from ..simd import clamp, inverse_square_root, load, spread, store, store_row, totals, where_partial
+from .layout import HALF, ONE, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, P10, TINY, ZERO, A, S, U
+
+_LANES = U(8)
+_D = np.float64
+# Below this the quotients of hyperbolic functions come from their series.
+_NEAR = 1e-3
+
+
+@njit
+def _matrix(size, stretch, shear):
+    """exp(-size), cosh e, sinh(e) / e, (cosh e - sinh(e) / e) / e², e; float64."""
+    square = stretch * stretch + shear * shear
+    e = math.sqrt(square)
+    if square < _NEAR:
+        cosh = 1 + square / 2 * (1 + square / 12)
+        ratio = 1 + square / 6 * (1 + square / 20)
+        third = (1 + square / 10 * (1 + square / 28)) / 3
+    else:
+        grown = math.exp(e)
+        cosh = (grown + 1 / grown) / 2
+        ratio = (grown - 1 / grown) / (2 * e)
+        third = (cosh - ratio) / square
+    return math.exp(-size), cosh, ratio, third, e
+
+
+@njit
+def prepare(rows, i, out):
+    """Fills the floats of a row from its columns."""
+    size, stretch, shear = _D(rows[i, P2]), _D(rows[i, P3]), _D(rows[i, P4])
+    shrink, cosh, ratio, _, e = _matrix(size, stretch, shear)
+    out[i, P0], out[i, P1] = rows[i, P0], rows[i, P1]
+    out[i, P2] = shrink * (cosh - ratio * stretch)
+    out[i, P3] = -shrink * ratio * shear
+    out[i, P4] = shrink * (cosh + ratio * stretch)
+    inverse_minor = shrink * math.exp(e)
+    out[i, P5] = _D(rows[i, S]) * inverse_minor
+    forward, across, down = 1 / shrink, cosh + ratio * stretch, cosh - ratio * stretch
+    both = ratio * shear
+    forward *= forward
+    out[i, P6] = forward * (across * across + both * both)
+    out[i, P7] = forward * both * (across + down)
+    out[i, P8] = forward * (down * down + both * both)
+    out[i, P9] = inverse_minor
+    out[i, P10] = forward
+
+
+@njit
+def span(rows, i, low, high, turned):
+    """Left and right of what is covered between the lines y = low and y = high; if turned, top and bottom between x."""
+    x, y, xx, yy = rows[i, P0], rows[i, P1], rows[i, P6], rows[i, P8]
+    if turned:
+        x, y, xx, yy = y, x, yy, xx
+    grown = ONE + rows[i, P5]
+    grown = grown * grown
+    xx, xy, yy = grown * xx, grown * rows[i, P7], grown * yy
+    half = math.sqrt(yy)
+    low, high = max(low - y, -half), min(high - y, half)
+    if low > high:
+        return ONE, ZERO
+    # The line x(y) through the middles of the chords, and the half-chord over sqrt(1 - y² / yy)
+    lean, chord = xy / yy, grown * rows[i, P10] / half
+    farthest = xy / math.sqrt(xx)  # the y at which the ellipse reaches farthest to the right
+    at = min(max(farthest, low), high)
+    right = lean * at + chord * math.sqrt(max(ONE - at * at / yy, ZERO))
+    at = min(max(-farthest, low), high)
+    left = lean * at - chord * math.sqrt(max(ONE - at * at / yy, ZERO))
+    return x + left, x + right
+
+
+@njit(inline="always")
+def cover(s, px, py, covered, kept, first, last, rows, i, left, top):
+    """Coverage of the pixels first..last of a buffer, and 1 / rho; see `dispatch.cover`."""
+    x, y = spread(rows[i, P0] - left), spread(rows[i, P1] - top)
+    xx, xy, yy = spread(rows[i, P2]), spread(rows[i, P3]), spread(rows[i, P4])
+    steep = HALF / rows[i, P5]
+    slope, middle, tiny = spread(steep), spread(HALF + steep), spread(TINY)
+    for p in range(first, last, _LANES):
+        dx = load(s, px + p) - x
+        dy = load(s, py + p) - y
+        u = xx * dx + xy * dy
+        v = xy * dx + yy * dy
+        square = u * u + (v * v + tiny)
+        inverse = inverse_square_root(square)
+        store(s, kept + p, inverse)
+        store(s, covered + p, clamp(middle - square * inverse * slope))
+
+
+@njit(inline="always")
+def pull(s, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot):
+    """Stores an entry's sums over the ramp of D = dL/dm: with n = u / rho of D n, D n dx, D n dy; see `chain`."""
+    x, y = spread(rows[i, P0] - left), spread(rows[i, P1] - top)
+    xx, xy, yy = spread(rows[i, P2]), spread(rows[i, P3]), spread(rows[i, P4])
+    by_u = by_v = by_xx = by_xy = by_yy = by_softness = by_all = spread(ZERO)
+    for p in range(first, last, _LANES):
+        m = load(s, covered + p)
+        d = where_partial(m, load(s, da + p))
+        by_all = by_all + d
+        by_softness = by_softness + d * m
+        dx = load(s, px + p) - x
+        dy = load(s, py + p) - y
+        d = d * load(s, kept + p)
+        u = d * (xx * dx + xy * dy)
+        v = d * (xy * dx + yy * dy)
+        by_u = by_u + u
+        by_v = by_v + v
+        by_xx = by_xx + u * dx
+        by_xy = by_xy + (u * dy + v * dx)
+        by_yy = by_yy + v * dy
+    none = spread(ZERO)
+    by_softness = by_all * spread(HALF) - by_softness
+    store_row(results, slot, U(0), totals(red, green, blue, opacity, by_softness, by_u, by_v, by_xx))
+    store_row(results, slot, U(8), totals(by_xy, by_yy, none, none, none, none, none, none))
+
+
+@njit
+def chain(rows, packed, i, sums):
+    """Turns the sums of a row, float64, into its gradient in place.
+
+    Args:
+        rows: (N, P) the scene's.
+        packed: (N, 16) the kernel's.
+        i: the row.
+        sums: (16,) as `pull` stores them, summed over entries.
+    """
+    opacity, softness = _D(rows[i, A]), _D(rows[i, S])
+    a11, a12, a22 = _D(packed[i, P2]), _D(packed[i, P3]), _D(packed[i, P4])
+    k = opacity / (2 * softness * _D(packed[i, P9]))
+    by_u, by_v = sums[P0], sums[P1]
+    by_xx, by_xy, by_yy = -k * sums[P2], -k * sums[P3], -k * sums[P4]
+    by_log_sigma = opacity * sums[S]
+    q, r = _D(rows[i, P3]), _D(rows[i, P4])
+    shrink, _, ratio, third, e = _matrix(_D(rows[i, P2]), q, r)
+    along, beside = (q / e, r / e) if e > 0 else (0.0, 0.0)
+    sums[S] = by_log_sigma / softness
+    sums[P0] = k * (a11 * by_u + a12 * by_v)
+    sums[P1] = k * (a12 * by_u + a22 * by_v)
+    sums[P2] = -(by_xx * a11 + by_xy * a12 + by_yy * a22) - by_log_sigma
+    sums[P3] = by_log_sigma * along + shrink * (
+        by_xx * (ratio * q - third * q * q - ratio)
+        - by_xy * third * q * r
+        + by_yy * (ratio * q + third * q * q + ratio)
+    )
+    sums[P4] = by_log_sigma * beside + shrink * (
+        by_xx * (ratio * r - third * q * r) - by_xy * (third * r * r + ratio) + by_yy * (ratio * r + third * q * r)
+    )

@@ -1,0 +1,151 @@
+"""The triangle in the kernel. Its floats: x and y of the corners; 1 / length² of the edges; the sense of rotation.
+
+The nearest point of the rim lies on edge k at the share t of its length. The pair is kept as one number k + t, the place
+on the rim: the corners lie at 0, 1, 2 and 3 = 0, and each pulls with a weight that falls from 1 there to 0 at the next.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from ..simd import (
+    absolute,
+    clamp,
+    greatest,
+    inverse_square_root,
+    load,
+    spread,
+    store,
+    store_row,
+    totals,
+    where_partial,
+    where_positive,
+)
+from .layout import HALF, ONE, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, TINY, TWO, ZERO, A, F, S, U
+from .spans import disc_span, edge_span
+
+_LANES = U(8)
+_D = np.float64
+_FAR = F(1e30)
+
+
+@njit
+def prepare(rows, i, out):
+    """Fills the floats of a row from its columns."""
+    ax, ay, bx, by, cx, cy = rows[i, P0], rows[i, P1], rows[i, P2], rows[i, P3], rows[i, P4], rows[i, P5]
+    out[i, P0], out[i, P1], out[i, P2], out[i, P3], out[i, P4], out[i, P5] = ax, ay, bx, by, cx, cy
+    ab = (bx - ax) * (bx - ax) + (by - ay) * (by - ay)
+    bc = (cx - bx) * (cx - bx) + (cy - by) * (cy - by)
+    ca = (ax - cx) * (ax - cx) + (ay - cy) * (ay - cy)
+    out[i, P6] = ONE / ab if ab > ZERO else ZERO
+    out[i, P7] = ONE / bc if bc > ZERO else ZERO
+    out[i, P8] = ONE / ca if ca > ZERO else ZERO
+    area = (_D(bx) - _D(ax)) * (_D(cy) - _D(ay)) - (_D(cx) - _D(ax)) * (_D(by) - _D(ay))
+    out[i, P9] = F(-1) if area < 0 else (ONE if area > 0 else ZERO)
+
+
+@njit(inline="always")
+def _side_span(ax, ay, bx, by, inverse, reach, low, high, left, right):
+    """The span, widened by an edge moved outwards and inwards by `reach`, and by the disc around its first corner."""
+    left, right = disc_span(ax, ay, reach, low, high, left, right)
+    scale = reach * math.sqrt(inverse)
+    nx, ny = -scale * (by - ay), scale * (bx - ax)
+    left, right = edge_span(ax + nx, ay + ny, bx + nx, by + ny, low, high, left, right)
+    return edge_span(ax - nx, ay - ny, bx - nx, by - ny, low, high, left, right)
+
+
+@njit
+def span(rows, i, low, high, turned):
+    """Left and right of what is covered between the lines y = low and y = high; if turned, top and bottom between x."""
+    ax, ay, bx, by, cx, cy = rows[i, P0], rows[i, P1], rows[i, P2], rows[i, P3], rows[i, P4], rows[i, P5]
+    if turned:
+        ax, ay, bx, by, cx, cy = ay, ax, by, bx, cy, cx
+    reach = rows[i, S]
+    left, right = _side_span(ax, ay, bx, by, rows[i, P6], reach, low, high, _FAR, -_FAR)
+    left, right = _side_span(bx, by, cx, cy, rows[i, P7], reach, low, high, left, right)
+    return _side_span(cx, cy, ax, ay, rows[i, P8], reach, low, high, left, right)
+
+
+@njit(inline="always")
+def _edge(dx, dy, ex, ey, inverse, turn):
+    """From an edge's first corner to its nearest point and on to the pixel, t, squared distance, and cross product."""
+    t = clamp((dx * ex + dy * ey) * inverse)
+    qx, qy = dx - t * ex, dy - t * ey
+    return qx, qy, t, qx * qx + qy * qy, (dx * ey - dy * ex) * turn
+
+
+@njit(inline="always")
+def cover(s, px, py, covered, kept, size, first, last, rows, i, left, top):
+    """Coverage of the pixels first..last of a buffer; then, each in a plane of `size`: the unit vector away from the
+    inside, x and y, and the place on the rim; see `dispatch.cover`.
+    """
+    ax, ay, bx, by = rows[i, P0] - left, rows[i, P1] - top, rows[i, P2] - left, rows[i, P3] - top
+    cx, cy, turn = rows[i, P4] - left, rows[i, P5] - top, spread(rows[i, P9])
+    ax8, ay8, bx8, by8, cx8, cy8 = spread(ax), spread(ay), spread(bx), spread(by), spread(cx), spread(cy)
+    abx, aby, bcx, bcy, cax, cay = bx8 - ax8, by8 - ay8, cx8 - bx8, cy8 - by8, ax8 - cx8, ay8 - cy8
+    ab, bc, ca = spread(rows[i, P6]), spread(rows[i, P7]), spread(rows[i, P8])
+    slope, half, tiny = spread(HALF / rows[i, S]), spread(HALF), spread(TINY)
+    one, two, none, minus = spread(ONE), spread(TWO), spread(ZERO), spread(-ONE)
+    # A triangle without an area has no inside: then this keeps every pixel outside.
+    flat = spread(ONE if rows[i, P9] == ZERO else -_FAR)
+    for p in range(first, last, _LANES):
+        x = load(s, px + p)
+        y = load(s, py + p)
+        qx, qy, place, square, out = _edge(x - ax8, y - ay8, abx, aby, ab, turn)
+        rx, ry, t, other, beyond = _edge(x - bx8, y - by8, bcx, bcy, bc, turn)
+        nearer = square - other
+        qx, qy = where_positive(nearer, rx, qx), where_positive(nearer, ry, qy)
+        place, square = where_positive(nearer, t + one, place), where_positive(nearer, other, square)
+        out = greatest(out, beyond)
+        rx, ry, t, other, beyond = _edge(x - cx8, y - cy8, cax, cay, ca, turn)
+        nearer = square - other
+        qx, qy = where_positive(nearer, rx, qx), where_positive(nearer, ry, qy)
+        place, square = where_positive(nearer, t + two, place), where_positive(nearer, other, square)
+        out = greatest(greatest(out, beyond), flat)
+        square = square + tiny
+        inverse = inverse_square_root(square)
+        sign = where_positive(out, one, minus)
+        away = sign * inverse
+        store(s, kept + p, qx * away)
+        store(s, kept + size + p, qy * away)
+        store(s, kept + size + size + p, place)
+        store(s, covered + p, clamp(half - square * away * slope))
+
+
+@njit(inline="always")
+def pull(s, covered, da, kept, size, first, last, rows, i, red, green, blue, opacity, results, slot):
+    """Stores an entry's sums over the ramp of D = dL/dm: with g = D away, of g and of its parts at corners 1 and 2."""
+    by_x = by_y = by_bx = by_by = by_cx = by_cy = by_softness = by_all = spread(ZERO)
+    one, two, none = spread(ONE), spread(TWO), spread(ZERO)
+    for p in range(first, last, _LANES):
+        m = load(s, covered + p)
+        d = where_partial(m, load(s, da + p))
+        by_all = by_all + d
+        by_softness = by_softness + d * m
+        gx, gy = d * load(s, kept + p), d * load(s, kept + size + p)
+        place = load(s, kept + size + size + p)
+        b = greatest(one - absolute(place - one), none)
+        c = greatest(one - absolute(place - two), none)
+        by_x = by_x + gx
+        by_y = by_y + gy
+        by_bx = by_bx + b * gx
+        by_by = by_by + b * gy
+        by_cx = by_cx + c * gx
+        by_cy = by_cy + c * gy
+    by_softness = by_all * spread(HALF) - by_softness
+    store_row(results, slot, U(0), totals(red, green, blue, opacity, by_softness, by_x, by_y, by_bx))
+    store_row(results, slot, U(8), totals(by_by, by_cx, by_cy, none, none, none, none, none))
+
+
+@njit
+def chain(rows, packed, i, sums):
+    """Turns the sums of a row, (16,) float64, into its gradient in place; see `ellipse.chain`."""
+    opacity, softness = _D(rows[i, A]), _D(rows[i, S])
+    k = opacity / (2 * softness)
+    x, y, bx, by, cx, cy = sums[P0], sums[P1], sums[P2], sums[P3], sums[P4], sums[P5]
+    sums[S] *= opacity / softness
+    sums[P0], sums[P1] = k * (x - bx - cx), k * (y - by - cy)
+    sums[P2], sums[P3], sums[P4], sums[P5] = k * bx, k * by, k * cx, k * cy

@@ -1,0 +1,128 @@
+"""The ellipse: a centre and the logarithm of the matrix that maps the unit circle to it.
+
+The matrix is exp(((size + stretch, shear), (shear, size - stretch))): with e = hypot(stretch, shear) the semi-axes are
+exp(size + e) and exp(size - e), and the longer one points at the angle atan2(shear, stretch) / 2. No angle wraps round,
+and nothing is singular at the circle, which is stretch = shear = 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .base import THINNEST, Array, Column, Outline, Primitive, half_the_canvas, position, root
+
+# Half the logarithm of the largest aspect ratio of a fit, and of a scene.
+STRETCH_MAX = 2.0
+STRETCH_FARTHEST = 4.0
+# Half the logarithm of a newcomer's aspect ratio where the picture has one direction, and its spread.
+STRETCH_SEED, STRETCH_SPREAD = 0.6, 0.2
+
+
+class Ellipse(Primitive):
+    """All points that the inverse of the matrix takes into the unit circle.
+
+    The distance is (rho - 1) b, with rho the distance from the centre that the inverse matrix gives and b the minor
+    semi-axis: exact along the minor axis, and along the others a ramp of the same share of the radius. A radial
+    gradient in SVG draws exactly that.
+    """
+
+    name = "ellipse"
+    code = 1
+    columns = (
+        position("x", "x"),
+        position("y", "y"),
+        Column(
+            "size", "log length", "identity", "radius",
+            lambda w, h, s: (math.log(THINNEST), math.log(half_the_canvas(w, h, s))), -7.0, 14.0,
+        ),
+        *(
+            Column(
+                name, "share", "identity", "radius", lambda w, h, s: (-STRETCH_MAX, STRETCH_MAX),
+                -STRETCH_FARTHEST, STRETCH_FARTHEST, pace=5 / 3,
+            )
+            for name in ("stretch", "shear")
+        ),
+    )  # fmt: skip
+    is_radial = True
+    example = (0.0, 0.0, 0.0, 0.0, 0.0)
+
+    def distance(self, xp: Any, px: Any, py: Any, shape: Sequence[Any]) -> Any:
+        """See `Primitive.distance`."""
+        x, y, size, stretch, shear = shape
+        dx, dy = px - x, py - y
+        square = stretch * stretch + shear * shear
+        e = root(xp, square)
+        # sinh(e) / e; its series near 0, where the quotient loses its digits
+        near = square < 1e-3
+        safe = xp.where(near, 1.0, e)
+        ratio = xp.where(near, 1 + square / 6 * (1 + square / 20), xp.sinh(safe) / safe)
+        cosh = xp.where(near, 1 + square / 2 * (1 + square / 12), xp.cosh(safe))
+        u = (cosh - ratio * stretch) * dx - ratio * shear * dy
+        v = (cosh + ratio * stretch) * dy - ratio * shear * dx
+        # u and v lack the factor exp(-size), which cancels against that of the minor axis
+        return root(xp, u * u + v * v) * xp.exp(-e) - xp.exp(size - e)
+
+    def bounds(self, shape: Sequence[Array], margin: Array) -> tuple[Array, Array, Array, Array]:
+        """See `Primitive.bounds`."""
+        x, y, *_ = shape
+        a, b, angle = axes(shape)
+        grown = 1 + margin / b
+        across = grown * np.hypot(a * np.cos(angle), b * np.sin(angle))
+        down = grown * np.hypot(a * np.sin(angle), b * np.cos(angle))
+        return x - across, y - down, x + across, y + down
+
+    def thickness(self, shape: Sequence[Array]) -> Array:
+        """The minor semi-axis."""
+        return axes(shape)[1]
+
+    def centre(self, shape: Sequence[Array]) -> tuple[Array, Array]:
+        """The centre."""
+        return shape[0], shape[1]
+
+    def seed(
+        self, x: Array, y: Array, radius: Array, coherence: Array, angle: Array, rng: np.random.Generator
+    ) -> tuple[Array, ...]:
+        """See `Primitive.seed`."""
+        e = STRETCH_SEED * coherence * np.exp(STRETCH_SPREAD * rng.standard_normal(len(x)))
+        e = np.minimum(e, np.maximum(np.log(radius / THINNEST), 0.0))
+        return x, y, np.log(radius), e * np.cos(2 * angle), e * np.sin(2 * angle)
+
+    def outline(self, shape: Sequence[float], outset: float) -> Outline:
+        """See `Primitive.outline`."""
+        a, b, angle = (float(value) for value in axes([np.asarray(value, np.float64) for value in shape]))
+        grown = 1 + outset / b
+        along, cross = (math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle))
+        matrix = (
+            a * along[0] ** 2 + b * cross[0] ** 2, a * along[0] * along[1] + b * cross[0] * cross[1],
+            a * along[0] * along[1] + b * cross[0] * cross[1], a * along[1] ** 2 + b * cross[1] ** 2,
+            float(shape[0]), float(shape[1]),
+        )  # fmt: skip
+        return Outline("circle", {"r": grown}, matrix=matrix)
+
+    def limited(self, xp: Any, shape: Sequence[Any]) -> Sequence[Any]:
+        """Keeps (stretch, shear) in a disc in which the minor semi-axis is not below `THINNEST`."""
+        x, y, size, stretch, shear = shape
+        e = root(xp, stretch * stretch + shear * shear)
+        most = xp.clip(size - math.log(THINNEST), 0.0, STRETCH_MAX)
+        factor = xp.where(e > most, most / xp.where(e > 0, e, 1.0), 1.0)
+        return x, y, size, stretch * factor, shear * factor
+
+
+def axes(shape: Sequence[Array]) -> tuple[Array, Array, Array]:
+    """The major and minor semi-axes, pixels, and the angle of the major one from x towards y, radians."""
+    _, _, size, stretch, shear = shape
+    e = np.hypot(stretch, shear)
+    return np.exp(size + e), np.exp(size - e), np.arctan2(shear, stretch) / 2
+
+
+def from_axes(radius_x: Array, radius_y: Array, angle: Array) -> tuple[Array, Array, Array]:
+    """Size, stretch and shear of semi-axes, pixels, turned by an angle from x towards y, radians."""
+    size, e = (np.log(radius_x) + np.log(radius_y)) / 2, (np.log(radius_x) - np.log(radius_y)) / 2
+    return size, e * np.cos(2 * angle), e * np.sin(2 * angle)
+
+
+ELLIPSE = Ellipse()

@@ -1,0 +1,117 @@
+"""The triangle: three corners."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .base import FARTHEST, Array, Column, Outline, Primitive, root
+
+# The circumradius of the equilateral triangle as large as a circle of radius 1.
+CIRCUMRADIUS = (4 * np.pi / (3 * np.sqrt(3))) ** 0.5
+# Newcomers are stretched by this much (a logarithm) along the picture's direction where it has one.
+STRETCH_SEED = 0.6
+
+
+def _corner(name: str, unit: Any) -> Column:
+    def limits(width: int, height: int, softness: float) -> tuple[float, float]:
+        """Corners may lie far outside: only the part of a triangle that lies on the canvas shows."""
+        side = width if unit == "x" else height
+        return -0.5 * side, 1.5 * side
+
+    return Column(name, unit, "identity", "position", limits, -FARTHEST, FARTHEST)
+
+
+class Triangle(Primitive):
+    """All points between three corners, in either sense of rotation; the distance is the true one."""
+
+    name = "triangle"
+    code = 3
+    columns = tuple(_corner(f"{unit}{k}", unit) for k in range(3) for unit in ("x", "y"))
+    example = (0.0, -1.0, 1.0, 1.0, -1.0, 1.0)
+
+    def distance(self, xp: Any, px: Any, py: Any, shape: Sequence[Any]) -> Any:
+        """See `Primitive.distance`."""
+        corners = [(shape[2 * k], shape[2 * k + 1]) for k in range(3)]
+        nearest, left, right = None, True, True
+        for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):
+            ex, ey, wx, wy = bx - ax, by - ay, px - ax, py - ay
+            square = ex * ex + ey * ey
+            safe = xp.where(square > 0, square, 1.0)
+            along, cross = (wx * ex + wy * ey) / safe, wx * ey - wy * ex
+            t = xp.clip(along, 0.0, 1.0)
+            qx, qy = wx - t * ex, wy - t * ey
+            # Beside an edge its line tells the distance exactly, also next to the rim; beyond its ends the corner does.
+            beside = (along > 0) & (along < 1)
+            line = xp.abs(cross) / xp.sqrt(safe)
+            corner = root(xp, xp.where(beside, 1.0, qx * qx + qy * qy))
+            own = xp.where(beside, line, corner)
+            nearest = own if nearest is None else xp.minimum(nearest, own)
+            left, right = left & (cross >= 0), right & (cross <= 0)
+        return xp.where(left ^ right, -nearest, nearest)
+
+    def bounds(self, shape: Sequence[Array], margin: Array) -> tuple[Array, Array, Array, Array]:
+        """See `Primitive.bounds`."""
+        across, down = shape[0::2], shape[1::2]
+        return (
+            np.minimum.reduce(across) - margin, np.minimum.reduce(down) - margin,
+            np.maximum.reduce(across) + margin, np.maximum.reduce(down) + margin,
+        )  # fmt: skip
+
+    def thickness(self, shape: Sequence[Array]) -> Array:
+        """The radius of the inscribed circle."""
+        area, perimeter, _ = _inscribed(shape)
+        return 2 * area / np.maximum(perimeter, 1e-30)
+
+    def centre(self, shape: Sequence[Array]) -> tuple[Array, Array]:
+        """The centroid."""
+        return (shape[0] + shape[2] + shape[4]) / 3, (shape[1] + shape[3] + shape[5]) / 3
+
+    def seed(
+        self, x: Array, y: Array, radius: Array, coherence: Array, angle: Array, rng: np.random.Generator
+    ) -> tuple[Array, ...]:
+        """See `Primitive.seed`."""
+        turn = rng.random(len(x)) * 2 * np.pi
+        stretch = np.exp(STRETCH_SEED * coherence)
+        columns = []
+        for k in range(3):
+            along = CIRCUMRADIUS * radius * stretch * np.cos(turn + 2 * np.pi * k / 3)
+            across = CIRCUMRADIUS * radius / stretch * np.sin(turn + 2 * np.pi * k / 3)
+            columns += [
+                x + along * np.cos(angle) - across * np.sin(angle),
+                y + along * np.sin(angle) + across * np.cos(angle),
+            ]
+        return tuple(columns)
+
+    def outline(self, shape: Sequence[float], outset: float) -> Outline:
+        """See `Primitive.outline`. Inwards the triangle shrinks towards the centre of its inscribed circle."""
+        corners = np.asarray(shape, np.float64).reshape(3, 2)
+        if outset >= 0:
+            return Outline("polygon", {}, points=_points(corners), stroke=2 * outset)
+        area, perimeter, middle = _inscribed([np.asarray(value, np.float64) for value in shape])
+        inradius = float(2 * area / max(float(perimeter), 1e-30))
+        share = max(0.0, 1 + outset / inradius) if inradius > 0 else 0.0
+        return Outline("polygon", {}, points=_points(np.array(middle) + share * (corners - np.array(middle))))
+
+
+def _inscribed(shape: Sequence[Array]) -> tuple[Array, Array, tuple[Array, Array]]:
+    """Area, perimeter, and the centre of the inscribed circle."""
+    x, y = shape[0::2], shape[1::2]
+    area = np.abs((x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])) / 2
+    opposite = [np.hypot(x[(k + 2) % 3] - x[(k + 1) % 3], y[(k + 2) % 3] - y[(k + 1) % 3]) for k in range(3)]
+    perimeter = opposite[0] + opposite[1] + opposite[2]
+    safe = np.maximum(perimeter, 1e-30)
+    middle = (
+        sum(side * across for side, across in zip(opposite, x, strict=True)) / safe,
+        sum(side * down for side, down in zip(opposite, y, strict=True)) / safe,
+    )
+    return area, perimeter, middle
+
+
+def _points(corners: Array) -> tuple[tuple[float, float], ...]:
+    return tuple((float(x), float(y)) for x, y in corners)
+
+
+TRIANGLE = Triangle()
