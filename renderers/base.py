@@ -109,7 +109,9 @@ class FitSettings:
         beta2: decay of Adam's mean of squared gradients.
         epsilon: added to its root. Gradients of a mean over pixels are about 1e-7, so that the usual 1e-8
             would stall the fit.
-        softness_min: the sharpest edge that a fit may make, pixels (px² for the logistic edge).
+        softness_min: the sharpest edge that a fit may make, pixels (px² for the logistic falloff).
+        softness_max: the softest; no limit but the canvas if not given. If equal to `softness_min`, edges stay as
+            they are.
         weights: (H, W), what each pixel counts in the loss; all the same if not given. Only their proportions matter.
         loss: None for the weighted mean squared error (fused into the kernel), or any differentiable function of the
             framework that returns a scalar: `loss(image, target)`, both (H, W, 3) in the framework's arrays. With
@@ -127,6 +129,7 @@ class FitSettings:
     beta2: float = 0.9
     epsilon: float = 1e-12
     softness_min: float = 0.15
+    softness_max: float | None = None
     weights: Array | None = None
     loss: Callable[[Any, Any], Any] | None = None
     capacity: int = 0
@@ -139,9 +142,17 @@ class FitSettings:
             ("softness_min", SOFTNESS_MIN, FARTHEST / 2),
         ):  # fmt: skip
             object.__setattr__(self, name, real_number(name, getattr(self, name), low, high))
+        if self.softness_max is not None:
+            most = real_number("softness_max", self.softness_max, self.softness_min, FARTHEST / 2)
+            object.__setattr__(self, "softness_max", most)
         object.__setattr__(self, "capacity", whole_number("capacity", self.capacity, 0, COUNT_MAX))
         if self.loss is not None:
             _check_loss(self.loss, weighted=self.weights is not None)
+
+    @property
+    def softness_most(self) -> float:
+        """The softest edge that a fit may make, pixels."""
+        return FARTHEST / 2 if self.softness_max is None else self.softness_max
 
 
 def _check_loss(loss: Any, weighted: bool) -> None:
@@ -266,6 +277,31 @@ class Fit(Protocol):
         """
         ...
 
+    def place(
+        self, image: Array, candidates: Array, kinds: Array, costs: Array, count: int, opacity_min: float
+    ) -> tuple[Array, Array]:
+        """Paints up to `count` of the candidates on a picture, as a rule each time the one that lowers the loss most.
+
+        A transparent target is laid over grey.
+
+        Args:
+            image: (H, W, 3), what they are painted on.
+            candidates: (M, P) rows; their colours are not read, their opacity is the most they may get.
+            kinds: (M,) codes.
+            costs: (M,) what each gain is divided by before gains are compared, above 0.
+            count: how many to choose.
+            opacity_min: the least opacity that they may get; their own if that is smaller.
+
+        Returns:
+            (K,) indices of the chosen candidates and (K, P) rows with their best colours and opacities, in painting
+            order; K < count when no candidate is left whose gain, as last computed, is above 0.
+        """
+        ...
+
+    def coloured(self, image: Array, rows: Array, kinds: Array) -> Array:
+        """(M, P): rows in the colours that are best for each alone on top of a picture, at its own opacity."""
+        ...
+
 
 class FittingRenderer(Renderer, Protocol):
     """A renderer in a framework with an optimiser and automatic differentiation."""
@@ -280,10 +316,10 @@ class FittingRenderer(Renderer, Protocol):
         Args:
             scene: gives the canvas and the columns. `rows` is (N, P) with its P and any N, `background` is (3,).
 
-        Values outside what a scene may hold (see `scene.row_limits`; a background outside 0..1) are moved to the nearest
-        limit, and their derivative is 0; at a limit itself it is not. Values that are not finite are refused. Code
-        that is being traced (`jax.jit`, `jax.vmap`) cannot refuse: there the numba kernel raises when the compiled program
-        runs, and the dense one draws a picture of NaN.
+        Values outside what a scene may hold (see `scene.row_limits`; a background outside 0..1) are moved to the
+        nearest limit, and their derivative is 0; at a limit itself it is not. Values that are not finite are refused.
+        Code that is being traced (`jax.jit`, `jax.vmap`) cannot refuse: there the numba kernel raises when the compiled
+        program runs, and the dense one draws a picture of NaN.
 
         Raises:
             InputError: `scene` is not a Scene. The function raises it for a wrong rank, width or dtype, and for values

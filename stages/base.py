@@ -10,17 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from artpipe.renderers import Canvas, Fit, FitSettings, FitState, FittingRenderer, InputError, Scene
-from artpipe.renderers.alpha import BLACK, WHITE, check_picture, flattened
-from artpipe.renderers.kernels.numba.placing import PlacingBoard
+from artpipe.renderers.alpha import BLACK, GREY, WHITE, check_picture, flattened
 from artpipe.renderers.losses.metrics import pixel_shares
 
 from .events import Event
+from .placing.direction import Directions
 from .placing.energy import blurred
 from .record import Chronicle, Record
 
 Array = np.ndarray[Any, Any]
-
-_GREY = (0.5, 0.5, 0.5)
 
 
 class Run:
@@ -40,6 +38,7 @@ class Run:
         chronicle: what is kept of the events so far. Who pulls the events hands them to it.
         title: the painting's name, for what is exported.
         flat_target: (H, W, 3), the target; a transparent one over grey. For placing.
+        directions: which way it runs at each place.
     """
 
     def __init__(
@@ -63,11 +62,11 @@ class Run:
             background = _mean_colour(target, self.shares)
         self.canvas = Canvas(width, height, background, transparent=transparent)
         self.target = check_picture(target, self.canvas)
-        self.flat_target = flattened(self.target, _GREY)
+        self.flat_target = flattened(self.target, GREY)
         self.renderer = renderer
         self.rng = np.random.default_rng(seed)
         self.fit: Fit = renderer.fit(self.target, self.canvas, self.settings)
-        self.board = PlacingBoard(self.canvas, self.flat_target, self.shares)
+        self.directions = Directions(self.flat_target)
         self.chronicle = Chronicle()
         self.title = "painting"
 
@@ -77,9 +76,8 @@ class Run:
         self.fit.put(one)
         self.fit.step(1, 0.0)
         self.fit.worth()
-        self.board.set_image(self.flat_target)
-        self.board.choose(one.rows, 1)
-        self.board.coloured(one.rows)
+        self.fit.place(self.flat_target, one.rows, one.kinds, np.ones(1, np.float32), 1, 1.0)
+        self.fit.coloured(self.flat_target, one.rows, one.kinds)
         blurred(self.shares, 1.0)
         self.fit.put(Scene.empty(self.canvas))
         self.fit.step_count = 0

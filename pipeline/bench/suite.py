@@ -18,6 +18,7 @@ from artpipe.renderers import (
     InputError,
     Scene,
     load_fitting_renderer,
+    load_renderer,
     mean_squared_error,
     psnr,
     seed_loss,

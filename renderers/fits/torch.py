@@ -61,8 +61,8 @@ class TorchRenderer(KernelRenderer):
     def drawing(self, scene: Scene) -> Callable[..., torch.Tensor]:
         """A function `(rows, background=None) -> image` that autograd differentiates.
 
-        The dense kernel keeps the precision and device of its rows; the tiled one is float32 on the CPU. Rows of integers
-        are drawn as float32; see `base.FittingRenderer.drawing` for what is refused.
+        The dense kernel keeps the precision and device of its rows; the tiled one is float32 on the CPU. Rows of
+        integers are drawn as float32; see `base.FittingRenderer.drawing` for what is refused.
 
         Args:
             scene: gives the canvas and the columns; there may be any number of rows, if all are of one primitive.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import FARTHEST, THINNEST, Array, Column, Outline, Primitive, half_the_canvas, position, root
+from .base import FARTHEST, Array, Column, Outline, Primitive, position, radius_limits, root
 
 
 class Circle(Primitive):
@@ -18,9 +18,7 @@ class Circle(Primitive):
     columns = (
         position("x", "x"),
         position("y", "y"),
-        Column(
-            "radius", "length", "log", "radius", lambda w, h, s: (THINNEST, half_the_canvas(w, h, s)), 0.0, FARTHEST
-        ),
+        Column("radius", "length", "log", "radius", radius_limits, 0.0, FARTHEST),
     )
     falloffs = ("linear", "logistic")
     is_radial = True
