@@ -10,7 +10,6 @@ import numpy as np
 
 from artpipe.renderers import ArtpipeError, InputError, Scene
 from artpipe.renderers.checks import instance
-from artpipe.renderers.kernels.numba.renderer import CpuRenderer
 
 from .history import History
 from .metrics import Metrics
@@ -58,6 +57,8 @@ class Result:
     @cached_property
     def image(self) -> Array:
         """The scene drawn over its background, (H, W, 3) float32, sRGB in 0..1; drawn when first asked for."""
+        from artpipe.renderers.kernels.numba.renderer import CpuRenderer
+
         return CpuRenderer().render(self.scene)
 
     @property

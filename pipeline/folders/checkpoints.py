@@ -84,7 +84,7 @@ class Start:
 
     Attributes:
         config: its options.
-        picture: the path that the user gave; only for the record.
+        picture: the path that the user gave; for `run.json` and the title.
         target: (H, W, 3) or (H, W, 4) float32, sRGB in 0..1.
         weights: (H, W) float32; None if all pixels count the same.
     """

@@ -96,7 +96,7 @@ def load_config(path: Path) -> RunConfig:
     """The options of a run from its `run.json`.
 
     Raises:
-        InputError: the file is missing or is no such record.
+        InputError: the file is missing or is no such file.
     """
     content = read_json(path, RUN_BYTES_MAX)
     if not isinstance(content, dict) or content.get("format") != "artpipe-run" or content.get("version") != 1:
