@@ -30,8 +30,9 @@ _HALVINGS = 12
 def keys(result: Result) -> tuple[Snapshot, ...]:
     """All scenes that a result holds, from the blank canvas to its scene, in order of time."""
     history = result.history
-    last = max((one.step for one in (*history.snapshots, *history.curve)), default=0)
-    return Snapshot(0, Scene.empty(result.scene.canvas)), *history.snapshots, Snapshot(last, result.scene)
+    steps = [snapshot.step for snapshot in history.snapshots] + [point.step for point in history.curve]
+    last = Snapshot(max(steps, default=0), result.scene)
+    return Snapshot(0, Scene.empty(result.scene.canvas)), *history.snapshots, last
 
 
 def even_keys(result: Result, count: int) -> tuple[Snapshot, ...]:
