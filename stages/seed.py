@@ -31,4 +31,4 @@ class Seed(AtomicStage):
         before = run.scene
         scene = place(run, before, self.count, before.count + self.count, self.newcomers)
         run.fit.put(scene)
-        yield Grew(run.step, scene.count - before.count, run.showable())
+        yield Grew(run.step, run.showable(), scene.count - before.count)

@@ -159,8 +159,8 @@ def function_refusals():
     yield "load_scene path", artpipe.load_scene, paths
     yield "export path", functools.partial(artpipe.export, SCENE), paths
     yield "export source", lambda value: artpipe.export(value, "a.svg"), (None, 3, SCENE.rows, b"run")
-    yield "Record scene", artpipe.Record, SCENES
-    yield "Record target", lambda value: artpipe.Record(SCENE, target=value), (*SHAPED, "red")
+    yield "Result scene", artpipe.Result, SCENES
+    yield "Result target", lambda value: artpipe.Result(SCENE, target=value), (*SHAPED, "red")
 
 
 def scene_refusals():

@@ -200,7 +200,7 @@ def test_export_writes_over_what_was_there(picture, tmp_path):
 
 def test_progress_goes_to_stderr_and_quiet_prints_nothing(picture, tmp_path):
     result = carried_out(f"load {picture} {SHORT} export {tmp_path}/a.png")
-    assert re.search(r"grow: step 2 of 2, 4 circles", result.stderr) and "grow" not in result.stdout
+    assert re.search(r"grow: step 2 of 2, 4 shapes", result.stderr) and "grow" not in result.stdout
     result = carried_out(f"load {picture} -q {SHORT} export {tmp_path}/a.png")
     assert (result.stdout, result.stderr) == ("", "")
 

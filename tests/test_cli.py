@@ -173,7 +173,7 @@ def test_the_readme_documents_every_file_of_a_run():
 def test_metrics_tell_how_the_run_went(finished, picture):
     metrics = strict_json((finished / "metrics.json").read_text())
     scene = load_scene(finished / "scene.json")
-    assert metrics["circles"] == scene.count == MOST
+    assert metrics["shapes"] == scene.count == MOST
     assert metrics["steps"] == STEPS
     assert (metrics["renderer"], metrics["device"], metrics["kernel"]) == (finished.name, "cpu", "numba")
     assert metrics["mse"] == pytest.approx(mean_squared_error(reference.render(scene), load_picture(picture)), rel=1e-4)
@@ -187,11 +187,11 @@ def test_the_history_tells_the_loss_over_steps_and_seconds(finished):
     history = metrics["history"]
     assert len(history) > 3
     for row in history:
-        assert set(row) == {"step", "circles", "seconds", "mse"}
-        assert 0 < row["circles"] <= 1.5 * MOST and 0 < row["mse"] < 1
+        assert set(row) == {"step", "shapes", "seconds", "mse"}
+        assert 0 < row["shapes"] <= 1.5 * MOST and 0 < row["mse"] < 1
     for name in ("step", "seconds"):
         assert (np.diff([row[name] for row in history]) >= 0).all()
-    assert history[-1]["step"] == STEPS and history[-1]["circles"] == MOST
+    assert history[-1]["step"] == STEPS and history[-1]["shapes"] == MOST
     assert history[-1]["mse"] == pytest.approx(metrics["mse"], rel=0.02)
     assert history[-1]["mse"] < 0.5 * history[0]["mse"]
 
@@ -320,7 +320,7 @@ def test_a_small_picture_is_painted_at_the_default_size(tmp_path):
     assert Image.open(tmp_path / "small" / "painting.png").size == (12, 16)
     assert load_scene(tmp_path / "small" / "scene.json").count == 192
     (note,) = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
-    assert "12 x 16" in note and "192 circles instead of 300" in note
+    assert "12 x 16" in note and "192 shapes instead of 300" in note
     assert "note" not in succeeded(*words, "-o", tmp_path / "quiet", "--size", 16, "-q").stderr
     assert strict_json((tmp_path / "small" / "run.json").read_text())["options"]["most"] == 192
 
@@ -344,7 +344,7 @@ def test_a_picture_of_one_colour_leaves_metrics_that_are_json(tmp_path, colour):
     save_png(np.full((8, 9, 3), colour), tmp_path / "plain.png")
     result = succeeded("run", tmp_path / "plain.png", "-o", tmp_path / "run", "--max", 3, "--steps", 6, "-q", "--json")
     assert strict_json((tmp_path / "run" / "metrics.json").read_text())["mse"] < 1e-6
-    assert strict_json(result.stdout)["circles"] == 3
+    assert strict_json(result.stdout)["shapes"] == 3
 
 
 # --- where it lands, and what is printed ---
@@ -373,9 +373,9 @@ def test_an_empty_folder_is_used_and_a_full_one_is_not(picture, tmp_path):
 
 def test_results_go_to_stdout_and_progress_to_stderr(picture, tmp_path):
     result = succeeded("run", picture, "-o", tmp_path / "a", "--max", 3, "--steps", 30)
-    assert "3 circles" in result.stdout and "30 steps" in result.stdout and " dB" in result.stdout
+    assert "3 shapes" in result.stdout and "30 steps" in result.stdout and " dB" in result.stdout
     assert result.stdout.splitlines()[-1] == str(tmp_path / "a")
-    assert re.search(r"step 30 of 30, 3 circles, [\d.]+ dB", result.stderr)
+    assert re.search(r"step 30 of 30, 3 shapes, [\d.]+ dB", result.stderr)
 
 
 def test_quiet_prints_nothing(picture, tmp_path):
@@ -511,7 +511,7 @@ def test_ctrl_c_saves_what_stands(picture, tmp_path, renderer):
     assert {path.name for path in (tmp_path / "run").iterdir()} == {*FILES, "checkpoint"}
     metrics = strict_json((tmp_path / "run" / "metrics.json").read_text())
     scene = load_scene(tmp_path / "run" / "scene.json")
-    assert 0 < metrics["circles"] == scene.count <= 12
+    assert 0 < metrics["shapes"] == scene.count <= 12
     assert 0 < metrics["steps"] < 1_000_000
     assert metrics["mse"] == pytest.approx(mean_squared_error(reference.render(scene), load_picture(picture)), rel=1e-4)
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import artpipe
 from artpipe import InputError, Rates
 from artpipe.pipeline.config import PRESETS, RunConfig, parse_background
-from artpipe.pipeline.running.runner import carry_out, course_of, open_run
+from artpipe.pipeline.running.plan import plan_of
+from artpipe.pipeline.running.runner import carry_out, open_run
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.pictures.picture import save_png
 from artpipe.stages.placing.seeders import SEEDERS
@@ -173,10 +174,10 @@ def test_a_size_given_as_a_number_is_understood_or_refused(tmp_path):
 # --- the plan ---
 
 
-def outcome_of(config, side=8):
+def result_of(config, side=8):
     target = np.random.default_rng(0).uniform(0, 1, (side, side, 3)).astype(np.float32)
     run = open_run(target, config)
-    return carry_out(run, course_of(config), config, [], time.perf_counter())
+    return carry_out(run, plan_of(config), config, [], time.perf_counter())
 
 
 @settings(max_examples=25)
@@ -193,11 +194,11 @@ def outcome_of(config, side=8):
 )
 def test_a_plan_ends_with_exactly_the_circles_and_steps_that_were_asked_for(**options):
     config = RunConfig(**options)
-    outcome = outcome_of(config)
-    assert outcome.reason == "finished"
-    assert outcome.record.scene.count == outcome.metrics["circles"] == config.most
-    assert outcome.metrics["steps"] == config.steps
-    assert 0 < outcome.initial.count <= config.most
+    result = result_of(config)
+    assert result.reason == "finished"
+    assert result.scene.count == result.metrics.shapes == config.most
+    assert result.metrics.steps == config.steps
+    assert 0 < result.initial.count <= config.most
 
 
 def test_a_plan_without_relocation_never_holds_more_than_it_ends_with():
@@ -208,7 +209,7 @@ def test_a_plan_without_relocation_never_holds_more_than_it_ends_with():
 
 
 def test_the_first_batch_is_as_large_as_a_batch():
-    assert outcome_of(RunConfig(growth=4, most=10, steps=8)).initial.count == 4
+    assert result_of(RunConfig(growth=4, most=10, steps=8)).initial.count == 4
 
 
 def test_the_python_entry_gives_back_scene_picture_and_metrics():
@@ -216,8 +217,8 @@ def test_the_python_entry_gives_back_scene_picture_and_metrics():
     seen = []
     result = artpipe.fit(target, circles=7, steps=10, growth=3, on_event=seen.append)
     assert result.scene.count == 7 and result.image.shape == target.shape and len(seen) > 3
-    assert result.metrics["steps"] == 10
-    assert result.metrics["mse"] == pytest.approx(np.mean((result.image - target) ** 2), rel=1e-4)
+    assert result.metrics.steps == 10
+    assert result.metrics.mse == pytest.approx(np.mean((result.image - target) ** 2), rel=1e-4)
     np.testing.assert_array_equal(artpipe.render(result.scene), result.image)
     again = artpipe.fit(target, circles=7, steps=10, growth=3)
     assert again.scene.same_as(result.scene)
@@ -226,5 +227,5 @@ def test_the_python_entry_gives_back_scene_picture_and_metrics():
 @pytest.mark.parametrize("device", ["cpu", "auto"])
 @pytest.mark.parametrize("renderer", FITTING_RENDERERS)
 def test_metrics_name_what_did_the_work(renderer, device):
-    metrics = outcome_of(RunConfig(growth=4, most=4, steps=2, renderer=renderer, device=device)).metrics
-    assert (metrics["renderer"], metrics["device"], metrics["kernel"]) == (renderer, "cpu", "numba")
+    metrics = result_of(RunConfig(growth=4, most=4, steps=2, renderer=renderer, device=device)).metrics
+    assert (metrics.renderer, metrics.device, metrics.kernel) == (renderer, "cpu", "numba")

@@ -299,11 +299,11 @@ def test_metrics_keep_the_plain_error_beside_the_weighted_one():
     result = artpipe.fit(target, **options, focus=[(0.3, 0.5, 0.2)])
     squared = (result.image - target) ** 2
     weights = weights_for(target, focus=((0.3, 0.5, 0.2),))
-    assert result.metrics["mse"] == pytest.approx(squared.mean(), rel=1e-4)
-    assert result.metrics["psnr"] == pytest.approx(artpipe.psnr(result.metrics["mse"]))
-    assert result.metrics["seed_loss"] == pytest.approx(4 * result.metrics["mse"])
-    assert result.metrics["weighted_mse"] == pytest.approx(np.average(squared.mean(axis=2), weights=weights), rel=1e-4)
-    assert "weighted_mse" not in artpipe.fit(target, **options).metrics
+    assert result.metrics.mse == pytest.approx(squared.mean(), rel=1e-4)
+    assert result.metrics.psnr == pytest.approx(artpipe.psnr(result.metrics.mse))
+    assert result.metrics.seed_loss == pytest.approx(4 * result.metrics.mse)
+    assert result.metrics.weighted_mse == pytest.approx(np.average(squared.mean(axis=2), weights=weights), rel=1e-4)
+    assert artpipe.fit(target, **options).metrics.weighted_mse is None
 
 
 def test_weights_of_one_s_own_are_taken_as_they_are_and_times_the_others():
@@ -316,7 +316,7 @@ def test_weights_of_one_s_own_are_taken_as_they_are_and_times_the_others():
     assert not artpipe.fit(target, **options).scene.same_as(asked.scene)
     both = artpipe.fit(target, **options, focus=focus, weights=other)
     squared = np.mean((both.image - target) ** 2, axis=2)
-    assert both.metrics["weighted_mse"] == pytest.approx(np.average(squared, weights=own * other), rel=1e-3)
+    assert both.metrics.weighted_mse == pytest.approx(np.average(squared, weights=own * other), rel=1e-3)
     for focus in ((), ((0.3, 0.5, 0.2),)):
         assert f"({HEIGHT}, {WIDTH})" in refused(artpipe.fit, target, **options, focus=focus, weights=other[1:])
         refused(artpipe.fit, target, **options, focus=focus, weights=-other)

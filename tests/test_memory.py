@@ -82,7 +82,7 @@ def test_a_run_that_is_gone_on_with_counts_its_pool_too(tmp_path):
     (tmp_path / "checkpoint").mkdir()
     config = RunConfig(most=60_000, pool=4.0)
     Keeper(tmp_path, 5, pytest.fail).begin(Start(config, "a.png", np.full((40, 60, 3), 0.5, np.float32), None))
-    assert "up to 240000 circles" in refusal("resume", tmp_path, "--memory", "1.5GB")
+    assert "up to 240000 shapes" in refusal("resume", tmp_path, "--memory", "1.5GB")
 
 
 @pytest.mark.parametrize("stages", [("grow", "--max", 90_000), ("seed", "--count", 45_000) * 2], ids=str)
@@ -90,7 +90,7 @@ def test_a_chain_of_stages_counts_the_most_circles_that_one_of_them_leaves(tmp_p
     save_png(np.full((40, 60, 3), 0.5, np.float32), tmp_path / "a.png")
     monkeypatch.setattr("artpipe.pipeline.running.memory.available", lambda: needed(60, 40, 80_000))
     line = refusal("load", tmp_path / "a.png", *stages, "relocate", "--max", 5, "export", tmp_path / "b.png")
-    assert "up to 90000 circles" in line and "--max 80000" in line
+    assert "up to 90000 shapes" in line and "--max 80000" in line
 
 
 def test_a_plan_without_a_search_needs_no_pool():
@@ -129,4 +129,4 @@ def test_a_run_stays_within_what_it_was_said_to_need(tmp_path, size, circles, re
     side = int(size.split("x")[0])
     unit = 1 if sys.platform == "darwin" else 1024
     assert int(done.stderr.split()[-1]) * unit <= needed(side, side, circles)
-    assert json.loads(done.stdout)["circles"] == circles
+    assert json.loads(done.stdout)["shapes"] == circles

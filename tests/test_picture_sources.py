@@ -374,7 +374,7 @@ def test_transparent_arrays_are_painted_transparent_unless_a_background_is_given
     assert fitted(clear).scene.canvas.transparent
     white = fitted(clear, background="white")
     assert not white.scene.canvas.transparent
-    np.testing.assert_allclose(white.record.target, clear[:, :, :3] * clear[:, :, 3:] + 1 - clear[:, :, 3:], atol=1e-6)
+    np.testing.assert_allclose(white.target, clear[:, :, :3] * clear[:, :, 3:] + 1 - clear[:, :, 3:], atol=1e-6)
 
 
 def test_a_mask_may_be_anything_that_a_picture_may(tmp_path, levels):

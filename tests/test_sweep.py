@@ -188,7 +188,7 @@ def test_a_loss_is_the_geometric_mean_over_pictures_and_seeds_of_what_run_reache
         for picture in pictures:
             options = {"growth": best.values["growth"], "rates": Rates(position=best.values["rates.position"])}
             result = artpipe.fit(picture, circles=8, steps=10, seed=seed, size=WIDTH, **options)
-            losses.append(result.metrics["seed_loss"])
+            losses.append(result.metrics.seed_loss)
     assert best.losses == pytest.approx(losses, rel=1e-6)
     assert best.loss == pytest.approx(np.prod(losses) ** (1 / 6), rel=1e-6)
 

@@ -32,7 +32,8 @@ from artpipe.stages.pictures.picture import load_picture, parse_size, save_png
 
 from ..config import RunConfig
 from ..folders.rundir import METRICS_BYTES_MAX, RUN_BYTES_MAX, read_json
-from ..running.runner import carry_out, course_of, open_run
+from ..running.plan import plan_of
+from ..running.runner import carry_out, open_run
 from .baseline import open_baseline
 from .contestants import CONTESTANTS, USUAL, Contestant, under, varied
 from .likeness import perceptual_distance, structural_similarity
@@ -302,16 +303,20 @@ def _run_course(target: Array, config: RunConfig) -> _Course:
     run = open_run(target, replace(config, device="cpu"))
     compile_seconds = time.perf_counter() - started
     pairs = _Pairs()
-    outcome = carry_out(run, course_of(config), config, [pairs], started)
-    if outcome.reason == "interrupted":
+    result = carry_out(run, plan_of(config), config, [pairs], started)
+    if result.reason == "interrupted":
         raise KeyboardInterrupt
-    if not outcome.whole:
-        raise Diverged(outcome.reason)
-    metrics = outcome.metrics
-    rows = zip(outcome.record.history, pairs.at_progress, strict=True)
+    if not result.complete:
+        raise Diverged(result.reason)
+    history = [
+        {"step": step, "circles": shapes, "seconds": seconds, "mse": mse, "pairs": drawn}
+        for (step, shapes, seconds, mse), drawn in zip(result.history.curve, pairs.at_progress, strict=True)
+    ]
+    metrics = result.metrics
+    assert metrics is not None
     return _Course(
-        outcome.initial, outcome.record.scene, metrics["steps"], metrics["fit_seconds"], compile_seconds, pairs.drawn,
-        [{**row, "pairs": drawn} for row, drawn in rows], metrics["device"],
+        result.initial, result.scene, metrics.steps, metrics.fit_seconds, compile_seconds, pairs.drawn, history,
+        metrics.device,
     )  # fmt: skip
 
 

@@ -27,7 +27,8 @@ from artpipe.stages.formats.files import write_text
 from artpipe.stages.pictures.picture import load_picture, parse_size
 
 from ..config import RunConfig, parse_background
-from ..running.runner import carry_out, course_of, open_run
+from ..running.plan import plan_of
+from ..running.runner import carry_out, open_run
 from .machine import changes, environment
 from .sweep_space import Choices, Range, Value, configured, parse_param, settings
 
@@ -345,18 +346,19 @@ class Sweep:
             run = open_run(self._targets[picture], config)
             deadline = _Deadline(math.inf if start else budget)
             try:
-                outcome = carry_out(run, course_of(config), config, [deadline], time.perf_counter())
+                result = carry_out(run, plan_of(config), config, [deadline], time.perf_counter())
             except _TooLate as late:
                 verdict, longest = "slow", max(longest, late.seconds)
                 break
-            if outcome.reason == "interrupted":
+            if result.reason == "interrupted":
                 raise KeyboardInterrupt
-            loss = outcome.metrics["seed_loss"]
-            longest = max(longest, outcome.metrics["fit_seconds"])
-            if not outcome.whole or not math.isfinite(loss):
+            metrics = result.metrics
+            assert metrics is not None
+            longest = max(longest, metrics.fit_seconds)
+            if not result.complete or not math.isfinite(metrics.seed_loss):
                 verdict = "diverged"
                 break
-            losses.append(max(loss, _LOSS_FLOOR))
+            losses.append(max(metrics.seed_loss, _LOSS_FLOOR))
             if longest > budget:
                 verdict = "slow"
             elif not start and self._is_hopeless(losses):

@@ -365,13 +365,13 @@ def render(source: Path, output: Path, width: int | None) -> None:
     from artpipe.stages.exporters.options import ExportOptions
     from artpipe.stages.exporters.png import export_png
     from artpipe.stages.formats.scene_file import load_scene
-    from artpipe.stages.record import Record
+    from artpipe.stages.result import Result
 
     from ..folders.rundir import scene_file
 
     if output.suffix.lower() != ".png":
         raise InputError(f"cannot write {output}: needs a name that ends in .png")
-    export_png(Record(load_scene(scene_file(source))), output, ExportOptions(width=width))
+    export_png(Result(load_scene(scene_file(source))), output, ExportOptions(width=width))
     click.echo(printable(output))
 
 

@@ -12,7 +12,7 @@ from artpipe.renderers import InputError
 from artpipe.renderers.checks import real_number, shown, whole_number
 
 from ..pictures.colour_words import parse_colour
-from ..record import Record
+from ..result import Result
 
 LAYERS_MAX = 24  # the search for their order takes seconds beyond
 FPS_MAX = 50.0  # GIF counts in hundredths of a second, and browsers slow down what is faster
@@ -27,7 +27,7 @@ class ExportOptions:
 
     Attributes:
         width: pixels; the scene's own if not given, of films at most 1024 a side. The height follows.
-        title: the painting's name in SVG and HTML; the record's if not given.
+        title: the painting's name in SVG and HTML; the result's if not given.
         fps: frames a second of films.
         seconds: how long a film or an animated SVG grows.
         hold: seconds that the result then stands.
@@ -86,14 +86,14 @@ class ExportOptions:
         """The matte, sRGB in 0..1, or this colour if none was given."""
         return colour if self.matte is None else parse_colour("matte", self.matte)
 
-    def title_of(self, record: Record) -> str:
+    def title_of(self, result: Result) -> str:
         """The painting's name as text that any file can hold: without control characters and broken letters.
 
-        A name that is not given is made from the record's: `mona_lisa` is Mona Lisa.
+        A name that is not given is made from the result's: `mona_lisa` is Mona Lisa.
         """
         title = self.title
         if title is None:
-            words = record.title.replace("_", " ").split()
+            words = result.title.replace("_", " ").split()
             title = " ".join(word[:1].upper() + word[1:] for word in words)
         whole = title.encode("utf-8", "replace").decode()
         return re.sub(r"[\x00-\x1f\x7f-\x9f\ufffe\uffff]+", " ", whole).strip()[:TITLE_MAX]

@@ -24,7 +24,7 @@ from artpipe.renderers import Scene
 from artpipe.renderers.primitives.falloff import FALLOFFS, LINEAR, LOGISTIC
 
 from ..formats.files import whole_file
-from ..record import Record
+from ..result import Result
 from .growth import even_batches
 from .layers import Layer, colour_layers
 from .options import ExportOptions
@@ -52,22 +52,22 @@ BATCH_SHARE = 0.03
 FADE_SECONDS = 0.4
 
 
-def export_svg(record: Record, path: Path, options: ExportOptions) -> None:
+def export_svg(result: Result, path: Path, options: ExportOptions) -> None:
     """Writes the scene as SVG: soft, flat, in layers or animated; gzipped where the path ends in .svgz."""
-    text = svg_text(record, options)
+    text = svg_text(result, options)
     with whole_file(path) as file:
         data = text.encode()
         file.write(gzip.compress(data, 9, mtime=0) if path.suffix.lower() == ".svgz" else data)
 
 
-def svg_text(record: Record, options: ExportOptions) -> str:
+def svg_text(result: Result, options: ExportOptions) -> str:
     """The SVG file as text.
 
     Args:
-        record: the scene and its title.
+        result: the scene and its title.
         options: width, title, flat, layers, and animated with seconds, hold, loop.
     """
-    scene = record.scene
+    scene = result.scene
     canvas = scene.canvas
     width = options.width or canvas.width
     height = max(1, round(canvas.height * width / canvas.width))
@@ -75,7 +75,7 @@ def svg_text(record: Record, options: ExportOptions) -> str:
     shown = number(height * canvas.width / width, 4)
     drawing = svgwrite.Drawing(size=(width, height), debug=False, profile="full")
     drawing.viewbox(0, 0, canvas.width, shown)
-    drawing.set_desc(options.title_of(record), f"{scene.count} circles, painted one over the other. artpipe")
+    drawing.set_desc(options.title_of(result), f"{scene.count} circles, painted one over the other. artpipe")
     paint = _flat_circles if options.flat else _soft_circles
     styles: list[str] = []
     if not canvas.transparent:

@@ -21,14 +21,15 @@ from PIL import Image
 from artpipe.renderers import Scene, psnr
 from artpipe.renderers.alpha import picture_error
 
+from ..events import Snapshot
 from ..formats.files import write_text
-from ..record import Moment, Record
+from ..result import Result
 from .growth import between, even_keys, keys
 from .options import ExportOptions
 
 Array = np.ndarray[Any, Any]
 
-# The record's own scenes that are shown hold about this many circles in all, at five bytes each once they are packed:
+# The result's own scenes that are shown hold about this many circles in all, at five bytes each once they are packed:
 # 24 scenes of 2048.
 CIRCLES_KEPT = 49152
 KEYS_LEAST, KEYS_MOST = 6, 36
@@ -73,23 +74,23 @@ LATTICES = (
 )
 
 
-def export_viewer(record: Record, path: Path, options: ExportOptions) -> None:
+def export_viewer(result: Result, path: Path, options: ExportOptions) -> None:
     """Writes one HTML file that shows the painting, how it grew, and what it was made from.
 
-    The file needs no network and no other file. What the record lacks, the viewer lacks: the slider without
-    moments, comparing without a target, the curve without a history.
+    The file needs no network and no other file. What the result lacks, the viewer lacks: the slider without
+    snapshots, comparing without a target, the curve without a history.
 
     Args:
-        record: what to show.
+        result: what to show.
         path: where the file goes.
         options: of which it takes the title.
 
     Raises:
         InputError: the file cannot be written.
     """
-    name = options.title_of(record)
-    shown = _key_frames(record)
-    canvas = record.scene.canvas
+    name = options.title_of(result)
+    shown = _key_frames(result)
+    canvas = result.scene.canvas
     about = {
         "title": name,
         "width": canvas.width,
@@ -97,44 +98,49 @@ def export_viewer(record: Record, path: Path, options: ExportOptions) -> None:
         "background": [round(level, 5) for level in canvas.background],
         "transparent": canvas.transparent,
         "edge": canvas.edge,
-        "keys": [[moment.step, moment.scene.count] for moment in shown],
+        "keys": [[snapshot.step, snapshot.scene.count] for snapshot in shown],
         "lattices": [[way.name, way.per_unit, way.is_log, way.coarse] for way in LATTICES],
-        "psnr": _likeness(record),
-        "history": _curve(record),
-        "original": None if record.target is None else _data_uri(record.target),
+        "psnr": _likeness(result),
+        "history": _curve(result),
+        "original": None if result.target is None else _data_uri(result.target),
     }
     parts = {
         "title": html.escape(name),
         "about": _json_in_html(about),
-        "circles": base64.b64encode(_deflated(_packed([moment.scene for moment in shown]))).decode(),
+        "circles": base64.b64encode(_deflated(_packed([snapshot.scene for snapshot in shown]))).decode(),
     }
     template = files(__package__).joinpath("viewer.html").read_text(encoding="utf-8")
     # In one pass, so that a title may hold what looks like a place to fill in.
     write_text(path, re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], template))
 
 
-def _key_frames(record: Record) -> tuple[Moment, ...]:
-    """The scenes that the slider steps through; the scene alone if the record knows no other."""
-    if not record.moments:
-        return (Moment(0, record.scene),)
-    largest = max(record.scene.count, *(moment.scene.count for moment in record.moments), 1)
+def _key_frames(result: Result) -> tuple[Snapshot, ...]:
+    """The scenes that the slider steps through; the scene alone if the result holds no other."""
+    if not result.history.snapshots:
+        return (Snapshot(0, result.scene),)
+    largest = max(result.scene.count, *(snapshot.scene.count for snapshot in result.history.snapshots), 1)
     count = min(max(CIRCLES_KEPT // largest, KEYS_LEAST), KEYS_MOST)
-    blank, first, *others = _filled(even_keys(record, count), keys(record), count)
+    blank, first, *others = _filled(even_keys(result, count), keys(result), count)
     shares = [part / FIRST_KEYS for part in range(1, FIRST_KEYS)]
-    return (blank, *(Moment(first.step, between(blank.scene, first.scene, share)) for share in shares), first, *others)
+    return (
+        blank,
+        *(Snapshot(first.step, between(blank.scene, first.scene, share)) for share in shares),
+        first,
+        *others,
+    )
 
 
-def _filled(shown: tuple[Moment, ...], known: tuple[Moment, ...], count: int) -> tuple[Moment, ...]:
-    """Up to `count` moments: those shown, and of the others known those that part the longest spells best.
+def _filled(shown: tuple[Snapshot, ...], known: tuple[Snapshot, ...], count: int) -> tuple[Snapshot, ...]:
+    """Up to `count` snapshots: those shown, and of the others known those that part the longest spells best.
 
     Scenes that are as even steps in looks as they come are fewer than were asked for, and most are early ones.
     """
-    others = [moment for moment in known[1:-1] if all(moment is not other for other in shown)]
+    others = [snapshot for snapshot in known[1:-1] if all(snapshot is not other for other in shown)]
     while others and len(shown) < count:
-        steps = np.array([moment.step for moment in shown])
-        apart = [int(np.abs(steps - moment.step).min()) for moment in others]
+        steps = np.array([snapshot.step for snapshot in shown])
+        apart = [int(np.abs(steps - snapshot.step).min()) for snapshot in others]
         found = others.pop(int(np.argmax(apart)))
-        shown = (shown[0], *sorted([*shown[1:-1], found], key=lambda moment: moment.step), shown[-1])
+        shown = (shown[0], *sorted([*shown[1:-1], found], key=lambda snapshot: snapshot.step), shown[-1])
     return shown
 
 
@@ -196,19 +202,19 @@ def _deflated(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
-def _likeness(record: Record) -> float | None:
+def _likeness(result: Result) -> float | None:
     """PSNR of the scene against the target, in decibels; None without a target, or where it is met exactly."""
-    if record.target is None:
+    if result.target is None:
         return None
-    error = picture_error(record.scene, record.target)
+    error = picture_error(result.scene, result.target)
     return round(psnr(error), 2) if error > 0 else None
 
 
-def _curve(record: Record) -> list[list[float]]:
-    """Rows of step and loss, as PSNR in decibels; evenly thinned, the last one kept, without those that have none."""
-    rows = [(row["step"], row["mse"]) for row in record.history if 0 < row["mse"] < math.inf]
-    chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), CURVE_POINTS)).astype(int))
-    return [[float(rows[k][0]), round(psnr(rows[k][1]), 3)] for k in chosen]
+def _curve(result: Result) -> list[list[float]]:
+    """Pairs of step and loss, as PSNR in decibels; evenly thinned, the last one kept, without those that have none."""
+    points = [(point.step, point.mse) for point in result.history.curve if 0 < point.mse < math.inf]
+    chosen = np.unique(np.linspace(0, len(points) - 1, min(len(points), CURVE_POINTS)).astype(int))
+    return [[float(points[k][0]), round(psnr(points[k][1]), 3)] for k in chosen]
 
 
 def _data_uri(target: Array) -> str:

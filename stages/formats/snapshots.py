@@ -1,4 +1,4 @@
-"""Scenes on the way to a painting, of one canvas, as plain arrays in one .npz file."""
+"""Snapshots of a run, of one canvas, as plain arrays in one .npz file."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import numpy as np
 from artpipe.renderers import Canvas, InputError, Scene
 from artpipe.renderers.errors import one_line
 
-from ..record import Moment
+from ..events import Snapshot
 from .arrays import Field, pack, unpack
 from .files import read_at_most, whole_file
 from .scene_arrays import COLUMNS, from_file, to_file
 
 # The most that a file holds, such as 256 scenes of 23,000 circles: half a gigabyte of memory when it is read, half of
 # that for the scenes that are made of it.
-MOMENTS_MAX, ROWS_MAX = 1024, 6_000_000
+SNAPSHOTS_MAX, ROWS_MAX = 1024, 6_000_000
 # What is larger on the disk holds more than that, or something else.
 BYTES_MAX = 300_000_000
 
 # S scenes with N rows in all, which follow one another as the scenes do.
 ARRAYS: dict[str, Field] = {
-    "steps": Field("<i8", ("S",), MOMENTS_MAX),
-    "counts": Field("<i8", ("S",), MOMENTS_MAX),
+    "steps": Field("<i8", ("S",), SNAPSHOTS_MAX),
+    "counts": Field("<i8", ("S",), SNAPSHOTS_MAX),
     "rows": Field("<f4", ("N", len(COLUMNS)), ROWS_MAX * len(COLUMNS)),
     "ids": Field("<i8", ("N",), ROWS_MAX),
     "canvas": Field("<i8", (2,), 2),
@@ -33,22 +33,22 @@ ARRAYS: dict[str, Field] = {
 }
 
 
-def save_snapshots(moments: Sequence[Moment], path: Path) -> None:
+def save_snapshots(snapshots: Sequence[Snapshot], path: Path) -> None:
     """Writes scenes of one canvas, or no file for none; of more than `ROWS_MAX` rows, every second, fourth ... scene.
 
     Raises:
         InputError: the folder is missing, read-only or full.
     """
-    while len(moments) > MOMENTS_MAX or sum(moment.scene.count for moment in moments) > ROWS_MAX:
-        moments = moments[1::2]
-    if not moments:
+    while len(snapshots) > SNAPSHOTS_MAX or sum(snapshot.scene.count for snapshot in snapshots) > ROWS_MAX:
+        snapshots = snapshots[1::2]
+    if not snapshots:
         return
-    canvas = moments[0].scene.canvas
+    canvas = snapshots[0].scene.canvas
     values = {
-        "steps": [moment.step for moment in moments],
-        "counts": [moment.scene.count for moment in moments],
-        "rows": np.concatenate([to_file(moment.scene) for moment in moments]),
-        "ids": np.concatenate([moment.scene.ids for moment in moments]),
+        "steps": [snapshot.step for snapshot in snapshots],
+        "counts": [snapshot.scene.count for snapshot in snapshots],
+        "rows": np.concatenate([to_file(snapshot.scene) for snapshot in snapshots]),
+        "ids": np.concatenate([snapshot.scene.ids for snapshot in snapshots]),
         "canvas": [canvas.width, canvas.height],
         "background": canvas.background,
     }
@@ -56,7 +56,7 @@ def save_snapshots(moments: Sequence[Moment], path: Path) -> None:
         pack(values, ARRAYS, file)
 
 
-def load_snapshots(path: Path, canvas: Canvas) -> tuple[Moment, ...]:
+def load_snapshots(path: Path, canvas: Canvas) -> list[Snapshot]:
     """Reads what `save_snapshots` wrote.
 
     Raises:
@@ -64,13 +64,13 @@ def load_snapshots(path: Path, canvas: Canvas) -> tuple[Moment, ...]:
     """
     data = read_at_most(path, BYTES_MAX)
     try:
-        return _moments(unpack(data, ARRAYS), canvas)
+        return _snapshots(unpack(data, ARRAYS), canvas)
     except (KeyError, ValueError, InputError) as error:
         problem = f"it lacks {error}" if isinstance(error, KeyError) else one_line(error)
         raise InputError(f"{path} is broken: {problem}. Without it, only the final scene can be exported") from None
 
 
-def _moments(parts: Mapping[str, Any], canvas: Canvas) -> tuple[Moment, ...]:
+def _snapshots(parts: Mapping[str, Any], canvas: Canvas) -> list[Snapshot]:
     """The scenes of a file's arrays."""
     steps, counts, rows, ids = (parts[name] for name in ("steps", "counts", "rows", "ids"))
     size = parts["canvas"].tolist()
@@ -82,7 +82,7 @@ def _moments(parts: Mapping[str, Any], canvas: Canvas) -> tuple[Moment, ...]:
     if (np.sort(np.maximum(steps, 0)) != steps).any():
         raise ValueError("its steps are not in order")
     ends = np.cumsum(counts)
-    return tuple(
-        Moment(int(step), Scene(from_file(rows[end - count : end]), canvas, ids=ids[end - count : end]))
+    return [
+        Snapshot(int(step), Scene(from_file(rows[end - count : end]), canvas, ids=ids[end - count : end]))
         for step, count, end in zip(steps, counts, ends, strict=True)
-    )
+    ]
