@@ -97,15 +97,15 @@ class Outline:
         tag: the element's name.
         lengths: its attributes that are numbers in pixels, such as {"cx": 3.0, "r": 2.5}.
         points: the corners of a polygon, pixels.
-        matrix: (a, b, c, d, e, f) of an SVG `matrix(...)` that maps the unit circle to the shape, if it is a circle's
-            image.
+        placed: x and y to which (0, 0) of the element is moved, pixels, and the degrees by which it is turned
+            clockwise there; None for neither.
         stroke: the width of a line of the fill's colour with round joins and ends, pixels; 0 for none.
     """
 
     tag: str
     lengths: dict[str, float]
     points: tuple[tuple[float, float], ...] = ()
-    matrix: tuple[float, ...] | None = None
+    placed: tuple[float, float, float] | None = None
     stroke: float = 0.0
 
 
@@ -152,7 +152,10 @@ class Primitive(ABC):
 
     @abstractmethod
     def thickness(self, shape: Sequence[Array]) -> Array:
-        """Half the extent across the thinnest direction, pixels: the radius of a circle."""
+        """Half the extent across the thinnest direction, pixels: the radius of a circle.
+
+        No point lies deeper inside than this.
+        """
 
     @abstractmethod
     def centre(self, shape: Sequence[Array]) -> tuple[Array, Array]:
@@ -175,7 +178,11 @@ class Primitive(ABC):
 
     @abstractmethod
     def outline(self, shape: Sequence[float], outset: float) -> Outline:
-        """The curve at this signed distance from one shape."""
+        """The curve at this signed distance from one shape, pixels; not deeper inside than its thickness."""
+
+    @abstractmethod
+    def area(self, shape: Sequence[Array], outset: Array) -> Array:
+        """What lies within this signed distance, pixels²; not deeper inside than the thickness."""
 
     def limited(self, xp: Any, shape: Sequence[Any]) -> Sequence[Any]:
         """The shape moved to where a fit may be, beyond the limits of its single columns; raw values, see `Column`."""

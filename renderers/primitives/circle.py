@@ -56,5 +56,9 @@ class Circle(Primitive):
         x, y, radius = shape
         return Outline("circle", {"cx": x, "cy": y, "r": radius + outset})
 
+    def area(self, shape: Sequence[Array], outset: Array) -> Array:
+        """See `Primitive.area`."""
+        return np.pi * (shape[2] + outset) ** 2
+
 
 CIRCLE = Circle()

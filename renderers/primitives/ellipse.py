@@ -96,15 +96,16 @@ class Ellipse(Primitive):
 
     def outline(self, shape: Sequence[float], outset: float) -> Outline:
         """See `Primitive.outline`."""
-        a, b, angle = (float(value) for value in axes([np.asarray(value, np.float64) for value in shape]))
-        grown = 1 + outset / b
-        along, cross = (math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle))
-        matrix = (
-            a * along[0] ** 2 + b * cross[0] ** 2, a * along[0] * along[1] + b * cross[0] * cross[1],
-            a * along[0] * along[1] + b * cross[0] * cross[1], a * along[1] ** 2 + b * cross[1] ** 2,
-            float(shape[0]), float(shape[1]),
-        )  # fmt: skip
-        return Outline("circle", {"r": grown}, matrix=matrix)
+        x, y, size, stretch, shear = shape
+        e = math.hypot(stretch, shear)
+        rim = math.exp(size - e) + outset
+        turn = math.degrees(math.atan2(shear, stretch) / 2)
+        return Outline("ellipse", {"rx": rim * math.exp(2 * e), "ry": rim}, placed=(x, y, turn))
+
+    def area(self, shape: Sequence[Array], outset: Array) -> Array:
+        """See `Primitive.area`."""
+        a, b, _ = axes(shape)
+        return np.pi * a / b * (b + outset) ** 2
 
     def limited(self, xp: Any, shape: Sequence[Any]) -> Sequence[Any]:
         """Keeps (stretch, shear) in a disc in which the minor semi-axis is not below `THINNEST`."""
