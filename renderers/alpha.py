@@ -23,9 +23,8 @@ from typing import Any
 import numpy as np
 
 from .base import Renderer
-from .kernels.bands import bands
-from .kernels.numba.renderer import CpuRenderer
 from .losses.metrics import check_colours, mean_squared_error
+from .registry import load_renderer
 from .scene import Canvas, Scene
 
 Array = np.ndarray[Any, Any]
@@ -98,7 +97,7 @@ def render_with_alpha(renderer: Renderer, scene: Scene) -> Array:
 
     Example:
         >>> spot = Scene.circles(Canvas(3, 1), x=[1], y=[0.5], radius=[1], colour=[[1, 0, 0]], opacity=0.5)
-        >>> render_with_alpha(CpuRenderer(), spot)[0, :, 3].round(2).tolist()
+        >>> render_with_alpha(load_renderer("cpu"), spot)[0, :, 3].round(2).tolist()
         [0.5, 0.25, 0.0]
     """
     return _with_alpha(*(renderer.render(scene.with_background(background)) for background in (BLACK, WHITE)))
@@ -106,11 +105,17 @@ def render_with_alpha(renderer: Renderer, scene: Scene) -> Array:
 
 def picture_of(scene: Scene) -> Array:
     """The picture as it is shown, by the CPU renderer: (H, W, 4) on a transparent canvas, else (H, W, 3), float32."""
-    return render_with_alpha(CpuRenderer(), scene) if scene.canvas.transparent else CpuRenderer().render(scene)
+    return (
+        render_with_alpha(load_renderer("cpu"), scene)
+        if scene.canvas.transparent
+        else load_renderer("cpu").render(scene)
+    )
 
 
 def picture_bands(scene: Scene, rows_each: int) -> Iterator[Array]:
     """`picture_of` from top to bottom, (rows_each or, at the end, fewer, W, 3 or 4) at a time; see `bands.bands`."""
+    from .kernels.bands import bands
+
     if not scene.canvas.transparent:
         yield from bands(scene, rows_each)
         return
@@ -126,8 +131,8 @@ def comparable(scene: Scene) -> Array:
         (H, W, 3), or (H, 2 W, 3) on a transparent canvas, float32.
     """
     if not scene.canvas.transparent:
-        return CpuRenderer().render(scene)
-    over = [CpuRenderer().render(scene.with_background(background)) for background in (BLACK, WHITE)]
+        return load_renderer("cpu").render(scene)
+    over = [load_renderer("cpu").render(scene.with_background(background)) for background in (BLACK, WHITE)]
     return np.concatenate(over, axis=1)
 
 
@@ -141,7 +146,7 @@ def picture_error(scene: Scene, target: Array, weights: Array | None = None) -> 
     """
     errors = [
         mean_squared_error(
-            CpuRenderer().render(replace(scene, canvas=backdrop.under(scene.canvas))), backdrop.target, weights
+            load_renderer("cpu").render(replace(scene, canvas=backdrop.under(scene.canvas))), backdrop.target, weights
         )
         for backdrop in backdrops(target, scene.canvas)
     ]

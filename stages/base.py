@@ -11,7 +11,6 @@ import numpy as np
 
 from artpipe.renderers import Canvas, Fit, FitSettings, FitState, FittingRenderer, InputError, Scene
 from artpipe.renderers.alpha import BLACK, WHITE, check_picture, flattened
-from artpipe.renderers.kernels.numba.placing import PlacingBoard
 from artpipe.renderers.losses.metrics import pixel_shares
 
 from .events import Event
@@ -51,6 +50,8 @@ class Run:
         settings: FitSettings | None = None,
         most: int | None = None,
     ) -> None:
+        from artpipe.renderers.kernels.numba.placing import PlacingBoard  # loads Numba
+
         self.most = most
         self.settings = settings or FitSettings()
         target = np.asarray(target, np.float32)
