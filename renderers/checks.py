@@ -79,6 +79,39 @@ def real_number(name: str, value: Any, low: float, high: float) -> int | float:
     raise InputError(f"{name} is {shown(value)}; needs a number, {low:g} to {high:g}")
 
 
+def flag(name: str, value: object) -> bool:
+    """The value as a bool, if it is True or False, of Python or of NumPy.
+
+    Raises:
+        InputError: it is something else, such as a number.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{name} is {shown(value)}; needs True or False")
+    return bool(value)
+
+
+def text(name: str, value: object) -> str:
+    """The value, if it is a string.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"{name} is {shown(value)}; needs text")
+    return value
+
+
+def several(name: str, value: object) -> tuple[Any, ...]:
+    """The items of a list or a tuple.
+
+    Raises:
+        InputError: it is something else, such as a single string.
+    """
+    if not isinstance(value, (list, tuple)):
+        raise InputError(f"{name} is {shown(value)}; needs a list")
+    return tuple(value)
+
+
 def real_array(name: str, value: Any, needs: str, kinds: str = "iuf") -> Array:
     """The value as an array of real numbers, in its own dtype.
 
