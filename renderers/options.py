@@ -75,11 +75,16 @@ class Option:
         return f"{self.help.removesuffix('.')} ({self.unit})." if self.unit else self.help
 
     @property
+    def range(self) -> str:
+        """The accepted numbers in words; empty if there is no range, or if users write something else than numbers."""
+        if self.low is None or self.high is None or self.read is not None:
+            return ""
+        return f"{shown_number(self.low)} to {shown_number(self.high)}"
+
+    @property
     def accepted(self) -> str:
         """The accepted values in words: the choices or the range; empty if `help` says all."""
-        if self.low is not None and self.high is not None:
-            return f"{shown_number(self.low)} to {shown_number(self.high)}"
-        return ", ".join(self.choices)
+        return ", ".join(self.choices) or self.range
 
 
 @dataclass(frozen=True)
@@ -288,6 +293,17 @@ def changed(options: Options, values: Mapping[str, Any]) -> Options:
     return replace(made, **own, **{name: changed(getattr(made, name), own) for name, own in inner.items()})
 
 
+def values_of(options: Any) -> dict[str, Any]:
+    """The values of all settings, by their names, as plain values for JSON."""
+    found = {}
+    for setting in settings_of(type(options)):
+        value = options
+        for name in setting.name.split("."):
+            value = getattr(value, name)
+        found[setting.name] = _plain(value)
+    return found
+
+
 def to_json(options: Any) -> dict[str, Any]:
     """The options as plain values for JSON."""
     return {one.name: _plain(getattr(options, one.name)) for one in fields(options)}
@@ -332,7 +348,8 @@ def documented(options: Class) -> Class:
             lines.append(f"    {name}: {inner.help}")
         elif of := one.metadata.get(_OPTION):
             default = of.unset or repr(_default(one))
-            lines.append(f"    {name}: {of.sentence} Default: {default}{of.accepted and f'; {of.accepted}'}.")
+            accepted = f" Accepts {of.accepted}." if of.accepted else ""
+            lines.append(f"    {name}: {of.sentence}{accepted} Default: {default}.")
     section = "\n".join(["Attributes:", *lines])
     text = inspect.cleandoc(options.__doc__ or "")
     if "\nAttributes:\n" in text:

@@ -21,7 +21,7 @@ from artpipe.pipeline.bench.optimisers import OPTIMISERS, open_fixed, scales
 from artpipe.pipeline.bench.suite import Bench, BenchOptions
 from artpipe.pipeline.bench.trial import Trial
 from artpipe.pipeline.cli.commands import main
-from artpipe.pipeline.config import RunConfig
+from artpipe.pipeline.options import RunConfig
 from artpipe.stages.pictures.picture import load_picture, save_png
 
 WIDTH, HEIGHT = 20, 16
@@ -149,7 +149,7 @@ def test_the_perceptual_distance_is_unknown_or_zero_for_equal_pictures(target):
 
 
 def test_the_fixed_count_seeds_all_at_once_and_never_relocates():
-    config = CONTESTANTS["fixed"].configure(RunConfig(most=30, growth=5))
+    config = CONTESTANTS["fixed"].configure(RunConfig(count=30, growth=5))
     (seeding, settling) = config.plan()
     assert (seeding.count, seeding.growth) == (30, 30)
     assert seeding.steps + settling.steps == RunConfig().filled.steps
@@ -162,8 +162,8 @@ def test_the_fixed_count_seeds_all_at_once_and_never_relocates():
 def test_a_varied_contestant_is_growth_with_those_options(text, name, value):
     key, contestant = varied(text)
     assert key.startswith("growth-") and text in contestant.sentence
-    assert getattr(contestant.configure(RunConfig(most=99)), name) == value
-    assert contestant.configure(RunConfig(most=99)).most == 99
+    assert getattr(contestant.configure(RunConfig(count=99)), name) == value
+    assert contestant.configure(RunConfig(count=99)).count == 99
 
 
 def test_a_varied_rate_is_spelt_in_two_ways():
@@ -192,7 +192,7 @@ def test_bad_options_of_a_bench_are_refused(options):
     [("jax", name) for name in OPTIMISERS] + [("torch", name) for name, known in OPTIMISERS.items() if known[2]],
 )
 def test_every_optimiser_lowers_the_loss_of_the_fixed_count(renderer, name, target):
-    config = RunConfig(most=12, growth=12, renderer=renderer, preset="draft")
+    config = RunConfig(count=12, growth=12, renderer=renderer, preset="draft")
     fit = open_fixed(name, target, config)
     first = mean_squared_error(render(fit.scene()), target)
     losses = [fit.step(1.0) for _ in range(60)]
@@ -202,7 +202,7 @@ def test_every_optimiser_lowers_the_loss_of_the_fixed_count(renderer, name, targ
 
 def test_optaxs_adam_goes_the_way_of_our_own_fit(target):
     """All rows have one age here, so that moments by rows are plain moments."""
-    config = RunConfig(most=12, growth=12, renderer="jax")
+    config = RunConfig(count=12, growth=12, renderer="jax")
     fit = open_fixed("adam", target, config)
     own = load_fitting_renderer("jax").fit(target, fit.scene().canvas, config.fit_settings())
     own.put(fit.scene())

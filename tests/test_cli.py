@@ -17,7 +17,8 @@ from PIL import Image
 
 from artpipe import Canvas, Scene, load_scene, mean_squared_error, save_scene
 from artpipe.pipeline.cli.commands import main
-from artpipe.pipeline.config import PRESETS, RunConfig
+from artpipe.pipeline.options import RunConfig
+from artpipe.pipeline.presets import PRESETS
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.pictures.picture import load_picture, save_png
@@ -242,7 +243,7 @@ def test_snapshots_hold_whole_scenes_no_larger_than_the_last(finished):
 def test_run_json_tells_what_is_needed_to_repeat_it(finished, picture):
     record = strict_json((finished / "run.json").read_text())
     assert record["picture"] == str(picture) and record["device"] == "cpu"
-    assert record["options"]["most"] == MOST and record["options"]["seed"] == 3
+    assert record["options"]["count"] == MOST and record["options"]["seed"] == 3
     assert record["options"]["renderer"] == finished.name
     assert {"artpipe", "numpy", "jax", "numba"} <= set(record["packages"])
     assert record["python"] == ".".join(map(str, sys.version_info[:3]))
@@ -266,7 +267,7 @@ def test_options_override_a_configuration(finished, picture, tmp_path):
     )  # fmt: skip
     before, after = (strict_json((folder / "run.json").read_text())["options"] for folder in (finished, tmp_path))
     assert after == {
-        **before, "most": 6, "steps": 9, "background": "#336699", "rates": {**before["rates"], "colour": 0.02},
+        **before, "count": 6, "steps": 9, "background": "#336699", "rates": {**before["rates"], "colour": 0.02},
     }  # fmt: skip
     scene = load_scene(tmp_path / "scene.json")
     assert scene.count == 6 and scene.canvas.background == pytest.approx((0.2, 0.4, 0.6))
@@ -276,7 +277,7 @@ def test_the_command_line_and_python_paint_the_same(picture, finished):
     import artpipe
 
     result = artpipe.fit(
-        picture, circles=MOST, growth=5, steps=STEPS, pool=1.5, relocate_every=6, seed=3, renderer=finished.name,
+        picture, count=MOST, growth=5, steps=STEPS, pool=1.5, relocate_every=6, seed=3, renderer=finished.name,
         size=WIDTH,
     )  # fmt: skip
     assert result.scene.same_as(load_scene(finished / "scene.json"))
@@ -296,7 +297,7 @@ def test_the_command_line_and_python_paint_the_same(picture, finished):
 def test_every_option_reaches_the_run(picture, tmp_path, name, value, field, expected):
     succeeded("run", picture, "-o", tmp_path, "--max", 4, "--steps", 12, name, value, "-q")
     options = strict_json((tmp_path / "run.json").read_text())["options"]
-    assert options == {**RunConfig(most=4, steps=12, size=WIDTH).to_json(), field: expected}
+    assert options == {**RunConfig(count=4, steps=12, size=WIDTH).to_json(), field: expected}
     assert load_scene(tmp_path / "scene.json").count == 4
 
 
@@ -322,7 +323,7 @@ def test_a_small_picture_is_painted_at_the_default_size(tmp_path):
     (note,) = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
     assert "12 x 16" in note and "192 circles instead of 300" in note
     assert "note" not in succeeded(*words, "-o", tmp_path / "quiet", "--size", 16, "-q").stderr
-    assert strict_json((tmp_path / "small" / "run.json").read_text())["options"]["most"] == 192
+    assert strict_json((tmp_path / "small" / "run.json").read_text())["options"]["count"] == 192
 
 
 def test_colours_that_are_not_understood_are_noted_in_one_line(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 import artpipe
 from artpipe import Canvas, FitSettings, InputError, RendererOptions, Scene, load_fitting_renderer
-from artpipe.pipeline.config import RunConfig
+from artpipe.pipeline.options import RunConfig
 from artpipe.pipeline.running.runner import Course, carry_out
 from artpipe.pipeline.running.stopping import Stopping
 from artpipe.stages.base import Run
@@ -109,7 +109,7 @@ def run_of(loss, stopping, weights=None, name="torch"):
             pass
 
     course = Course([Seed(8), Refine(100)], stopping)
-    outcome = carry_out(run, course, RunConfig(most=8, renderer=name), [Ear()], time.perf_counter())
+    outcome = carry_out(run, course, RunConfig(count=8, renderer=name), [Ear()], time.perf_counter())
     return outcome, told
 
 

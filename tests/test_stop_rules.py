@@ -12,8 +12,8 @@ from run_processes import waves
 
 import artpipe
 from artpipe import InputError, RendererOptions, load_fitting_renderer, mean_squared_error, psnr
-from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.folders.rundir import load_config
+from artpipe.pipeline.options import RunConfig
 from artpipe.pipeline.running.observers import Forward
 from artpipe.pipeline.running.runner import Course, carry_out, open_run
 from artpipe.pipeline.running.stopping import Stopping
@@ -26,7 +26,7 @@ from artpipe.stages.refine import Refine, Settle
 from artpipe.stages.relocate import Search
 from artpipe.stages.seed import Seed
 
-SMALL = {"circles": 8, "growth": 4, "size": "16x12"}
+SMALL = {"count": 8, "growth": 4, "size": "16x12"}
 STEPS = 3000  # that none of the runs below should come to
 
 
@@ -90,7 +90,7 @@ def test_a_run_ends_within_its_seconds(picture):
 def test_a_run_that_seconds_end_is_settled():
     """The search is cut short for it, and what is left of the seconds makes the picture better."""
     target = waves()
-    config, events = RunConfig(most=48), []
+    config, events = RunConfig(count=48), []
     plan = [Grow(60, 20, 60), Search(1_000_000, 48, 30, 0.5), Settle(1_000_000)]
     course = Course(plan, Stopping(seconds=4.0))
     outcome = carry_out(open_run(target, config), course, config, [Forward(events.append)], time.perf_counter())
@@ -163,7 +163,7 @@ def test_a_run_that_diverges_ends_with_the_last_good_scene_and_says_where(render
     target = np.zeros((12, 16, 3), np.float32)
     target[:, :8] = 1
     run = Run(target, load_fitting_renderer(renderer, RendererOptions()), settings=FitSettings(loss=cliff), most=8)
-    config = RunConfig(most=8, renderer=renderer)
+    config = RunConfig(count=8, renderer=renderer)
     outcome = carry_out(run, Course([Seed(8), Refine(500)]), config, [], time.perf_counter())
     assert not outcome.whole
     step = int(re.match(r"diverged: the gradient at step (\d+) is not finite", outcome.reason)[1])

@@ -15,7 +15,8 @@ from artpipe.renderers.fits.rows import Parameters, circle_parameters
 from artpipe.stages.refine import Settle
 from artpipe.stages.seed import Seed
 
-from ..config import PRESETS, RunConfig
+from ..options import RunConfig
+from ..presets import PRESETS
 from ..running.runner import open_run
 
 Array = np.ndarray[Any, Any]
@@ -63,7 +64,7 @@ def open_fixed(name: str, target: Array, config: RunConfig) -> FixedFit:
     """
     run = open_run(target, config)
     seeding = config.plan()[0]
-    for _ in Seed(config.most, seeding.newcomers)(run):  # type: ignore[attr-defined]
+    for _ in Seed(config.count, seeding.newcomers)(run):  # type: ignore[attr-defined]
         pass
     parameters = circle_parameters(run.canvas, config.rates, config.softness_min)
     return _OPENERS[config.renderer](name, run.target, run.scene, parameters)

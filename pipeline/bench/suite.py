@@ -28,10 +28,11 @@ from artpipe.renderers.kernels.numba.renderer import CpuRenderer
 from artpipe.stages.events import Event, Progress
 from artpipe.stages.formats.files import write_text
 from artpipe.stages.formats.names import name_of_picture
-from artpipe.stages.pictures.picture import load_picture, parse_size, save_png
+from artpipe.stages.pictures.picture import load_picture, save_png
+from artpipe.stages.pictures.sizes import parse_size
 
-from ..config import RunConfig
 from ..folders.rundir import METRICS_BYTES_MAX, RUN_BYTES_MAX, read_json
+from ..options import RunConfig
 from ..running.runner import carry_out, course_of, open_run
 from .baseline import open_baseline
 from .contestants import CONTESTANTS, USUAL, Contestant, under, varied
@@ -97,7 +98,7 @@ class BenchOptions:
     def config(self, renderer: str, seed: int) -> RunConfig:
         """The run that growth does."""
         return RunConfig(
-            most=self.circles,
+            count=self.circles,
             growth=max(1, self.circles // 8),
             size=self.size,
             preset=self.preset,

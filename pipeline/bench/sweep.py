@@ -22,14 +22,17 @@ import numpy as np
 
 from artpipe.renderers import BackendUnavailable, InputError
 from artpipe.renderers.alpha import WHITE
+from artpipe.renderers.options import changed, values_of
 from artpipe.stages.events import Event
 from artpipe.stages.formats.files import write_text
-from artpipe.stages.pictures.picture import load_picture, parse_size
+from artpipe.stages.pictures.picture import load_picture
+from artpipe.stages.pictures.sizes import parse_size
 
-from ..config import RunConfig, parse_background
+from ..folders.rundir import VERSION
+from ..options import RunConfig, parse_background
 from ..running.runner import carry_out, course_of, open_run
 from .machine import changes, environment
-from .sweep_space import Choices, Range, Value, configured, parse_param, settings
+from .sweep_space import Choices, Range, Value, parse_param
 
 if TYPE_CHECKING:
     import optuna
@@ -190,7 +193,7 @@ class Sweep:
         size = None if self.base.size is None else parse_size(self.base.size)
         background = parse_background(self.base.background) or WHITE
         self._targets = [load_picture(path, size, background, enlarge=True) for path in self.pictures]
-        self._start: dict[str, Value] = {name: settings(self.base.filled)[name] for name in names}
+        self._start: dict[str, Value] = {name: values_of(self.base.filled)[name] for name in names}
         open_run(self._targets[0], self.base)  # so that a device that is missing leaves no folder
         self._study = self._open()
 
@@ -264,7 +267,7 @@ class Sweep:
             "pictures": [hashlib.sha256(target.tobytes()).hexdigest() for target in self._targets],
             "names": ", ".join(Path(picture).name for picture in self.pictures),
             "options": {
-                **settings(self.base),
+                **values_of(self.base),
                 "repeats": self.options.repeats,
                 "budget_seconds": self.options.budget_seconds,
             },
@@ -341,7 +344,7 @@ class Sweep:
             repeat, picture = divmod(index, len(self._targets))
             if on_fit:
                 on_fit(claimed.number, self.pictures[picture])
-            config = replace(configured(self.base, values), seed=self.base.seed + repeat)
+            config = replace(changed(self.base, values), seed=self.base.seed + repeat)
             run = open_run(self._targets[picture], config)
             deadline = _Deadline(math.inf if start else budget)
             try:
@@ -407,9 +410,9 @@ class Sweep:
             writer.writerow([*row, *values, *trial.losses, *[""] * (self.fit_count - len(trial.losses))])
         write_text(self.folder / "trials.csv", table.getvalue())
         if result.best is not None:
-            options = configured(self.base, result.best.values).to_json()
+            options = changed(self.base, result.best.values).to_json()
             told = {**result.to_json(), "pictures": self.pictures}
-            content = {"format": "artpipe-run", "version": 1, "options": options, "sweep": told}
+            content = {"format": "artpipe-run", "version": VERSION, "options": options, "sweep": told}
             write_text(result.config_file, json.dumps(content, indent=1) + "\n")
 
     def _done(self) -> list[SweepTrial]:

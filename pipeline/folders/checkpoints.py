@@ -27,9 +27,10 @@ from artpipe.renderers.primitives.base import SHAPE
 from artpipe.stages.base import Run, RunState, Stage
 from artpipe.stages.formats.arrays import Field, pack, unpack
 from artpipe.stages.formats.files import whole_file
+from artpipe.stages.limits import COUNT_MAX, STEPS_MAX
 from artpipe.stages.record import MOMENTS_KEPT, Chronicle, Moment, Thinned
 
-from ..config import COUNT_MAX, STEPS_MAX, RunConfig
+from ..options import RunConfig
 from ..running.runner import Course
 from ..running.stopping import Stopping
 

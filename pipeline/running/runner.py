@@ -29,12 +29,13 @@ from artpipe.stages.base import Part, Run, Stage
 from artpipe.stages.events import Event
 from artpipe.stages.export import Export
 from artpipe.stages.grow import Grow
-from artpipe.stages.pictures.picture import is_array, load_picture, parse_size, picture_size, target_size
+from artpipe.stages.pictures.picture import is_array, load_picture, picture_size, target_size
+from artpipe.stages.pictures.sizes import parse_size
 from artpipe.stages.record import Record
 from artpipe.stages.refine import Settle
 from artpipe.stages.relocate import Relocate
 
-from ..config import RunConfig, parse_background
+from ..options import RunConfig, parse_background
 from .interruption import Interruption, NotedInterrupt
 from .memory import check_memory
 from .observers import Observer
@@ -183,7 +184,7 @@ def load_target(picture: Any, config: RunConfig, memory: int | None = None) -> A
     size = None if config.size is None else parse_size(config.size)
     original = picture_size(picture)
     width, height = original if size is None and is_array(picture) else target_size(original, size)
-    held = replace(config, most=min(config.most, width * height)).pool_count
+    held = replace(config, count=min(config.count, width * height)).pool_count
     check_memory(width, height, held, memory, config.pool_share, exact=isinstance(size, tuple))
     return load_picture(picture, size, parse_background(config.background), enlarge=True)
 
@@ -191,15 +192,15 @@ def load_target(picture: Any, config: RunConfig, memory: int | None = None) -> A
 def fitting_the_canvas(config: RunConfig, target: Array) -> RunConfig:
     """The configuration with no more circles than its canvas has pixels; warns (`PictureWarning`) if it had more."""
     pixels = target.shape[0] * target.shape[1]
-    if config.most <= pixels:
+    if config.count <= pixels:
         return config
     warnings.warn(
         f"the canvas, {target.shape[1]} x {target.shape[0]}, has {pixels} pixels: {pixels} circles instead of "
-        f"{config.most}. Try a larger size",
+        f"{config.count}. Try a larger size",
         PictureWarning,
         stacklevel=3,
     )
-    return replace(config, most=pixels)
+    return replace(config, count=pixels)
 
 
 def course_of(config: RunConfig) -> Course:
@@ -242,7 +243,7 @@ def open_run(
     if weights is None:
         weights = config.weights(target, picture)
     settings = replace(config.fit_settings(), weights=weights)
-    run = Run(target, renderer, config.seed, parse_background(config.background), settings, most=config.most)
+    run = Run(target, renderer, config.seed, parse_background(config.background), settings, most=config.count)
     run.warm_up()
     return run
 
