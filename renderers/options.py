@@ -190,15 +190,16 @@ def option(default: Any, help: str, **attributes: Any) -> Any:
 
 
 def option_of(options: type, name: str, **changes: Any) -> Any:
-    """A dataclass field that is the same option as that of another dataclass, with the same default.
+    """A dataclass field that is the same option as that of another dataclass.
 
     Args:
         options: the other dataclass.
         name: of its field.
-        **changes: attributes of `Option` that differ.
+        **changes: attributes of `Option` that differ; "default" for another default.
     """
     other = _fields_of(options)[name]
-    return _field(_default(other), replace(other.metadata[_OPTION], **changes))
+    default = changes.pop("default", other.default)
+    return _field(default, replace(other.metadata[_OPTION], **changes))
 
 
 def nested(kind: type, help: str, prefix: str = "", group: str = "") -> Any:

@@ -18,14 +18,15 @@ from artpipe.pipeline.bench.baseline import first_logits, open_baseline
 from artpipe.pipeline.bench.contestants import CONTESTANTS, varied
 from artpipe.pipeline.bench.likeness import perceptual_distance, structural_similarity
 from artpipe.pipeline.bench.optimisers import OPTIMISERS, open_fixed, scales
-from artpipe.pipeline.bench.suite import Bench, BenchOptions
+from artpipe.pipeline.bench.options import BenchOptions
+from artpipe.pipeline.bench.suite import Bench
 from artpipe.pipeline.bench.trial import Trial
 from artpipe.pipeline.cli.commands import main
 from artpipe.pipeline.options import RunConfig
 from artpipe.stages.pictures.picture import load_picture, save_png
 
 WIDTH, HEIGHT = 20, 16
-SMALL = BenchOptions(circles=12, size="20", preset="draft", baseline_steps=40)
+SMALL = BenchOptions(count=12, size="20", preset="draft", baseline_steps=40)
 SEED_PAINTINGS = Path(os.environ.get("ARTPIPE_SEED_PAINTINGS", Path(__file__).parents[2] / "shared/paintings/seed"))
 
 
@@ -282,7 +283,7 @@ def test_trials_come_back_from_their_files_as_they_were(finished):
 
 def test_a_bench_goes_on_where_it_stopped(pictures, tmp_path):
     contestants = ("fixed", "growth", "fixed-seconds")
-    options = BenchOptions(circles=6, size="20", preset="draft", renderers=("jax",), contestants=contestants)
+    options = BenchOptions(count=6, size="20", preset="draft", renderers=("jax",), contestants=contestants)
     begun = Bench.open(tmp_path / "bench", options, pictures)
     trials = begun.run()
     first = [next(trials), next(trials), next(trials)]
@@ -296,7 +297,7 @@ def test_a_bench_goes_on_where_it_stopped(pictures, tmp_path):
 
 def test_a_folder_with_another_bench_is_refused_and_left_alone(finished, pictures):
     bench, _ = finished
-    for options, others in ((BenchOptions(circles=13, size="20", preset="draft"), pictures[:1]), (SMALL, pictures)):
+    for options, others in ((BenchOptions(count=13, size="20", preset="draft"), pictures[:1]), (SMALL, pictures)):
         with pytest.raises(InputError, match=r"another|other"):
             Bench.open(bench.folder, options, others)
     assert Bench.open(bench.folder, SMALL, pictures[:1]).trials == bench.trials

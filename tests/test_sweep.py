@@ -18,7 +18,8 @@ import pytest
 import artpipe
 from artpipe import BackendUnavailable, InputError, Rates
 from artpipe.pipeline.bench.machine import environment
-from artpipe.pipeline.bench.sweep import Sweep, SweepOptions, SweepResult, SweepTrial, sweep
+from artpipe.pipeline.bench.options import SweepOptions
+from artpipe.pipeline.bench.sweep import Sweep, SweepResult, SweepTrial, sweep
 from artpipe.pipeline.bench.sweep_command import carry_out_sweep
 from artpipe.pipeline.bench.sweep_space import TUNABLE, Choices, Range, parse_param
 from artpipe.pipeline.folders.rundir import load_config
@@ -154,7 +155,7 @@ def test_what_cannot_be_painted_leaves_no_folder(pictures, folder):
         with pytest.raises(InputError, match=r"picture|none\.png"):
             sweep(paths, SPACE, folder, BASE)
     for wrong in ({"trials": 0}, {"repeats": 0}, {"budget_seconds": 0.0}, {"budget_seconds": float("nan")}):
-        with pytest.raises(InputError, match="above 0"):
+        with pytest.raises(InputError, match=rf"{next(iter(wrong))} is .*; needs"):
             SweepOptions(**wrong)
     assert not folder.exists()
 
@@ -434,7 +435,8 @@ SWEEPING = """
 import sys, time
 from pathlib import Path
 from artpipe.pipeline.bench.machine import environment
-from artpipe.pipeline.bench.sweep import Sweep, SweepOptions
+from artpipe.pipeline.bench.options import SweepOptions
+from artpipe.pipeline.bench.sweep import Sweep
 from artpipe.pipeline.options import RunConfig
 folder, processes, trials, parameter, picture, size = sys.argv[1:]
 base = RunConfig(size=int(size), growth=4, count=8, steps=10)

@@ -17,7 +17,6 @@ from artpipe.stages.seed import Seed
 
 from ..options import RunConfig
 from ..presets import PRESETS
-from ..running.runner import open_run
 
 Array = np.ndarray[Any, Any]
 
@@ -62,6 +61,8 @@ def open_fixed(name: str, target: Array, config: RunConfig) -> FixedFit:
         target: (H, W, 3), sRGB in 0..1.
         config: count, seeding, rates, seed, renderer.
     """
+    from ..running.runner import open_run  # loads the kernel
+
     run = open_run(target, config)
     seeding = config.plan()[0]
     for _ in Seed(config.count, seeding.newcomers)(run):  # type: ignore[attr-defined]

@@ -32,6 +32,7 @@ from ..folders.rundir import VERSION
 from ..options import RunConfig, parse_background
 from ..running.runner import carry_out, course_of, open_run
 from .machine import changes, environment
+from .options import SweepOptions
 from .sweep_space import Choices, Range, Value, parse_param
 
 if TYPE_CHECKING:
@@ -43,25 +44,6 @@ _TRIALS_BEFORE_PRUNING = 5
 _FITS_BEFORE_PRUNING = 2
 # An error of 1/250 of a grey level of 8 bits: less is exact. log(0) would outweigh all other pictures.
 _LOSS_FLOOR = 1e-9
-
-
-@dataclass(frozen=True)
-class SweepOptions:
-    """How long a sweep seeks, and how each trial is judged.
-
-    Attributes:
-        trials: how many in all, in this folder, by whatever process and however often it was interrupted.
-        repeats: fits of each picture in a trial, with seeds one apart.
-        budget_seconds: of fitting one picture; settings that take longer are given up. None: as long as it takes.
-    """
-
-    trials: int = 20
-    repeats: int = 1
-    budget_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if min(self.trials, self.repeats) < 1 or (self.budget_seconds is not None and not self.budget_seconds > 0):
-            raise InputError(f"a sweep needs trials, repeats and seconds above 0; got {self}")
 
 
 @dataclass(frozen=True)

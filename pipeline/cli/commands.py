@@ -23,6 +23,8 @@ from .paths import FILE, FOLDER
 from .streams import standard_streams
 
 RUN_CONFIG = "artpipe.pipeline.options:RunConfig"
+BENCH_OPTIONS = "artpipe.pipeline.bench.options:BenchOptions"
+SWEEP_OPTIONS = "artpipe.pipeline.bench.options:SweepOptions"
 HABITS = "artpipe.pipeline.cli.habits:Habits"
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
@@ -247,40 +249,7 @@ def bench() -> None:
 @click.option(
     "--full", is_flag=True, help="2048 circles, 256x256 pixels, 4096 steps of the baseline: the published size."
 )
-@click.option("--circles", type=click.IntRange(1), help="Circles at the end.  [default: 512, or 2048]")
-@click.option("--size", metavar="N|WxH", help="Canvas in pixels.  [default: 128, or 256x256]")
-@click.option("--baseline-steps", type=click.IntRange(1), help="Steps of the baseline.  [default: 512, or 4096]")
-@click.option(
-    "--preset",
-    type=click.Choice(["draft", "balanced", "best"]),
-    default="balanced",
-    help="Of growth and the tuned fixed count.",
-)
-@click.option("--trials", type=click.IntRange(1), default=1, help="Random seeds for each painting.")
-@click.option(
-    "--renderer",
-    "renderers",
-    multiple=True,
-    type=click.Choice(["jax", "torch"]),
-    help="Framework; may be given again.  [default: those installed]",
-)
-@click.option(
-    "--contestant",
-    "contestants",
-    multiple=True,
-    help="Key of a contestant; may be given again.  [default: baseline, fixed, fixed-seconds, growth]",
-)
-@click.option(
-    "--vary",
-    multiple=True,
-    metavar="NAME=VALUE,…",
-    help="One more contestant: growth with these options, such as rates.position=1.",
-)
-@click.option(
-    "--optimizer", "optimisers", multiple=True,
-    type=click.Choice(["adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "lion", "adabelief"]),
-    help="One more contestant: the tuned fixed count under it; lion and adabelief in JAX alone.  [default: none]",
-)  # fmt: skip
+@with_options(BENCH_OPTIONS)
 @click.option("--published", type=FILE, help="CSV of published losses to hold the baseline against.")
 @click.option("--readme", type=FILE, help="Write the results into this README, between its marks.")
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
@@ -293,21 +262,19 @@ def paintings(
     readme: Path | None,
     quiet: bool,
     as_json: bool,
-    **options: Any,
+    options: dict[str, Any],
 ) -> None:
     """Run every contestant on every picture, and report what each reached and when.
 
     Contestants: baseline, fixed, fixed-seconds, growth, growth-no-relocation, growth-fixed-softness; the
     report says what they are. A bench that is interrupted keeps what it has; the same line goes on.
     """
-    from dataclasses import replace
-
     from ..bench.command import bench_paintings, read_published, sample_pictures
+    from ..bench.options import FULL, BenchOptions
     from ..bench.readme import around_results
-    from ..bench.suite import FULL, Bench, BenchOptions
+    from ..bench.suite import Bench
 
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    wanted = replace(FULL if full else BenchOptions(), **given)
+    wanted = changed(FULL if full else BenchOptions(), options)
     losses = None if published is None else read_published(published)
     if readme is not None:
         around_results(readme)  # says now what is wrong
@@ -321,12 +288,7 @@ def paintings(
     "--param", "params", multiple=True, metavar="NAME=LOW:HIGH|A,B,C",
     help="Setting to seek, such as rates.position=0.2:1.0 or growth=64,128,256; may be given again.",
 )  # fmt: skip
-@click.option("--trials", type=click.IntRange(1), default=20, help="Trials in all, over all processes in this folder.")
-@click.option("--repeats", type=click.IntRange(1), default=1, help="Seeds that each picture is fitted with in a trial.")
-@click.option(
-    "--budget-seconds", type=click.FloatRange(0, min_open=True),
-    help="Give up settings that fit a picture for longer than this.  [default: none]",
-)  # fmt: skip
+@with_options(SWEEP_OPTIONS, into="habits")
 @click.option(
     "-o", "--output", type=FOLDER, default=Path("outputs/sweep"),
     help="Folder to begin in, or to go on in.",
@@ -338,9 +300,7 @@ def paintings(
 def sweep(
     pictures: tuple[Path, ...],
     params: tuple[str, ...],
-    trials: int,
-    repeats: int,
-    budget_seconds: float | None,
+    habits: dict[str, Any],
     output: Path,
     config: Path | None,
     quiet: bool,
@@ -354,14 +314,14 @@ def sweep(
     artpipe bench sweep images/*.jpg --param lr.opacity=0.05:0.5:log --preset draft --repeats 3
     artpipe run painting.jpg --config outputs/sweep/best.json
     """  # noqa: D301
-    from ..bench.sweep import Sweep, SweepOptions
+    from ..bench.options import SweepOptions
+    from ..bench.sweep import Sweep
     from ..bench.sweep_command import carry_out_sweep
     from ..folders.rundir import load_config
     from ..options import RunConfig
 
     base = changed(RunConfig() if config is None else load_config(config), options)
-    wanted = SweepOptions(trials, repeats, budget_seconds)
-    carry_out_sweep(Sweep(pictures, params, output, base, wanted), quiet, as_json)
+    carry_out_sweep(Sweep(pictures, params, output, base, SweepOptions(**habits)), quiet, as_json)
 
 
 @bench.command()
