@@ -93,12 +93,12 @@ class RunConfig:
         low=0, high=STEPS_MAX, tunable=(200, 5000), group=GROWTH)
 
     seconds: float | None = option(
-        None, "Fit for so long: as many steps as it takes, unless --steps ends it first.", unset="none",
-        low=0.001, high=SECONDS_MAX, group=STOP)
+        None, "Fit for this long: as many steps as fit, unless --steps ends it first.", unset="none",
+        unit="seconds", low=0.001, high=SECONDS_MAX, group=STOP)
     target_psnr: float | None = option(
         None, "Stop once the PSNR reaches this value.", unset="none", unit="dB", low=0, high=PSNR_MAX, group=STOP)
     patience: int | None = option(
-        None, "Settle and stop after so many steps without a better loss.", unset="none",
+        None, "Settle and stop after this many steps without a better loss.", unset="none",
         low=1, high=STEPS_MAX, group=STOP)
 
     renderer: str = option(FITTING_RENDERERS[0], "Framework that fits.", choices=FITTING_RENDERERS, group=PICTURE)

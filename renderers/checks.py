@@ -66,17 +66,25 @@ def whole_number(name: str, value: Any, low: int, high: int, unit: str = "") -> 
     raise InputError(f"{name} is {shown(value)}; needs a whole number{unit}, {low} to {high}")
 
 
-def real_number(name: str, value: Any, low: float, high: float) -> int | float:
+def real_number(name: str, value: Any, low: float, high: float, is_open: bool = False) -> int | float:
     """The value as an int or a float, if it is a real number in this range, of Python or of NumPy.
+
+    Args:
+        name: of the argument.
+        value: what was passed.
+        low: the least that is accepted.
+        high: the most that is accepted.
+        is_open: whether `low` itself is refused.
 
     Raises:
         InputError: it is something else, such as a boolean, NaN or an array.
     """
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.timedelta64)):
         number = int(value) if isinstance(value, (int, np.integer)) else float(value)
-        if low <= number <= high:
+        if low <= number <= high and not (is_open and number == low):
             return number
-    raise InputError(f"{name} is {shown(value)}; needs a number, {low:g} to {high:g}")
+    least = f"above {low:g}, at most" if is_open else f"{low:g} to"
+    raise InputError(f"{name} is {shown(value)}; needs a number, {least} {high:g}")
 
 
 def flag(name: str, value: object) -> bool:

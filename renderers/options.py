@@ -41,6 +41,7 @@ class Option:
         help: a sentence.
         unit: of a number, such as "pixels".
         low: the smallest number that is accepted.
+        above: in place of `low`, the number that all accepted numbers are above.
         high: the largest.
         choices: the words that are accepted, often the keys of a table.
         unset: what happens without a value, in words that are shown in place of the default.
@@ -57,6 +58,7 @@ class Option:
     help: str
     unit: str = ""
     low: float | None = None
+    above: float | None = None
     high: float | None = None
     choices: Collection[str] = ()
     unset: str = ""
@@ -77,9 +79,10 @@ class Option:
     @property
     def range(self) -> str:
         """The accepted numbers in words; empty if there is no range, or if users write something else than numbers."""
-        if self.low is None or self.high is None or self.read is not None:
+        if self.high is None or self.read is not None:
             return ""
-        return f"{shown_number(self.low)} to {shown_number(self.high)}"
+        least = f"above {shown_number(self.above)}" if self.above is not None else shown_number(self.low or 0)
+        return f"{least} to {shown_number(self.high)}"
 
     @property
     def accepted(self) -> str:
@@ -163,19 +166,18 @@ class Setting:
         return self._checked_item(name, value)
 
     def _checked_item(self, name: str, value: Any) -> Any:
-        low, high = self.option.low, self.option.high
+        option = self.option
         if self.kind is bool:
             return flag(name, value)
         if self.kind in (int, float):
-            assert low is not None and high is not None, f"{name} has no range"
-            return (
-                whole_number(name, value, int(low), int(high))
-                if self.kind is int
-                else real_number(name, value, low, high)
-            )
+            low = option.low if option.above is None else option.above
+            assert low is not None and option.high is not None, f"{name} has no range"
+            if self.kind is int:
+                return whole_number(name, value, int(low), int(option.high))
+            return real_number(name, value, low, option.high, is_open=option.above is not None)
         if self.kind is Path:
             return check_path(name, value)
-        return choice(name, value, self.option.choices) if self.option.choices else text(name, value)
+        return choice(name, value, option.choices) if option.choices else text(name, value)
 
 
 def option(default: Any, help: str, **attributes: Any) -> Any:
@@ -221,9 +223,13 @@ def _default(of: Field[Any]) -> Any:
     return of.default if of.default_factory is MISSING else of.default_factory()
 
 
-@cache
-def settings_of(options: type) -> tuple[Setting, ...]:
+def settings_of(options: Any) -> tuple[Setting, ...]:
     """The options of a dataclass, those of nested dataclasses included, in the order of the fields."""
+    return _settings_of(options)
+
+
+@cache
+def _settings_of(options: type) -> tuple[Setting, ...]:
     return tuple(_settings(options))
 
 
@@ -234,9 +240,9 @@ def _settings(options: type) -> Iterator[Setting]:
             for setting in settings_of(inner.kind):
                 of = replace(setting.option, group=inner.group or setting.option.group)
                 yield replace(setting, name=f"{name}.{setting.name}", option=of, prefix=inner.prefix)
-        elif of := one.metadata.get(_OPTION):
+        elif _OPTION in one.metadata:
             kind, many, optional = _kind(hints[name])
-            yield Setting(name, of, kind, many, optional, _default(one))
+            yield Setting(name, one.metadata[_OPTION], kind, many, optional, _default(one))
 
 
 def _kind(hint: Any) -> tuple[type, bool, bool]:

@@ -423,7 +423,6 @@ def test_bench_takes_variations_published_losses_and_a_readme(pictures, tmp_path
     ("words", "said"),
     [
         (["missing.png"], "missing.png"),
-        (["{picture}", "--contestant", "winner"], "winner"),
         (["{picture}", "--vary", "growth"], "NAME=VALUE"),
         (["{picture}", "{picture}"], "name of its own"),
         (["{picture}", "--published", "missing.csv"], "missing.csv"),

@@ -39,7 +39,7 @@ OPTIONS = [RunConfig, ExportOptions, Habits, BenchOptions, SweepOptions, Seed, G
 
 
 def even(name, value):
-    if not isinstance(value, int) or value % 2:
+    if not isinstance(value, (int, np.integer)) or value % 2:
         raise InputError(f"{name} is {value!r}; needs an even number")
     return value
 
@@ -70,7 +70,7 @@ class Brush:
     """
 
     shape: tuple[str, ...] = option(("round",), "Shapes.", choices=("round", "flat", "fan"), group="form")
-    width: float | None = option(None, "Width.", low=1, high=100, unset="as the shape has it", group="form")
+    width: float | None = option(None, "Width.", above=1, high=100, unset="as the shape has it", group="form")
     hard: bool = option(False, "Bristles that do not bend.")
     pressure: float = option(0.0, "Pressure; 0.75 if no amount follows.", low=0, high=1, alone=0.75)
     turns: int = option(2, "Half turns.", check=even)
@@ -90,8 +90,9 @@ class Brush:
 @pytest.mark.parametrize(
     ("name", "value", "parts"),
     [
-        ("width", 0.5, ("width is 0.5", "1 to 100")), ("width", "wide", ("width", "'wide'")), ("hard", 1, ("hard",)),
-        ("width", np.nan, ("width is nan",)), ("pressure", None, ("pressure is None", "0 to 1")),
+        ("width", 0.5, ("width is 0.5", "above 1, at most 100")), ("width", "wide", ("width", "'wide'")),
+        ("hard", 1, ("hard",)), ("width", np.nan, ("width is nan",)),
+        ("pressure", None, ("pressure is None", "0 to 1")),
         ("shape", ("round", "square"), ("'square'", "round, flat, fan")), ("shape", "round", ("shape", "a list")),
         ("turns", 3, ("turns is 3", "even")), ("samples", [3], ("samples", "path")), ("thickness", 6, ("0.1 to 5",)),
         ("paint", 3, ("paint is 3", "Paint")), ("paint.coats", 0, ("coats of the paint is 0", "1 to 9")),
@@ -137,7 +138,7 @@ def test_the_documentation_names_every_field_once_with_default_and_range():
     text = inspect.getdoc(Brush)
     for field in Brush.__dataclass_fields__:
         assert text.count(f"\n    {field}: ") == 1
-    assert "width: Width. Accepts 1 to 100. Default: as the shape has it." in text
+    assert "width: Width. Accepts above 1 to 100. Default: as the shape has it." in text
     assert "shape: Shapes. Accepts round, flat, fan. Default: ('round',)." in text
     paint = inspect.getdoc(Paint)
     assert "thickness: Thickness of a layer (millimetres). Accepts 0.1 to 20. Default: 0.5." in paint
@@ -189,14 +190,14 @@ def test_a_command_receives_what_the_user_gave_and_nothing_else(command, words, 
 
 
 def test_what_the_command_line_does_not_accept_is_a_usage_error(command):
-    for words in (("--width", "0"), ("--width", "nan"), ("--shape", "flat,square"), ("-c", "10"), ("--coats", "2.5")):
+    for words in (("--width", "1"), ("--width", "nan"), ("--shape", "flat,square"), ("-c", "10"), ("--coats", "2.5")):
         result = CliRunner().invoke(command, ["a.png", *words])
         assert result.exit_code == 2 and "Error: " in result.stderr, words
 
 
 def test_help_lists_the_options_in_place_with_default_and_range(command):
     text = " ".join(CliRunner().invoke(command, ["--help"], terminal_width=200).stdout.split())
-    assert "--width FLOAT RANGE Width. [default: as the shape has it; range 1 to 100]" in text
+    assert "--width FLOAT RANGE Width. [default: as the shape has it; range above 1 to 100]" in text
     assert "-c, --coats INTEGER RANGE Layers. [default: 1; range 1 to 9]" in text
     assert "--hard Bristles that do not bend. --" in text
     assert "Advanced: thickness of a layer (millimetres). [default: 0.5; range 0.1 to 20]" in text

@@ -91,7 +91,7 @@ class SweepOptions:
     repeats: int = option(1, "Seeds that each picture is fitted with in a trial.", low=1, high=TRIALS_MAX)
     budget_seconds: float | None = option(
         None, "Give up settings that fit a picture for longer than this.", unset="none", unit="seconds",
-        low=0.001, high=SECONDS_MAX)
+        above=0, high=SECONDS_MAX)
     # fmt: on
 
     def __post_init__(self) -> None:

@@ -285,8 +285,9 @@ def paintings(
 @bench.command()
 @click.argument("pictures", nargs=-1, required=True, type=FILE)
 @click.option(
-    "--param", "params", multiple=True, metavar="NAME=LOW:HIGH|A,B,C",
-    help="Setting to seek, such as rates.position=0.2:1.0 or growth=64,128,256; may be given again.",
+    "--param", "params", multiple=True, metavar="NAME[=LOW:HIGH|A,B,C]",
+    help="Setting to seek, such as rates.position=0.2:1.0 or growth=64,128,256; without values, in its usual range; "
+    "may be given again.",
 )  # fmt: skip
 @with_options(SWEEP_OPTIONS, into="habits")
 @click.option(

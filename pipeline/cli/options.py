@@ -13,13 +13,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from artpipe.renderers.options import Setting, settings_of
+from artpipe.renderers.options import Option, Setting, settings_of
 
 from .paths import FILE
 
 
 class OptionCommand(click.Command):
     """A command that makes the options of dataclasses when they are first needed: the group's help needs none."""
+
+    _params: list[click.Parameter]
 
     @property
     def params(self) -> list[click.Parameter]:
@@ -124,32 +126,31 @@ def _is_several(setting: Setting) -> bool:
 
 
 def _type(setting: Setting) -> click.ParamType[Any]:
-    option, low, high = setting.option, setting.option.low, setting.option.high
+    option = setting.option
     if option.read is not None:
         return _Read(option.read)
     if option.choices:
         return _Several(option.choices) if setting.many else click.Choice(list(option.choices))
     if setting.kind is bool:
         return click.BOOL
-    if setting.kind is int and low is not None and high is not None:
-        return click.IntRange(int(low), int(high))
+    if setting.kind is int:
+        return click.IntRange(_whole(option.low), _whole(option.high))
     if setting.kind is float:
-        return _Real(low, high, needed=option.alone is None)
+        return _Real(option)
     return FILE if setting.kind is Path else click.STRING
 
 
+def _whole(limit: float | None) -> int | None:
+    return None if limit is None else int(limit)
+
+
 class _Real(click.FloatRange):
-    """A number in a range.
+    """A number in the range of an option. Where it may be left out, says so if the next word was taken for it."""
 
-    Args:
-        low: the smallest that is accepted.
-        high: the largest.
-        needed: whether the option cannot stand without it. Else the message says where the next word was taken for it.
-    """
-
-    def __init__(self, low: float | None, high: float | None, needed: bool) -> None:
-        super().__init__(low, high)
-        self._needed = needed
+    def __init__(self, option: Option) -> None:
+        is_open = option.above is not None
+        super().__init__(option.above if is_open else option.low, option.high, min_open=is_open)
+        self._may_lack = option.alone is not None
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
@@ -157,7 +158,7 @@ class _Real(click.FloatRange):
         except ValueError:
             is_number = False
         if not is_number:
-            cure = "" if self._needed else ". Give one, or put the option last"
+            cure = ". Give one, or put the option last" if self._may_lack else ""
             self.fail(f"{value!r} is not a number{cure}", param, ctx)
         return super().convert(value, param, ctx)
 
