@@ -555,7 +555,8 @@ import artpipe
 assert not [name for name in {HEAVY} if name in sys.modules], "import artpipe"
 dir(artpipe), artpipe.__all__
 from artpipe.pipeline.cli.commands import main
-for words in ([], ["run"], ["load"], ["grow"], ["render"], ["bench", "renderers"]):
+benches = [["bench", name] for name in ("paintings", "sweep", "renderers")]
+for words in ([], ["run"], ["load"], ["grow"], ["search"], ["render"], ["export"], ["resume"], *benches):
     try:
         main([*words, "--help"], prog_name="artpipe")
     except SystemExit as end:

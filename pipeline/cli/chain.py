@@ -87,10 +87,8 @@ def run_chain(
 
 EXPORT_OPTIONS = "artpipe.stages.exporters.options:ExportOptions"
 
-_Build = Callable[..., Any]
 
-
-def _stage(name: str, help: str, build: _Build) -> click.Command:
+def _stage(name: str, help: str, build: Callable[..., Any]) -> click.Command:
     """The command of a stage: it gives back the stage, and works only in a chain."""
 
     @functools.wraps(build)
@@ -99,9 +97,7 @@ def _stage(name: str, help: str, build: _Build) -> click.Command:
             raise InputError(f"{name} works on a picture; try: artpipe load P.JPG {name} export OUT.PNG")
         return build(**values)
 
-    return click.command(name, cls=OptionCommand, help=f"Stage: {help}", context_settings={"show_default": True})(
-        command
-    )
+    return click.command(name, cls=OptionCommand, help=f"Stage: {help}")(command)
 
 
 def _stage_of(name: str, stage: str, help: str) -> click.Command:

@@ -15,6 +15,7 @@ import click
 from artpipe import ArtpipeError, InputError
 from artpipe.renderers.errors import printable
 from artpipe.renderers.options import changed
+from artpipe.renderers.threads import THREADS_MAX
 
 from .chain import EXPORT_OPTIONS, STAGE_COMMANDS, run_chain, split_chain
 from .notices import notices
@@ -97,7 +98,7 @@ def _limit_threads(ctx: click.Context, parameter: click.Parameter, threads: int 
 
 
 _THREADS = click.option(
-    "--threads", type=click.IntRange(1, 1024), callback=_limit_threads, expose_value=False,
+    "--threads", type=click.IntRange(1, THREADS_MAX), callback=_limit_threads, expose_value=False,
     help="Threads that draw; the result does not depend on them.  [default: ARTPIPE_THREADS, or the usable cores]",
 )  # fmt: skip
 
