@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from artpipe.renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates
+from artpipe.renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates, RendererOptions
 from artpipe.renderers.checks import shown
 from artpipe.renderers.options import (
     check_options,
@@ -102,7 +102,7 @@ class RunConfig:
         low=1, high=STEPS_MAX, group=STOP)
 
     renderer: str = option(FITTING_RENDERERS[0], "Framework that fits.", choices=FITTING_RENDERERS, group=PICTURE)
-    device: str = option("auto", "Where the fit runs.", choices=DEVICES, group=PICTURE)
+    device: str = option(RendererOptions.device, "Where the fit runs.", choices=DEVICES, group=PICTURE)
     seed: int = option(0, "Random seed.", low=0, high=2**63 - 1, group=PICTURE)
     size: str | int | tuple[int, int] | None = option(
         None, "Canvas in pixels: longest side, or width x height exactly.", unset="256; pixel art to 511",
