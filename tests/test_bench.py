@@ -435,3 +435,10 @@ def test_bench_refuses_in_one_line_and_begins_nothing(words, said, pictures, tmp
     assert result.exit_code == 1 and result.stdout == "" and len(result.stderr.splitlines()) == 1
     assert said in result.stderr
     assert not list(tmp_path.glob("**/trials/*"))
+
+
+@pytest.mark.parametrize("words", [("--contestant", "winner"), ("--optimizer", "sgd"), ("--trials", 0)], ids=str)
+def test_an_option_that_bench_cannot_use_is_a_usage_error(words, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run_bench(pictures[0], *words)
+    assert result.exit_code == 2 and words[0] in result.stderr and not any(tmp_path.iterdir())
