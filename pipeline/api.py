@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from artpipe.renderers import InputError, Interrupted, RendererOptions, Scene, load_renderer
-from artpipe.renderers.checks import check_path, shown, unknown, whole_number
+from artpipe.renderers.checks import check_path, shown, unknown
 from artpipe.renderers.losses.metrics import pixel_shares
 from artpipe.renderers.threads import thread_limit
 from artpipe.stages.events import Event
@@ -23,8 +23,8 @@ from artpipe.stages.pictures.picture import readable
 from artpipe.stages.pictures.pixel_arrays import array_of
 from artpipe.stages.result import Result
 
-from .config import COUNT_MAX, RunConfig
 from .folders.rundir import load_result
+from .options import RunConfig
 from .running.interruption import NotedInterrupt
 from .running.observers import Forward
 from .running.plan import plan_of
@@ -35,8 +35,8 @@ Array = np.ndarray[Any, Any]
 
 def fit(
     picture: Any,
-    circles: int = 2048,
-    renderer: str = "jax",
+    count: int = RunConfig.count,
+    renderer: str = RunConfig.renderer,
     on_event: Callable[[Event], object] | None = None,
     weights: Any = None,
     mask: Any = None,
@@ -49,7 +49,7 @@ def fit(
         picture: a file (its path, a binary file object, or its bytes), a Pillow image, or an array, such as (H, W, 3)
             floats, sRGB in 0..1, or uint8; see `artpipe.stages.picture.load_picture`. Without `size`, an array is
             painted as large as it is.
-        circles: how many stand at the end.
+        count: circles at the end.
         renderer: "jax" or "torch".
         on_event: called with each event of `artpipe.stages.events` as it comes.
         weights: (H, W) of the canvas, not negative: what each pixel counts, times mask, focus and edges if those are
@@ -57,7 +57,7 @@ def fit(
         mask: an image as `picture`, of its proportions: where it is white or True, the picture counts more.
         threads: how many draw; the result does not depend on it. None for ARTPIPE_THREADS of the environment, or else
             all cores that the process may use.
-        **options: any other field of `artpipe.pipeline.config.RunConfig`, such as steps, seed, size, preset,
+        **options: any other field of `artpipe.pipeline.options.RunConfig`, such as steps, seed, size, preset,
             focus, edges.
 
     Raises:
@@ -69,33 +69,24 @@ def fit(
         OutOfMemory: also caught as MemoryError.
 
     Warns:
-        PictureWarning: the picture says something of its colours that is ignored, or has fewer pixels than `circles`.
+        PictureWarning: the picture says something of its colours that is ignored, or has fewer pixels than `count`.
 
     Example:
-        >>> result = artpipe.fit("painting.jpg", circles=512, steps=300)
+        >>> result = artpipe.fit("painting.jpg", count=512, steps=300)
         >>> result.metrics.psnr
     """
     if threads is not None:
         with thread_limit(threads):
-            return fit(picture, circles, renderer, on_event, weights, mask, **options)
+            return fit(picture, count, renderer, on_event, weights, mask, **options)
     started = time.perf_counter()
     if on_event is not None and not callable(on_event):
         raise InputError(f"on_event is {shown(on_event)}; needs a function of an event")
     if isinstance(mask, (str, Path)):
         options, mask = {**options, "mask": mask}, None
-    known = {field.name for field in fields(RunConfig)} - {"most"} | {
-        "circles",
-        "on_event",
-        "weights",
-        "mask",
-        "threads",
-    }
-    if "most" in options:
-        raise InputError("unknown option 'most'; the count of circles is circles=…")
+    known = {field.name for field in fields(RunConfig)} | {"on_event", "weights", "threads"}
     if not known.issuperset(options):
         raise unknown("option", [name for name in options if name not in known], known)
-    circles = whole_number("circles", circles, 1, COUNT_MAX)
-    config = RunConfig.from_json({**options, "most": circles, "renderer": renderer})
+    config = RunConfig.from_json({**options, "count": count, "renderer": renderer})
     image = readable(picture)
     target = load_target(image, config)
     config = fitting_the_canvas(config, target)

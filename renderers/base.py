@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from .canvas import Canvas
 from .checks import choice, instance, real_number, shown, whole_number
 from .errors import InputError
+from .options import check_options, documented, option
 from .primitives.base import FARTHEST, SOFTNESS_MIN
 from .scene import Scene
 from .threads import check_threads
@@ -23,6 +24,7 @@ DEVICES: tuple[str, ...] = get_args(Device)
 
 MEMORY_MAX = 1e9  # MB
 RATE_MAX = 1000.0
+_RATE = {"low": 0.0, "high": RATE_MAX, "advanced": True}
 EPSILON_MAX = 1e6
 COUNT_MAX = 2**31 - 1
 BETA_MAX = 1 - 1e-6  # Adam's bias correction divides by 1 - beta, in float32
@@ -72,31 +74,23 @@ class RendererOptions:
         return ("dense" if self.device == "cuda" else "numba") if self.kernel == "auto" else self.kernel
 
 
+@documented
 @dataclass(frozen=True)
 class Rates:
     """How far one optimiser step moves a parameter, about: learning rates of Adam.
 
-    Attributes:
-        position: of x and y, pixels.
-        radius: of log radius.
-        colour: of sRGB values in 0..1.
-        opacity: of logit opacity.
-        softness: of log softness.
-
     Raises:
-        InputError: one is no number in 0..1000.
+        InputError: one is not a number from 0 to 1000.
     """
 
-    position: float = 0.75
-    radius: float = 0.06
-    colour: float = 0.015
-    opacity: float = 0.22
-    softness: float = 0.075
+    position: float = option(0.75, "Learning rate of x and y, in pixels.", **_RATE, tunable=(0.1, 3.0))
+    radius: float = option(0.06, "Learning rate of the logarithm of the radius.", **_RATE, tunable=(0.01, 0.3))
+    colour: float = option(0.015, "Learning rate of the colours, sRGB in 0..1.", **_RATE, tunable=(0.003, 0.06))
+    opacity: float = option(0.22, "Learning rate of the logit of the opacity.", **_RATE, tunable=(0.05, 1.0))
+    softness: float = option(0.075, "Learning rate of the logarithm of the softness.", **_RATE, tunable=(0.01, 0.3))
 
     def __post_init__(self) -> None:
-        for rate in fields(self):
-            value = real_number(f"rate of {rate.name}", getattr(self, rate.name), 0, RATE_MAX)
-            object.__setattr__(self, rate.name, value)
+        check_options(self, "rate of {}")
 
 
 @dataclass(frozen=True)

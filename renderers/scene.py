@@ -155,7 +155,7 @@ class Scene:
             if not np.all(radius > 0):
                 raise InputError(f"{name} has values that are not above 0; needs lengths in pixels")
         wide = [_for_each(name, v, (len(first),)) for name, v in zip(("radius_x", "radius_y"), radii, strict=True)]
-        size, stretch, shear = ellipse.from_axes(*(np.asarray(v, np.float64) for v in wide), turn)
+        size, stretch, shear = ellipse.from_axes(wide[0].astype(np.float64), wide[1].astype(np.float64), turn)
         columns = {"x": first, "y": y, "size": size, "stretch": stretch, "shear": shear}
         return cls._of(ELLIPSE, canvas, columns, colour, opacity, softness)
 

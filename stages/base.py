@@ -52,6 +52,7 @@ class Run:
         most: int | None = None,
         title: str = "painting",
     ) -> None:
+
         self.most = most
         self.settings = settings or FitSettings()
         target = np.asarray(target, np.float32)

@@ -20,14 +20,14 @@ from measuring import peak_memory
 from run_processes import opened, sealed
 
 from artpipe import ArtpipeError, InputError
-from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.folders.checkpoints import Keeper, Start, load_start, restore
+from artpipe.pipeline.options import RunConfig
 from artpipe.pipeline.running.plan import plan_of
 from artpipe.pipeline.running.runner import carry_out, open_run
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 16), np.linspace(0, 1, 12))
 TARGET = np.stack([ACROSS, DOWN, ACROSS * DOWN], axis=2).astype(np.float32)
-CONFIG = RunConfig(growth=3, most=6, steps=30, relocate_every=6, patience=1000, seconds=1e6)
+CONFIG = RunConfig(growth=3, count=6, steps=30, relocate_every=6, patience=1000, seconds=1e6)
 OLDER, NEWER = "000001.bin", "000002.bin"
 
 

@@ -629,7 +629,7 @@ def test_a_chain_with_a_bad_option_of_an_export_does_no_work(picture, out, words
 
 @pytest.fixture(scope="module")
 def result(picture):
-    return artpipe.fit(picture, circles=5, growth=2, steps=12, size=WIDTH)
+    return artpipe.fit(picture, count=5, growth=2, steps=12, size=WIDTH)
 
 
 def test_all_kinds_of_sources_can_be_exported_from_python(result, finished, out):

@@ -12,7 +12,7 @@ from artpipe import Diverged, Interrupted, OutOfMemory
 from artpipe.stages.events import Progress
 
 TARGET = np.random.default_rng(5).random((12, 16, 3)).astype(np.float32)
-OPTIONS = {"circles": 8, "growth": 4, "steps": 60}
+OPTIONS = {"count": 8, "growth": 4, "steps": 60}
 
 
 def after_some_steps(act):

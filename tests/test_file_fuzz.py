@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from artpipe import Canvas, InputError, Scene, load_scene, save_scene
-from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.folders.rundir import load_config, load_result, save_run
+from artpipe.pipeline.options import RunConfig
 from artpipe.stages.events import Snapshot
 from artpipe.stages.formats.scene_arrays import ROWS_MAX
 from artpipe.stages.formats.snapshots import SNAPSHOTS_MAX, load_snapshots, save_snapshots

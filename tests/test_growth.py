@@ -174,7 +174,7 @@ def real():
     across, down = np.meshgrid(np.linspace(0, 1, 36, dtype=np.float32), np.linspace(0, 1, 24, dtype=np.float32))
     image = np.stack([across, down, 0.5 + 0.4 * np.sin(9 * across * down)], axis=2)
     image[(across - 0.3) ** 2 + (down - 0.6) ** 2 < 0.03] = (0.9, 0.2, 0.1)
-    return artpipe.fit(image, circles=14, growth=5, steps=40, pool=1.5, relocate_every=6, seed=3)
+    return artpipe.fit(image, count=14, growth=5, steps=40, pool=1.5, relocate_every=6, seed=3)
 
 
 def disc(colour=(1, 0, 0), radius=4.0, row_id=0, **values):

@@ -8,7 +8,7 @@ import pytest
 
 import artpipe
 from artpipe import Canvas, FitSettings, InputError, RendererOptions, Scene, load_fitting_renderer
-from artpipe.pipeline.config import RunConfig
+from artpipe.pipeline.options import RunConfig
 from artpipe.pipeline.running.plan import Plan
 from artpipe.pipeline.running.runner import carry_out
 from artpipe.pipeline.running.stopping import Stopping
@@ -110,7 +110,7 @@ def run_of(loss, stopping, weights=None, name="torch"):
             pass
 
     plan = Plan([Seed(8), Refine(100)], stopping)
-    result = carry_out(run, plan, RunConfig(most=8, renderer=name), [Ear()], time.perf_counter())
+    result = carry_out(run, plan, RunConfig(count=8, renderer=name), [Ear()], time.perf_counter())
     return result, told
 
 

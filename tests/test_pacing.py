@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from run_processes import waves
 
 import artpipe
-from artpipe.pipeline.config import PRESETS, RunConfig
 from artpipe.pipeline.folders.checkpoints import Keeper, Start, restore
+from artpipe.pipeline.options import RunConfig
+from artpipe.pipeline.presets import PRESETS
 from artpipe.pipeline.running.observers import Forward
 from artpipe.pipeline.running.plan import plan_of
 from artpipe.pipeline.running.runner import carry_out, open_run
@@ -24,7 +25,7 @@ from artpipe.stages.pictures.picture import save_png
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 24), np.linspace(0, 1, 20))
 TARGET = np.stack([ACROSS, DOWN, 0.5 + 0.5 * np.sin(9 * ACROSS * DOWN)], axis=2).astype(np.float32)
-CONFIG = RunConfig(growth=4, most=8, seed=3, seconds=1.0)
+CONFIG = RunConfig(growth=4, count=8, seed=3, seconds=1.0)
 STEP = 0.001  # seconds of an optimiser step by a steady clock
 
 
@@ -88,7 +89,7 @@ def test_a_run_takes_its_seconds_and_ends_settled_at_any_pace(clock, preset, tic
 
 def test_the_share_that_is_relocated_falls_to_nothing_and_the_pool_shrinks_in_time(clock):
     clock()
-    _, _, events = carried_out(RunConfig(growth=20, most=40, seed=3, seconds=2.0, preset="best"))
+    _, _, events = carried_out(RunConfig(growth=20, count=40, seed=3, seconds=2.0, preset="best"))
     relocated = [event for event in events if isinstance(event, Relocated)]
     assert len(relocated) > 20
     assert relocated[0].added == 25 and relocated[-1].added <= 2  # half of the pool at first
@@ -111,7 +112,7 @@ def test_a_plan_by_seconds_is_as_good_as_the_plan_of_as_many_steps(clock):
     """The run that a clock would cut off amid its search was far worse."""
     target = waves()
     for preset in PRESETS:
-        config = RunConfig(growth=16, most=48, preset=preset, seconds=0.6)
+        config = RunConfig(growth=16, count=48, preset=preset, seconds=0.6)
         clock()
         timed = carried_out(config, target)[0].metrics
         planned = carried_out(replace(config, seconds=None, steps=timed.steps), target)[0].metrics
@@ -136,7 +137,7 @@ def test_seconds_that_come_first_leave_steps_out(clock):
 
 def test_batches_are_larger_where_seeding_would_take_all_the_time(clock):
     clock(lambda now: 5 * STEP)
-    result, _, events = carried_out(RunConfig(growth=1, most=80, seconds=0.8))
+    result, _, events = carried_out(RunConfig(growth=1, count=80, seconds=0.8))
     batches = [event.added for event in events if isinstance(event, Grew)]
     assert result.scene.count == 80 and sum(batches) == 100
     assert batches[0] == 1 and max(batches) > 3
@@ -163,7 +164,7 @@ def test_any_run_with_seconds_ends_in_time_with_a_whole_scene(
     clock = Clock(lambda now: ticks[int(7 * now) % len(ticks)])
     monkeypatch.setattr("artpipe.pipeline.running.runner.time", clock)
     config = RunConfig(
-        growth=growth, most=most, pool=pool, seconds=seconds, preset=preset, steps=steps, relocate_every=every,
+        growth=growth, count=most, pool=pool, seconds=seconds, preset=preset, steps=steps, relocate_every=every,
         relocate_fraction=fraction,
     )  # fmt: skip
     result, _, _ = carried_out(config)
@@ -217,7 +218,7 @@ def test_a_run_goes_on_with_what_was_planned(clock, tmp_path, after):
 @pytest.mark.slow
 def test_a_run_by_the_machine_s_clock_ends_in_time():
     began = time.perf_counter()
-    result = artpipe.fit(waves(), circles=48, growth=16, seconds=3.0, preset="best")
+    result = artpipe.fit(waves(), count=48, growth=16, seconds=3.0, preset="best")
     assert result.metrics.reason == "seconds" and result.scene.count == 48
     assert 2.5 < result.metrics.fit_seconds < 3.3
     assert time.perf_counter() - began < 20

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from run_processes import ended, finished, results, started, wait_for, waves
 
 from artpipe import InputError, load_scene, mean_squared_error, render
-from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.folders.checkpoints import Keeper, Start, load_start, restore
 from artpipe.pipeline.folders.rundir import load_result
+from artpipe.pipeline.options import RunConfig
 from artpipe.pipeline.running.interruption import Interruption
 from artpipe.pipeline.running.plan import plan_of
 from artpipe.pipeline.running.runner import carry_out, open_run
@@ -26,7 +26,7 @@ from artpipe.stages.relocate import Relocate
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 24), np.linspace(0, 1, 20))
 OPAQUE = np.stack([ACROSS, DOWN, 0.5 + 0.5 * np.sin(9 * ACROSS * DOWN)], axis=2).astype(np.float32)
-PLAIN = RunConfig(growth=4, most=8, steps=60, relocate_every=9, seed=3)
+PLAIN = RunConfig(growth=4, count=8, steps=60, relocate_every=9, seed=3)
 CONFIGS = {
     "plain": PLAIN,
     "weights": replace(PLAIN, focus=((0.3, 0.4, 0.2),), edges=0.5),

@@ -2,7 +2,7 @@
 
     import artpipe
 
-    result = artpipe.fit("painting.jpg", circles=2048)      # result.scene, result.image, result.metrics
+    result = artpipe.fit("painting.jpg", count=2048)        # result.scene, result.image, result.metrics
     image = artpipe.render(result.scene)                    # (H, W, 3) float32, sRGB in 0..1
     artpipe.export(result, "painting.svg", "timelapse.gif")
 

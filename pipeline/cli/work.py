@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import click
 
 from artpipe.renderers import InputError
 from artpipe.renderers.errors import printable
+from artpipe.renderers.options import changed
 from artpipe.stages.base import Run, Stage
 from artpipe.stages.events import Event, Exported
 from artpipe.stages.exporters.fidelity import need_rasteriser, rasterisers, svg_fidelity
@@ -26,15 +27,16 @@ from artpipe.stages.exporters.options import ExportOptions
 from artpipe.stages.exporters.table import check_paths, distinct_paths, export_files
 from artpipe.stages.formats.names import name_of_picture
 from artpipe.stages.formats.scene_file import save_scene
+from artpipe.stages.limits import COUNT_MAX
 from artpipe.stages.metrics import Metrics
 from artpipe.stages.pictures.picture import save_png
 from artpipe.stages.pictures.weights import weights_picture
 from artpipe.stages.result import Result
 
-from ..config import COUNT_MAX, STOP_RULES, RunConfig
 from ..folders.checkpoints import Keeper, Start, clear, load_start, restore
 from ..folders.claim import hold, new_folder
 from ..folders.rundir import is_finished, load_config, load_result, metrics_of, save_options, save_run
+from ..options import STOP_RULES, RunConfig
 from ..running.interruption import Interruption
 from ..running.observers import Forward, Observer, ProgressBar, ProgressLines
 from ..running.plan import Plan, plan_of
@@ -45,30 +47,10 @@ from ..running.runner import (
     open_renderer,
     open_run,
 )
+from .habits import Habits
 
 # What lands in a run folder unless exports are not wanted.
 EXPORTED = ("painting.svg", "timelapse.gif", "viewer.html")
-
-
-@dataclass(frozen=True)
-class Habits:
-    """How a command goes about its work, whatever the work is.
-
-    Attributes:
-        exports: files to write besides.
-        export_default: whether to write `EXPORTED` into the run folder.
-        checkpoint_every: seconds between checkpoints.
-        memory: bytes that the run may need; what the machine has if not given.
-        quiet: whether nothing but errors is shown.
-        as_json: whether the metrics are printed as JSON.
-    """
-
-    exports: Sequence[Path] = ()
-    export_default: bool = True
-    checkpoint_every: float = 5.0
-    memory: int | None = None
-    quiet: bool = False
-    as_json: bool = False
 
 
 def paint(
@@ -83,7 +65,7 @@ def paint(
     started = time.perf_counter()
     check_paths(habits.exports)
     base = RunConfig() if config_file is None else load_config(config_file)
-    config = with_options(base, options)
+    config = changed(base, options)
     wanted = output or Path("outputs") / name_of_picture(picture)
     _load_framework(config, interruption)  # while there is no folder yet that it might leave
     with new_folder(wanted, _warn) as folder:
@@ -148,7 +130,7 @@ def _finish(
     if cut_off:
         keeper.save(run, plan)
     _save(folder, result, start)
-    files = distinct_paths([*((folder / name for name in EXPORTED) if habits.export_default else ()), *habits.exports])
+    files = distinct_paths([*((folder / name for name in EXPORTED) if not habits.no_export else ()), *habits.exports])
     for number, _ in enumerate(_written(result, files, ExportOptions(), quiet), 1):
         if interruption.signal is not None and not cut_off and number < len(files):
             # It came when the fit was done: to go on is to write the rest of the files.
@@ -206,7 +188,7 @@ def carry_out_chain(
     most = max(accumulate(stages, lambda circles, stage: stage.leaves(circles), initial=0))
     if most > COUNT_MAX:
         raise InputError(f"the stages make {most} circles; needs at most {COUNT_MAX}. Try a smaller --count or --max")
-    config = replace(with_options(RunConfig(), options), most=max(1, most), pool=1.0)
+    config = replace(changed(RunConfig(), options), count=max(1, most), pool=1.0)
     target = load_target(picture, config)
     _load_framework(config, interruption)
     steps = sum(getattr(stage, "steps", 0) for stage in stages)
@@ -257,13 +239,6 @@ def _written(result: Result, files: Sequence[Path], options: ExportOptions, quie
     for path in files:
         with console.status(Text(f"writing {printable(path.name)}")):
             yield next(written)
-
-
-def with_options(config: RunConfig, options: dict[str, Any]) -> RunConfig:
-    """The configuration with the options that were given (those not None) in place of its own."""
-    given = {name: value for name, value in options.items() if value is not None}
-    rates = {name.removeprefix("rate_"): given.pop(name) for name in list(given) if name.startswith("rate_")}
-    return replace(config, **given, rates=replace(config.rates, **rates))
 
 
 def _decibels(metrics: Metrics) -> str:

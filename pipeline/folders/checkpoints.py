@@ -29,8 +29,9 @@ from artpipe.stages.events import Grew, Snapshot
 from artpipe.stages.formats.arrays import Field, pack, unpack
 from artpipe.stages.formats.files import whole_file
 from artpipe.stages.history import NUMBER_MAX, SNAPSHOTS_KEPT, History, LossPoint
+from artpipe.stages.limits import COUNT_MAX, STEPS_MAX
 
-from ..config import COUNT_MAX, STEPS_MAX, RunConfig
+from ..options import RunConfig
 from ..running.plan import Cut, Plan
 from ..running.stopping import Stopping
 

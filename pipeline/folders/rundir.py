@@ -24,7 +24,7 @@ from artpipe.stages.metrics import Metrics
 from artpipe.stages.pictures.picture import load_picture, picture_size, save_png
 from artpipe.stages.result import Result
 
-from ..config import RunConfig
+from ..options import RunConfig
 from .checkpoints import FOLDER, START
 
 Array = np.ndarray[Any, Any]
@@ -32,6 +32,9 @@ Array = np.ndarray[Any, Any]
 # The largest files that are read; JSON takes up to 25 times its size in memory. A history of ten million steps fits.
 RUN_BYTES_MAX, METRICS_BYTES_MAX = 1_000_000, 50_000_000
 
+# Of `run.json`. Version 1 called some options otherwise.
+VERSION = 2
+_RENAMED_IN_2 = {"most": "count"}
 PACKAGES = ("artpipe", "jax", "jaxlib", "numba", "numpy", "optax", "pillow", "torch")
 
 
@@ -76,7 +79,7 @@ def save_options(folder: Path, picture: str, config: RunConfig, device: str) -> 
     """
     options = {
         "format": "artpipe-run",
-        "version": 1,
+        "version": VERSION,
         "picture": picture,
         "options": config.to_json(),
         "device": device,
@@ -99,10 +102,14 @@ def load_config(path: Path) -> RunConfig:
         InputError: the file is missing or is no such file.
     """
     content = read_json(path, RUN_BYTES_MAX)
-    if not isinstance(content, dict) or content.get("format") != "artpipe-run" or content.get("version") != 1:
+    version = content.get("version") if isinstance(content, dict) and content.get("format") == "artpipe-run" else None
+    if version not in (1, VERSION):
         raise InputError(f"{path} is not the run.json of a run that this artpipe can repeat")
+    options = content.get("options")
+    if version == 1 and isinstance(options, dict):
+        options = {_RENAMED_IN_2.get(name, name): value for name, value in options.items()}
     try:
-        return RunConfig.from_json(content.get("options"))
+        return RunConfig.from_json(options)
     except InputError as error:
         raise InputError(f"{path} is broken: {one_line(error)}") from None
 

@@ -14,7 +14,7 @@ from artpipe.stages.grow import Grow
 from artpipe.stages.refine import Settle
 from artpipe.stages.relocate import Relocate
 
-from ..config import RunConfig
+from ..options import RunConfig
 from .pacing import Paced, Pacing, Place
 from .stopping import Stopping
 

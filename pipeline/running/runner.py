@@ -26,10 +26,11 @@ from artpipe.stages.base import Run
 from artpipe.stages.events import Event
 from artpipe.stages.export import Export
 from artpipe.stages.metrics import Metrics
-from artpipe.stages.pictures.picture import is_array, load_picture, parse_size, picture_size, target_size
+from artpipe.stages.pictures.picture import is_array, load_picture, picture_size, target_size
+from artpipe.stages.pictures.sizes import parse_size
 from artpipe.stages.result import Result
 
-from ..config import RunConfig, parse_background
+from ..options import RunConfig, parse_background
 from .interruption import Interruption, NotedInterrupt
 from .memory import check_memory
 from .observers import Observer
@@ -58,7 +59,7 @@ def load_target(picture: Any, config: RunConfig, memory: int | None = None) -> A
     size = None if config.size is None else parse_size(config.size)
     original = picture_size(picture)
     width, height = original if size is None and is_array(picture) else target_size(original, size)
-    held = replace(config, most=min(config.most, width * height)).pool_count
+    held = replace(config, count=min(config.count, width * height)).pool_count
     check_memory(width, height, held, memory, config.pool_share, exact=isinstance(size, tuple))
     return load_picture(picture, size, parse_background(config.background), enlarge=True)
 
@@ -66,15 +67,15 @@ def load_target(picture: Any, config: RunConfig, memory: int | None = None) -> A
 def fitting_the_canvas(config: RunConfig, target: Array) -> RunConfig:
     """The configuration with no more circles than its canvas has pixels; warns (`PictureWarning`) if it had more."""
     pixels = target.shape[0] * target.shape[1]
-    if config.most <= pixels:
+    if config.count <= pixels:
         return config
     warnings.warn(
         f"the canvas, {target.shape[1]} x {target.shape[0]}, has {pixels} pixels: {pixels} shapes instead of "
-        f"{config.most}. Try a larger size",
+        f"{config.count}. Try a larger size",
         PictureWarning,
         stacklevel=3,
     )
-    return replace(config, most=pixels)
+    return replace(config, count=pixels)
 
 
 def open_renderer(config: RunConfig) -> FittingRenderer:
@@ -115,7 +116,7 @@ def open_run(
         weights = config.weights(target, picture)
     settings = replace(config.fit_settings(), weights=weights)
     background = parse_background(config.background)
-    run = Run(target, renderer, config.seed, background, settings, most=config.most, title=title)
+    run = Run(target, renderer, config.seed, background, settings, most=config.count, title=title)
     run.warm_up()
     return run
 

@@ -148,7 +148,8 @@ class DenseKernel(ABC):
         rows, image = np.array(candidates, np.float32), np.array(image, np.float32)
         check_finite(rows)
         apart = _apart(rows, kinds, canvas)
-        waiting, chosen = np.ones(len(rows), bool), []
+        waiting = np.ones(len(rows), bool)
+        chosen: list[int] = []
         while waiting.any() and len(chosen) < count:
             sums = self._gain_sums(image, canvas, target, shares, rows, kinds)
             gains, painted = _best(sums, rows, opacity_min)

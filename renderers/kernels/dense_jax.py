@@ -127,8 +127,8 @@ def _sums(
         m = opacities(jnp, opaque, kinds, primitives, canvas.edge, *_centres(index, canvas, rows.dtype))
         own = jnp.where(index < flat_shares.shape[0], flat_shares.at[index].get(mode="clip"), 0)
         with jax.default_matmul_precision("highest"):
-            pixels = (flat.at[index].get(mode="clip") for flat in (flat_image, flat_target))
-            return gain_sums(jnp, m, *pixels, own)
+            own_image, own_target = (flat.at[index].get(mode="clip") for flat in (flat_image, flat_target))
+            return gain_sums(jnp, m, own_image, own_target, own)
 
     return jax.lax.map(of_pixels, _pieces(rows, canvas, memory_mb)).sum(0)
 

@@ -174,6 +174,6 @@ class TorchKernel(DenseKernel):
         pixels = [self._tensor(picture).reshape(-1, 3) for picture in (image, np.moveaxis(target, 0, 2))]
         flat_shares, found = self._tensor(shares).reshape(-1), np.zeros((10, len(rows)))
         for index, m in self._pieces(opaque, kinds, canvas):
-            sums = gain_sums(torch, m, *(picture[index] for picture in pixels), flat_shares[index])
+            sums = gain_sums(torch, m, pixels[0][index], pixels[1][index], flat_shares[index])
             found += sums.cpu().numpy()
         return found

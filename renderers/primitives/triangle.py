@@ -35,7 +35,8 @@ class Triangle(Primitive):
     def distance(self, xp: Any, px: Any, py: Any, shape: Sequence[Any]) -> Any:
         """See `Primitive.distance`."""
         corners = [(shape[2 * k], shape[2 * k + 1]) for k in range(3)]
-        nearest, left, right = None, True, True
+        nearest: Any = None
+        left, right = True, True
         for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):
             ex, ey, wx, wy = bx - ax, by - ay, px - ax, py - ay
             square = ex * ex + ey * ey
@@ -102,7 +103,7 @@ class Triangle(Primitive):
         return np.where(outset < 0, area * share**2, area + perimeter * outset + np.pi * outset**2)
 
 
-def _inscribed(shape: Sequence[Array]) -> tuple[Array, Array, tuple[Array, Array]]:
+def _inscribed(shape: Sequence[Any]) -> tuple[Array, Array, tuple[Array, Array]]:
     """Area, perimeter, and the centre of the inscribed circle."""
     x, y = shape[0::2], shape[1::2]
     area = np.abs((x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])) / 2

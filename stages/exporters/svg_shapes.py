@@ -177,7 +177,7 @@ def hard_outline(shape: Shape, falloff: Falloff) -> tuple[float, float]:
     margin = float(falloff.margin(np.array(shape.softness), np.array(shape.thickness)))
     reach = shape.thickness + margin
     depths = np.linspace(0.0, reach, 257)  # from the middle outwards
-    area = shape.primitive.area(shape.columns, depths - shape.thickness)
+    area = shape.primitive.area([np.asarray(column) for column in shape.columns], depths - shape.thickness)
     middle = (depths[1:] + depths[:-1]) / 2 - shape.thickness
     volume = np.cumsum(falloff.coverage(np, middle, shape.softness, shape.thickness) * np.diff(area))
     best = int(np.argmax(volume**2 / area[1:]))

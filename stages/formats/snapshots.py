@@ -96,7 +96,7 @@ def _snapshots(parts: Mapping[str, Any], canvas: Canvas) -> list[Snapshot]:
     if (np.sort(np.maximum(steps, 0)) != steps).any():
         raise ValueError("its steps are not in order")
     ends = np.cumsum(counts)
-    return tuple(
+    return [
         Snapshot(int(step), Scene(rows[own], canvas, ids=ids[own], kinds=kinds[own]))
         for step, own in zip(steps, map(slice, ends - counts, ends), strict=True)
-    )
+    ]

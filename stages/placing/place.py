@@ -9,6 +9,7 @@ import numpy as np
 
 from artpipe.renderers import Scene
 from artpipe.renderers.alpha import BLACK, WHITE
+from artpipe.renderers.options import check_options, documented, option
 from artpipe.renderers.primitives.base import BLUE, OPACITY, RED, SHAPE, SOFTNESS, radius_limits
 from artpipe.renderers.primitives.table import PRIMITIVES
 from artpipe.renderers.scene import stacked_rows
@@ -22,13 +23,12 @@ Array = np.ndarray[Any, Any]
 RADIUS_MIN = 0.8  # pixels; smaller newcomers rarely outlive their first relocation
 
 
+@documented
 @dataclass(frozen=True)
 class Newcomers:
     """How new shapes look.
 
     Attributes:
-        seeder: a key of `seeders.SEEDERS`.
-        radius_scale: their typical radius over that of equal discs which would just tile the canvas.
         softness_share: their softness over their radius, or half their thickness.
         opacity: the most that they start with, 0..1. Each gets the opacity of its largest gain.
         opacity_min: the least that they start with; fainter ones have no gradient to grow by.
@@ -38,13 +38,19 @@ class Newcomers:
             for the numbers that it costs.
     """
 
-    seeder: str = "error"
-    radius_scale: float = 1.2
+    seeder: str = option("error", "Where new circles are sought.", choices=SEEDERS, advanced=True, tunable=True)
+    radius_scale: float = option(
+        1.2, "Typical radius of new circles over that of equal discs that tile the canvas.", low=0.05, high=20,
+        advanced=True, tunable=(0.6, 2.4),
+    )  # fmt: skip
     softness_share: float = 0.3
     opacity: float = 0.95
     opacity_min: float = 0.3
     opacity_plain: float = 0.5
     shapes: tuple[str, ...] = ("circle",)
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) -> Scene:
