@@ -3,6 +3,7 @@
 import numpy as np
 
 from artpipe import Scene
+from artpipe.renderers.primitives.base import PAINT
 from artpipe.renderers.primitives.table import PRIMITIVES
 
 MIXED = "mixed"
@@ -106,3 +107,19 @@ def extents(scene):
         left, top, right, bottom = primitive.bounds(shape, np.zeros(len(index)))
         found[index] = np.hypot(right - left, bottom - top) / 2
     return found
+
+
+def place_of(name, primitive="circle"):
+    """Where a column of this name stands in rows of a primitive."""
+    return [column.name for column in (*PAINT, *PRIMITIVES[primitive].columns)].index(name)
+
+
+def column_of(values, name, primitive="circle"):
+    """(N,) of values by rows, such as a gradient: those that belong to one column."""
+    return values[:, place_of(name, primitive)]
+
+
+def limits_of(primitive="circle", **narrower):
+    """(2, P) float32: the least and the most that each column of a scene may hold, or what is given for it."""
+    columns = (*PAINT, *PRIMITIVES[primitive].columns)
+    return np.float32([narrower.get(column.name, (column.low, column.high)) for column in columns]).T

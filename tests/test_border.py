@@ -85,7 +85,7 @@ def drawn(name, path, part):
 
     def draw(value):
         value = ARRAYS[name](np.array(value)) if isinstance(value, (np.ndarray, np.generic)) else value
-        function = load_renderer(name, RendererOptions(path=path)).drawing(SCENE)
+        function = load_renderer(name, RendererOptions(kernel=kernel)).drawing(SCENE)
         return function(value) if part == "rows" else function(ARRAYS[name](np.array(SCENE.rows)), value)
 
     return draw
@@ -251,7 +251,7 @@ def test_an_unknown_option_names_the_nearest_known():
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("wrap", [jax.jit, jax.vmap, lambda draw: jax.grad(lambda rows: draw(rows).sum())])
 def test_shapes_are_checked_where_values_are_traced(path, wrap):
-    draw = load_renderer("jax", RendererOptions(path=path)).drawing(SCENE)
+    draw = load_renderer("jax", RendererOptions(kernel=kernel)).drawing(SCENE)
     for rows in (SCENE.rows[:, :7], SCENE.rows[..., None], SCENE.rows[0]):
         rows = rows[None] if wrap is jax.vmap else rows
         with pytest.raises(InputError, match="rows has shape"):
@@ -311,7 +311,7 @@ EXTREME_ROWS = st.lists(
 def drawing(backend, edge):
     """`rows -> picture, gradient of its sum` of a renderer and path."""
     name, path = backend.split()
-    draw = load_renderer(name, RendererOptions(path=path)).drawing(
+    draw = load_renderer(name, RendererOptions(kernel=kernel)).drawing(
         Scene.empty(Canvas(WIDTH, HEIGHT, (0.2, 0.4, 0.6), edge))
     )
     if name == "jax":
@@ -328,8 +328,8 @@ def drawing(backend, edge):
     return ask
 
 
-BACKENDS = [f"{name} {path}" for name in FITTING_RENDERERS for path in PATHS]
-SLOW_IF_COMPILED = [pytest.param(name, marks=[pytest.mark.slow] * (name == "jax pure")) for name in BACKENDS]
+BACKENDS = [f"{name} {kernel}" for name in FITTING_RENDERERS for path in PATHS]
+SLOW_IF_COMPILED = [pytest.param(name, marks=[pytest.mark.slow] * (name == "jax dense")) for name in BACKENDS]
 
 
 @pytest.mark.parametrize("edge", edges.DRAWN_EDGES)
@@ -360,7 +360,7 @@ def test_a_value_at_its_limit_has_a_gradient(backend):
 @pytest.mark.parametrize(("background", "limit"), [((1.5, -0.5, 0.5), (1, 0, 0.5)), ((1.0000001, 0, 1), (1, 0, 1))])
 def test_a_background_out_of_range_is_drawn_as_at_the_limit(backend, background, limit):
     name, path = backend.split()
-    draw = load_renderer(name, RendererOptions(path=path)).drawing(SCENE)
+    draw = load_renderer(name, RendererOptions(kernel=kernel)).drawing(SCENE)
     rows, given = (ARRAYS[name](np.float32(value)) for value in (SCENE.rows, background))
     picture = jax.jit(draw)(rows, given) if name == "jax" else draw(rows, given)
     np.testing.assert_allclose(picture, reference.render(SCENE.with_background(limit)), rtol=0, atol=1e-6)
@@ -370,7 +370,7 @@ def test_a_background_out_of_range_is_drawn_as_at_the_limit(backend, background,
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_is_not_finite_is_refused_by_every_path(backend, value):
     name, path = backend.split()
-    draw = load_renderer(name, RendererOptions(path=path)).drawing(SCENE)
+    draw = load_renderer(name, RendererOptions(kernel=kernel)).drawing(SCENE)
     rows = SCENE.rows.copy()
     rows[1, primitives.RADIUS] = value
     with pytest.raises(InputError, match=f"row 1 has {value} in column radius; needs a finite number"):
@@ -378,18 +378,18 @@ def test_what_is_not_finite_is_refused_by_every_path(backend, value):
     with pytest.raises(InputError, match=r"background is .* needs three finite"):
         draw(ARRAYS[name](SCENE.rows), ARRAYS[name](np.float32([0, value, 0])))
     # Traced, nothing can be refused.
-    if backend == "jax pure":
+    if backend == "jax dense":
         assert np.isnan(jax.jit(draw)(rows)).all()
-    if backend == "torch pure":
+    if backend == "torch dense":
         assert torch.isnan(torch.func.vmap(draw)(torch.tensor(rows)[None])).all()
 
 
 def test_integers_are_drawn_as_the_same_numbers():
     rows = np.array([[2, 2, 1, 0, 1, 1, 1, 2]])
     expected = reference.render(Scene(rows, CANVAS))
-    for backend in set(BACKENDS) - {"jax pure"}:  # which takes seconds to compile
+    for backend in set(BACKENDS) - {"jax dense"}:  # which takes seconds to compile
         name, path = backend.split()
-        draw = load_renderer(name, RendererOptions(path=path)).drawing(SCENE)
+        draw = load_renderer(name, RendererOptions(kernel=kernel)).drawing(SCENE)
         np.testing.assert_allclose(draw(ARRAYS[name](rows)), expected, rtol=0, atol=1e-6)
 
 

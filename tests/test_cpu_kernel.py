@@ -81,7 +81,7 @@ def everything(kernel, problem):
     answers = [kernel.render(scene.rows, scene.canvas)]
     for answer in (
         kernel.loss_and_gradient(scene.rows, scene.canvas, target, shares),
-        kernel.pull_back(scene.rows, scene.canvas, image_gradient),
+        kernel.vjp(scene.rows, scene.canvas, image_gradient),
         kernel.worth(scene.rows, scene.canvas, target, shares),
     ):
         answers += answer
@@ -154,16 +154,14 @@ def test_a_numpy_view_is_drawn_like_its_copy(problem):
     flipped = np.asfortranarray(scene.rows[::-1])[::-1]
     assert_same_bits([kernel.render(flipped, scene.canvas)], [kernel.render(scene.rows, scene.canvas)])
     folded = np.moveaxis(np.ascontiguousarray(np.moveaxis(image_gradient, 2, 0)), 0, 2)
-    assert_same_bits(
-        kernel.pull_back(scene.rows, scene.canvas, folded), kernel.pull_back(scene.rows, scene.canvas, image_gradient)
-    )
+    assert_same_bits(kernel.vjp(scene.rows, scene.canvas, folded), kernel.vjp(scene.rows, scene.canvas, image_gradient))
 
 
 BAD = st.sampled_from([np.nan, np.inf, -np.inf])
 CALLS = {
     "render": lambda kernel, rows, canvas, case: kernel.render(rows, canvas),
     "loss_and_gradient": lambda kernel, rows, canvas, case: kernel.loss_and_gradient(rows, canvas, *case),
-    "pull_back": lambda kernel, rows, canvas, case: kernel.pull_back(rows, canvas, np.ones((9, 11, 3), np.float32)),
+    "vjp": lambda kernel, rows, canvas, case: kernel.vjp(rows, canvas, np.ones((9, 11, 3), np.float32)),
     "worth": lambda kernel, rows, canvas, case: kernel.worth(rows, canvas, *case),
 }
 
@@ -188,4 +186,4 @@ def test_a_gradient_on_the_picture_that_is_not_finite_is_refused(at, value):
     image_gradient = np.ones((9, 11, 3), np.float32)
     image_gradient.reshape(-1)[at] = value
     with pytest.raises(InputError, match="gradient on the picture is not finite"):
-        shared_kernel().pull_back(scene.rows, scene.canvas, image_gradient)
+        shared_kernel().vjp(scene.rows, scene.canvas, image_gradient)

@@ -18,9 +18,9 @@ jnp = jax.numpy
 
 EDGES = ("linear", "logistic")
 PATHS = {
-    "kernel": RendererOptions(path="kernel"),
-    "pure": RendererOptions(path="pure"),
-    "pure in pieces": RendererOptions(path="pure", memory_mb=0.01),
+    "kernel": RendererOptions(kernel="numba"),
+    "pure": RendererOptions(kernel="dense"),
+    "pure in pieces": RendererOptions(kernel="dense", memory_mb=0.01),
 }
 SIZE = (22, 18)  # two tiles either way, neither full
 
@@ -159,14 +159,14 @@ def small_scene(request, off_kinks):
 
 @pytest.mark.parametrize("memory_mb", [512.0, 0.002])  # 0.002 MB hold 8 of the 30 pixels
 def test_torch_gradients_pass_gradcheck_in_float64(small_scene, memory_mb):
-    draw = load_renderer("torch", RendererOptions(path="pure", memory_mb=memory_mb)).drawing(small_scene)
+    draw = load_renderer("torch", RendererOptions(kernel="dense", memory_mb=memory_mb)).drawing(small_scene)
     rows = torch.tensor(small_scene.rows, dtype=torch.float64, requires_grad=True)
     background = torch.tensor(small_scene.canvas.background, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(draw, (rows, background), eps=1e-6, atol=1e-7)
 
 
 def test_torch_draws_in_the_precision_of_its_rows(small_scene):
-    draw = load_renderer("torch", RendererOptions(path="pure")).drawing(small_scene)
+    draw = load_renderer("torch", RendererOptions(kernel="dense")).drawing(small_scene)
     image = draw(torch.tensor(small_scene.rows, dtype=torch.float64))
     assert image.dtype == torch.float64
     np.testing.assert_allclose(image.numpy(), reference.render(small_scene), rtol=0, atol=1e-14)
@@ -204,8 +204,8 @@ def test_a_large_picture_in_a_compiled_loop_does_not_hang():
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler")
 def test_torch_compile_draws_and_differentiates_the_same(scene, target):
-    compiled = load_renderer("torch", RendererOptions(path="pure", compile=True))
-    plain = load_renderer("torch", RendererOptions(path="pure"))
+    compiled = load_renderer("torch", RendererOptions(kernel="dense", compile=True))
+    plain = load_renderer("torch", RendererOptions(kernel="dense"))
     np.testing.assert_allclose(compiled.render(scene), plain.render(scene), rtol=0, atol=1e-5)
     for got, want in zip(
         compiled.loss_and_gradient(scene, target), plain.loss_and_gradient(scene, target), strict=True
@@ -215,7 +215,7 @@ def test_torch_compile_draws_and_differentiates_the_same(scene, target):
 
 @pytest.mark.slow
 def test_torch_compile_takes_a_drawing_whole_into_a_graph_of_the_callers(scene):
-    draw = load_renderer("torch", RendererOptions(path="pure")).drawing(scene)
+    draw = load_renderer("torch", RendererOptions(kernel="dense")).drawing(scene)
     compiled = torch.compile(lambda rows: draw(rows).sum(), fullgraph=True, backend="eager")
     rows = torch.tensor(scene.rows.copy())
     assert compiled(rows).item() == pytest.approx(draw(rows).sum().item(), rel=1e-5)

@@ -33,7 +33,9 @@ from artpipe.renderers.primitives.base import (
 )
 
 FITS = {
-    f"{name} {path}": (name, RendererOptions(path=path)) for name in ("jax", "torch") for path in ("kernel", "pure")
+    f"{name} {kernel}": (name, RendererOptions(kernel=kernel))
+    for name in ("jax", "torch")
+    for kernel in ("numba", "dense")
 }
 SIZE = (32, 24)
 
@@ -118,7 +120,7 @@ def test_every_fit_ends_where_the_others_do(make_scene, target, edge):
 
 
 @pytest.mark.parametrize(
-    "backend", [pytest.param(name, marks=[pytest.mark.slow] * (name == "jax pure")) for name in FITS], indirect=True
+    "backend", [pytest.param(name, marks=[pytest.mark.slow] * (name == "jax dense")) for name in FITS], indirect=True
 )
 def test_a_loss_of_ones_own_is_lowered(backend, target, start):
     fit = open_fit(backend, target, start, loss=ABSOLUTE[backend.split()[0]])
@@ -325,7 +327,7 @@ def test_a_step_leaves_pytorchs_count_of_threads_as_it_was(target, start):
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        open_fit("torch kernel", target, start).step()
+        open_fit("torch numba", target, start).step()
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -344,7 +346,7 @@ def test_fits_in_several_threads_leave_pytorchs_count_of_threads_as_it_was(targe
             counts.append(torch.get_num_threads())
             return torch_absolute(image, target)
 
-        return threading.Thread(target=lambda: open_fit("torch kernel", target, start, loss=loss).step())
+        return threading.Thread(target=lambda: open_fit("torch numba", target, start, loss=loss).step())
 
     # The first to begin a step is the first to end it.
     first, second = stepping(first_inside, second_inside), stepping(second_inside, first_done)

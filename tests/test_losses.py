@@ -25,11 +25,11 @@ START = Scene.circles(
     Canvas(WIDTH, HEIGHT), x=[4, 11], y=[5, 7], radius=[4, 3], colour=[[0.9, 0.2, 0.1], [0.2, 0.3, 0.8]], opacity=0.7
 )
 ARRAYS = {"jax": jax.Array, "torch": torch.Tensor}
-# JAX compiles a step of its pure path for seconds.
+# JAX compiles a step of its pure kernel for seconds.
 FITS = [
-    pytest.param(name, path, marks=[pytest.mark.slow] * ((name, path) == ("jax", "pure")), id=f"{name} {path}")
+    pytest.param(name, kernel, marks=[pytest.mark.slow] * ((name, kernel) == ("jax", "dense")), id=f"{name} {kernel}")
     for name in ARRAYS
-    for path in ("kernel", "pure")
+    for kernel in ("numba", "dense")
 ]
 
 
@@ -41,15 +41,15 @@ def weighted(image, target, weights):
     return ((image - target) ** 2 * weights[:, :, None]).mean()
 
 
-def open_fit(name, path, target=TARGET, **settings):
-    fit = load_fitting_renderer(name, RendererOptions(path=path)).fit(target, START.canvas, FitSettings(**settings))
+def open_fit(name, kernel, target=TARGET, **settings):
+    fit = load_fitting_renderer(name, RendererOptions(kernel=kernel)).fit(target, START.canvas, FitSettings(**settings))
     fit.put(START)
     return fit
 
 
-@pytest.mark.parametrize(("name", "path"), FITS)
+@pytest.mark.parametrize(("name", "kernel"), FITS)
 @pytest.mark.parametrize("transparent", [False, True])
-def test_a_loss_gets_the_arrays_of_its_framework_everywhere(name, path, transparent):
+def test_a_loss_gets_the_arrays_of_its_framework_everywhere(name, kernel, transparent):
     kinds = set()
 
     def loss(image, target, weights):
@@ -58,15 +58,15 @@ def test_a_loss_gets_the_arrays_of_its_framework_everywhere(name, path, transpar
         return weighted(image, target, weights)
 
     target = np.dstack([TARGET, np.ones((HEIGHT, WIDTH, 1), np.float32)]) if transparent else TARGET
-    fit = open_fit(name, path, target, loss=loss, weights=WEIGHTS)
+    fit = open_fit(name, kernel, target, loss=loss, weights=WEIGHTS)
     fit.loss()
     fit.step()
     assert kinds == {True}
 
 
-@pytest.mark.parametrize(("name", "path"), FITS)
-def test_weights_act_in_the_gradient_of_a_loss_as_in_the_mean_squared_error(name, path):
-    own, plain = open_fit(name, path, loss=weighted, weights=WEIGHTS), open_fit(name, path, weights=WEIGHTS)
+@pytest.mark.parametrize(("name", "kernel"), FITS)
+def test_weights_act_in_the_gradient_of_a_loss_as_in_the_mean_squared_error(name, kernel):
+    own, plain = open_fit(name, kernel, loss=weighted, weights=WEIGHTS), open_fit(name, kernel, weights=WEIGHTS)
     assert own.loss() == pytest.approx(plain.loss(), rel=1e-5)
     for fit in (own, plain):
         assert fit.step(15) > 0
@@ -80,17 +80,17 @@ def test_weights_that_a_loss_does_not_take_are_refused():
     FitSettings(loss=lambda *arrays: 0.0, weights=WEIGHTS)
 
 
-@pytest.mark.parametrize(("name", "path"), FITS)
-def test_a_loss_that_returns_no_scalar_is_refused(name, path):
+@pytest.mark.parametrize(("name", "kernel"), FITS)
+def test_a_loss_that_returns_no_scalar_is_refused(name, kernel):
     for loss in (lambda image, target: image - target, lambda image, target: 1, lambda image, target: image.sum() > 0):
-        fit = open_fit(name, path, loss=loss)
+        fit = open_fit(name, kernel, loss=loss)
         for ask in (fit.step, fit.loss):
             with pytest.raises(InputError, match=r"the loss returned .*; needs a floating-point scalar"):
                 ask()
 
 
 def test_a_loss_that_leaves_the_graph_of_pytorch_is_refused():
-    fit = open_fit("torch", "kernel", loss=lambda image, target: squared(image.detach(), target))
+    fit = open_fit("torch", "numba", loss=lambda image, target: squared(image.detach(), target))
     with pytest.raises(InputError, match="does not depend on the image"):
         fit.step()
 
