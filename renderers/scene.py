@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 
 from .canvas import Canvas
-from .checks import choice, instance, real_array, shown, whole_number
+from .checks import choice, instance, real_array, real_number, shown, whole_number
 from .errors import InputError, NotFinite
 from .primitives import ellipse
-from .primitives.base import BLUE, OPACITY, PAINT, RED, SHAPE, SOFTNESS, SOFTNESS_MIN, Column, Primitive
+from .primitives.base import BLUE, FARTHEST, OPACITY, PAINT, RED, SHAPE, SOFTNESS, SOFTNESS_MIN, Column, Primitive
 from .primitives.circle import CIRCLE
 from .primitives.ellipse import ELLIPSE
 from .primitives.falloff import FALLOFFS
@@ -372,6 +372,8 @@ class Scene:
         """
         if not scenes:
             raise InputError("there are no scenes to stack; needs at least one")
+        for scene in scenes:
+            instance("scenes", scene, Scene)
         return cls(
             stacked_rows([scene.rows for scene in scenes]),
             scenes[0].canvas,
@@ -407,9 +409,14 @@ class Scene:
         return replace(self, canvas=replace(self.canvas, background=background))
 
     def moved(self, dx: float, dy: float) -> Self:
-        """This scene with every row moved by so many pixels; the canvas stays."""
+        """This scene with every row moved by so many pixels; the canvas stays.
+
+        Raises:
+            InputError: `dx` or `dy` is not a number within `FARTHEST`.
+        """
         rows = self.rows.copy()
-        steps = {"x": np.float32(dx), "y": np.float32(dy)}
+        given = {"x": real_number("dx", dx, -FARTHEST, FARTHEST), "y": real_number("dy", dy, -FARTHEST, FARTHEST)}
+        steps = {unit: np.float32(step) for unit, step in given.items()}
         for primitive, index, _ in self.parts():
             for k, column in enumerate(primitive.columns, SHAPE):
                 if column.unit in steps:

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from backends import FITS, slowly
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapes import column_of
 
 import artpipe
-from artpipe import Canvas, FitSettings, InputError, Rates, Record, RendererOptions, Scene, load_renderer
+from artpipe import Canvas, FitSettings, InputError, Rates, Record, Scene, load_renderer
 from artpipe.renderers import alpha
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.primitives.base import PAINT
@@ -18,23 +19,10 @@ from artpipe.stages.base import Run
 from artpipe.stages.grow import Grow
 from artpipe.stages.relocate import Relocate
 
-BACKENDS = {
-    "cpu": ("cpu", None),
-    **{
-        f"{name} {kernel}": (name, RendererOptions(kernel=kernel))
-        for name in ("jax", "torch")
-        for kernel in ("numba", "dense")
-    },
-}
-FITS = [name for name in BACKENDS if name != "cpu"]
+BACKENDS = {"cpu": ("cpu", None), **FITS}
 SIZE = (32, 24)
 BLACK, GREY, WHITE = (0.0,) * 3, (0.5,) * 3, (1.0,) * 3
 MAGENTA = (1.0, 0.0, 1.0)
-
-
-def slowly(backends):
-    """The backends as parameters of a test that has each compile its gradient, which takes JAX some seconds on one."""
-    return [pytest.param(backend, marks=[pytest.mark.slow] * (backend == "jax dense")) for backend in backends]
 
 
 def on_nothing(scene):

@@ -5,9 +5,10 @@ import time
 import jax
 import numpy as np
 import pytest
+from backends import FITS, slowly
 
 import artpipe
-from artpipe import Canvas, FitSettings, InputError, RendererOptions, Scene, load_fitting_renderer
+from artpipe import Canvas, FitSettings, InputError, Scene, load_fitting_renderer
 from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.running.runner import Course, carry_out
 from artpipe.pipeline.running.stopping import Stopping
@@ -25,12 +26,6 @@ START = Scene.circles(
     Canvas(WIDTH, HEIGHT), x=[4, 11], y=[5, 7], radius=[4, 3], colour=[[0.9, 0.2, 0.1], [0.2, 0.3, 0.8]], opacity=0.7
 )
 ARRAYS = {"jax": jax.Array, "torch": torch.Tensor}
-# JAX compiles a step of its pure kernel for seconds.
-FITS = [
-    pytest.param(name, kernel, marks=[pytest.mark.slow] * ((name, kernel) == ("jax", "dense")), id=f"{name} {kernel}")
-    for name in ARRAYS
-    for kernel in ("numba", "dense")
-]
 
 
 def squared(image, target):
@@ -41,32 +36,33 @@ def weighted(image, target, weights):
     return ((image - target) ** 2 * weights[:, :, None]).mean()
 
 
-def open_fit(name, kernel, target=TARGET, **settings):
-    fit = load_fitting_renderer(name, RendererOptions(kernel=kernel)).fit(target, START.canvas, FitSettings(**settings))
+def open_fit(backend, target=TARGET, **settings):
+    name, options = FITS[backend]
+    fit = load_fitting_renderer(name, options).fit(target, START.canvas, FitSettings(**settings))
     fit.put(START)
     return fit
 
 
-@pytest.mark.parametrize(("name", "kernel"), FITS)
+@pytest.mark.parametrize("backend", slowly())
 @pytest.mark.parametrize("transparent", [False, True])
-def test_a_loss_gets_the_arrays_of_its_framework_everywhere(name, kernel, transparent):
+def test_a_loss_gets_the_arrays_of_its_framework_everywhere(backend, transparent):
     kinds = set()
 
     def loss(image, target, weights):
-        kinds.update(isinstance(array, ARRAYS[name]) for array in (image, target, weights))
+        kinds.update(isinstance(array, ARRAYS[backend.split()[0]]) for array in (image, target, weights))
         assert image.shape == target.shape == (HEIGHT, WIDTH, 3) and weights.shape == (HEIGHT, WIDTH)
         return weighted(image, target, weights)
 
     target = np.dstack([TARGET, np.ones((HEIGHT, WIDTH, 1), np.float32)]) if transparent else TARGET
-    fit = open_fit(name, kernel, target, loss=loss, weights=WEIGHTS)
+    fit = open_fit(backend, target, loss=loss, weights=WEIGHTS)
     fit.loss()
     fit.step()
     assert kinds == {True}
 
 
-@pytest.mark.parametrize(("name", "kernel"), FITS)
-def test_weights_act_in_the_gradient_of_a_loss_as_in_the_mean_squared_error(name, kernel):
-    own, plain = open_fit(name, kernel, loss=weighted, weights=WEIGHTS), open_fit(name, kernel, weights=WEIGHTS)
+@pytest.mark.parametrize("backend", slowly())
+def test_weights_act_in_the_gradient_of_a_loss_as_in_the_mean_squared_error(backend):
+    own, plain = open_fit(backend, loss=weighted, weights=WEIGHTS), open_fit(backend, weights=WEIGHTS)
     assert own.loss() == pytest.approx(plain.loss(), rel=1e-5)
     for fit in (own, plain):
         assert fit.step(15) > 0
@@ -80,17 +76,17 @@ def test_weights_that_a_loss_does_not_take_are_refused():
     FitSettings(loss=lambda *arrays: 0.0, weights=WEIGHTS)
 
 
-@pytest.mark.parametrize(("name", "kernel"), FITS)
-def test_a_loss_that_returns_no_scalar_is_refused(name, kernel):
+@pytest.mark.parametrize("backend", slowly())
+def test_a_loss_that_returns_no_scalar_is_refused(backend):
     for loss in (lambda image, target: image - target, lambda image, target: 1, lambda image, target: image.sum() > 0):
-        fit = open_fit(name, kernel, loss=loss)
+        fit = open_fit(backend, loss=loss)
         for ask in (fit.step, fit.loss):
             with pytest.raises(InputError, match=r"the loss returned .*; needs a floating-point scalar"):
                 ask()
 
 
 def test_a_loss_that_leaves_the_graph_of_pytorch_is_refused():
-    fit = open_fit("torch", "numba", loss=lambda image, target: squared(image.detach(), target))
+    fit = open_fit("torch numba", loss=lambda image, target: squared(image.detach(), target))
     with pytest.raises(InputError, match="does not depend on the image"):
         fit.step()
 

@@ -12,7 +12,7 @@ from artpipe.renderers.kernels import reference
 from artpipe.renderers.kernels.numba.tiles import TRANSMITTANCE_FLOOR
 from artpipe.renderers.losses.metrics import pixel_shares
 from artpipe.renderers.primitives.base import PAINT, SHAPE
-from artpipe.renderers.primitives.falloff import FALLOFFS, LINEAR
+from artpipe.renderers.primitives.falloff import FALLOFFS
 from artpipe.renderers.primitives.table import PRIMITIVES
 
 KERNELS = {
@@ -87,8 +87,8 @@ def sharp(canvas, primitive, rng):
 
 
 def deep_stack(canvas, primitive, rng):
-    x, y = 25 + rng.uniform(-1, 1, 60), 18 + rng.uniform(-1, 1, 60)
-    return seeded(rng, canvas, primitive, x, y, rng.uniform(9, 12, 60), 1.5, opacity=1.0)
+    x, y = 25 + rng.uniform(-1, 1, COUNT), 18 + rng.uniform(-1, 1, COUNT)
+    return seeded(rng, canvas, primitive, x, y, rng.uniform(9, 12, COUNT), 1.5, opacity=1.0)
 
 
 SPECIAL = (
@@ -150,19 +150,17 @@ class Case:
 def every(cases):
     """The table of kernels x primitives x cases; what is drawn in pieces is so for all alike.
 
-    JAX compiles its dense kernel for each size of canvas, count of rows and set of primitives, 2 s for a gradient: in
-    the fast set it draws scenes of one size, all primitives at once, and in pieces (fits draw in one).
+    JAX compiles its dense kernel for each size of canvas, count of rows and set of primitives, for some seconds: in the
+    fast set it draws scenes of one size, all primitives at once, and in pieces (fits draw in one).
     """
     table = []
     for kernel, (primitive, edge), name in itertools.product(KERNELS, KINDS, cases):
-        in_pieces, at_once = "pieces" in kernel, primitive == MIXED or edge != LINEAR.name
-        one_size = name in ("plain", *SCENES) and name != "deep stack"
-        if kernel == "torch in pieces" and not (at_once and name in ("plain", *SIZES, "deep stack")):
-            continue
+        one_size, at_once = name in ("plain", *SCENES), primitive == MIXED
         if kernel == "jax" and not one_size:
             continue
+        if kernel == "torch in pieces" and not (at_once and (not one_size or name in ("plain", "deep stack"))):
+            continue
         slow = kernel == "jax" or (kernel == "jax in pieces" and not (at_once and one_size))
-        slow |= in_pieces and name == "deep stack"
         marks = [pytest.mark.slow] if slow else []
         table.append(pytest.param(kernel, primitive, edge, name, marks=marks, id=f"{kernel}-{primitive}-{edge}-{name}"))
     return table
