@@ -37,7 +37,7 @@ def rng():
 
 @pytest.fixture(scope="session")
 def make_scene():
-    """`(rng, count, width, height, edge=..., primitive=..., radius=(low, high), …) -> Scene`, random, off all kinks."""
+    """`shapes.crowd`, off all kinks."""
     return _make_scene
 
 
@@ -65,27 +65,10 @@ def gradient_units():
     return _gradient_units
 
 
-def _make_scene(
-    rng,
-    count,
-    width,
-    height,
-    edge="linear",
-    primitive="circle",
-    *,
-    radius=(0.5, 20.0),
-    softness=(0.5, 4.0),
-    opacity=(0.1, 1.0),
-    background=(0.2, 0.4, 0.6),
-):
-    from shapes import made, seeded
+def _make_scene(*arguments, **options):
+    from shapes import crowd
 
-    from artpipe import Canvas
-
-    x, y = rng.uniform(-5, width + 5, count), rng.uniform(-5, height + 5, count)
-    radii, rims, opacities = rng.uniform(*radius, count), rng.uniform(*softness, count), rng.uniform(*opacity, count)
-    canvas = Canvas(width, height, background, edge)
-    return _off_kinks(made(lambda name: seeded(rng, canvas, name, x, y, radii, rims, opacities), primitive))
+    return _off_kinks(crowd(*arguments, **options))
 
 
 def _off_kinks(scene, margin=0.0):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from artpipe import Scene
+from artpipe import Canvas, Scene
 from artpipe.renderers.primitives.base import PAINT
 from artpipe.renderers.primitives.table import PRIMITIVES
 
@@ -73,6 +73,26 @@ def seeded(rng, canvas, primitive, x, y, radius, rim, opacity=None):
     names = [column.name for column in PRIMITIVES[primitive].columns]
     paint = _paint(rng, canvas, count, radius, rim, opacity)
     return scene_of(canvas, primitive, paint | dict(zip(names, shape, strict=True)))
+
+
+def crowd(
+    rng,
+    count,
+    width,
+    height,
+    edge="linear",
+    primitive="circle",
+    *,
+    radius=(0.5, 20.0),
+    softness=(0.5, 4.0),
+    opacity=(0.1, 1.0),
+    background=(0.2, 0.4, 0.6),
+):
+    """A random scene of a primitive, or of all by turns; ranges of radius and softness in pixels, see `seeded`."""
+    x, y = rng.uniform(-5, width + 5, count), rng.uniform(-5, height + 5, count)
+    radii, rims, opacities = rng.uniform(*radius, count), rng.uniform(*softness, count), rng.uniform(*opacity, count)
+    canvas = Canvas(width, height, background, edge)
+    return made(lambda name: seeded(rng, canvas, name, x, y, radii, rims, opacities), primitive)
 
 
 def wild(rng, canvas, primitive, count, rim=0.5, opacity=None):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from shapes import KIND_IDS, KINDS, MIXED, NAMES, scene_of, softness_of
+from shapes import KIND_IDS, KINDS, MIXED, NAMES, crowd, scene_of, softness_of
 
 from artpipe import Canvas, InputError, Scene, load_renderer
 from artpipe.renderers.kernels import reference
@@ -75,10 +75,10 @@ def test_any_scene_has_the_picture_gradient_and_worth_of_the_reference(
 
 
 @pytest.fixture(params=KINDS, ids=KIND_IDS)
-def problem(request, rng, make_scene):
+def problem(request, rng):
     """200 shapes on 7 x 5 tiles, a target in planes, shares, and a gradient on the picture."""
     name, edge = request.param
-    scene = make_scene(rng, 200, 100, 70, edge, name, radius=(0.5, 12))
+    scene = crowd(rng, 200, 100, 70, edge, name, radius=(0.5, 12))
     target = rng.uniform(0, 1, (3, 70, 100)).astype(np.float32)
     return scene, target, pixel_shares(None, 70, 100).astype(np.float32), rng.normal(size=(70, 100, 3))
 
@@ -115,17 +115,17 @@ def test_the_bits_do_not_depend_on_the_count_of_threads(problem, threads):
         assert_same_bits(everything(kernel, problem), everything(shared_kernel(), problem))
 
 
-def test_what_was_drawn_before_leaves_no_trace(problem, rng, make_scene):
+def test_what_was_drawn_before_leaves_no_trace(problem, rng):
     used = CpuKernel(threads=2)
     for count, width, height in ((500, 130, 90), (0, 3, 2), (7, 20, 150)):
-        scene = make_scene(rng, count, width, height, primitive=MIXED if count else "circle")
+        scene = crowd(rng, count, width, height, primitive=MIXED if count else "circle")
         target, shares = np.ones((3, height, width), np.float32), np.ones((height, width), np.float32)
         everything(used, (scene, target, shares, np.ones((height, width, 3))))
     assert_same_bits(everything(used, problem), everything(CpuKernel(threads=1), problem))
 
 
-def test_several_threads_may_call_one_kernel_at_once(rng, make_scene):
-    scenes = [make_scene(rng, 30, 40 + 9 * k, 60 - 7 * k) for k in range(6)]
+def test_several_threads_may_call_one_kernel_at_once(rng):
+    scenes = [crowd(rng, 30, 40 + 9 * k, 60 - 7 * k, primitive=MIXED) for k in range(6)]
     kernel = CpuKernel(threads=2)
     alone = [kernel.render(scene.rows, scene.kinds, scene.canvas) for scene in scenes]
     with ThreadPoolExecutor(4) as pool:
@@ -179,10 +179,10 @@ CALLS = {
 @pytest.mark.parametrize("primitive", NAMES)
 @settings(max_examples=10)
 @given(count=st.integers(1, 9), at=st.integers(0), value=BAD)
-def test_rows_that_are_not_finite_are_refused_before_they_are_drawn(make_scene, call, primitive, count, at, value):
+def test_rows_that_are_not_finite_are_refused_before_they_are_drawn(call, primitive, count, at, value):
     """Compiled without NaN and infinity in mind, the inner loops make any number of them."""
     canvas, case = Canvas(11, 9), (np.zeros((3, 9, 11), np.float32), np.ones((9, 11), np.float32))
-    scene = make_scene(np.random.default_rng(1), count, 11, 9, primitive=primitive)
+    scene = crowd(np.random.default_rng(1), count, 11, 9, primitive=primitive)
     row = at % count
     bad = scene.rows.copy()
     bad[row, at % scene.select([row]).primitives[0].width] = value
