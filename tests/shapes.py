@@ -142,4 +142,7 @@ def column_of(values, name, primitive="circle"):
 def limits_of(primitive="circle", **narrower):
     """(2, P) float32: the least and the most that each column of a scene may hold, or what is given for it."""
     columns = (*PAINT, *PRIMITIVES[primitive].columns)
-    return np.float32([narrower.get(column.name, (column.low, column.high)) for column in columns]).T
+    low, high = np.float64([narrower.get(column.name, (column.low, column.high)) for column in columns]).T
+    least, most = np.float32(low), np.float32(high)  # the nearest numbers, which may be outside
+    least = np.where(least < low, np.nextafter(least, np.float32(np.inf)), least)
+    return np.stack([least, np.where(most > high, np.nextafter(most, np.float32(-np.inf)), most)])

@@ -179,13 +179,15 @@ def scene_refusals():
     yield "Scene ids", scene, ("ab", [1.0, 2.0], [1, 1], [-1, 2], 3, [[0], [1]])
     yield "Scene kinds", optioned(scene, "kinds"), ("ab", [0.0, 0.0], [0, 256], 0, [0, None])
     yield "Scene next_id", optioned(scene, "next_id"), (1, 2.5, "9", None, 2**63)
-    bad = (None, "ab", ["a", "b"], [1 + 1j, 2], [True, False], RAGGED, [[1], [2]], MASKED, Unreadable())
+    bad = (None, 3 + 1j, "ab", ["a", "b"], [1 + 1j, 2], [True, False], RAGGED, [[1], [2]], MASKED, Unreadable())
     paint = {"colour": [[1, 0, 0]] * 2, "opacity": [1, 1], "softness": [1, 1]}
     for method, names in SHAPES.items():
         columns = {name: [[[1, 2], [3, 4], [5, 6]]] * 2 if name == "corners" else [1, 2] for name in names}
         for column in (*columns, *paint):
             make = functools.partial(getattr(Scene, method), CANVAS)
             yield f"Scene.{method} {column}", optioned(make, column, **columns, **paint), bad
+        first = next(iter(columns))
+        yield f"Scene.{method} {first}", optioned(make, first, **columns, **paint), (1.0, np.float32(2))
         for column, values in paint.items():
             short = optioned(functools.partial(getattr(Scene, method), CANVAS), column, **columns, **paint)
             yield f"Scene.{method} {column}", short, (values * 2, [-1, 1], [np.nan, 1])
