@@ -38,7 +38,7 @@ class Scene:
         rows: (N, P) float32; lengths in pixels, colours and opacity in 0..1. Read-only.
         canvas: size, background and falloff.
         ids: (N,) int64, unique; a row keeps its id for life, wherever it moves in the list. Read-only.
-        kinds: (N,) uint8, codes of primitives; may be given as the name of one primitive, circles if not given. Read-only.
+        kinds: (N,) uint8, codes of primitives. May be given as the name of one; circles if not given. Read-only.
         next_id: the id that the next new row gets; never an id that was used before.
 
     Raises:
@@ -75,9 +75,8 @@ class Scene:
         check_rows(rows, kinds)
         for primitive in present(kinds):
             if self.canvas.edge not in primitive.falloffs:
-                raise InputError(
-                    f"a {primitive.name} on a canvas with edge={self.canvas.edge!r}; needs {', '.join(primitive.falloffs)}"
-                )
+                needs = ", ".join(primitive.falloffs)
+                raise InputError(f"a {primitive.name} on a canvas with edge={self.canvas.edge!r}; needs {needs}")
         object.__setattr__(self, "rows", _immutable(rows))
         object.__setattr__(self, "ids", _immutable(ids.astype(np.int64)))
         object.__setattr__(self, "kinds", _immutable(kinds.astype(np.uint8)))
@@ -157,7 +156,7 @@ class Scene:
                 raise InputError(f"{name} has values that are not above 0; needs lengths in pixels")
         wide = [_for_each(name, v, shape) for name, v in zip(("radius_x", "radius_y"), radii, strict=True)]
         turn = np.radians(_for_each("angle", _column("angle", angle), shape), dtype=np.float64)
-        size, stretch, shear = ellipse.from_axes(*(np.asarray(v, np.float64) for v in wide), turn)
+        size, stretch, shear = ellipse.from_axes(wide[0].astype(np.float64), wide[1].astype(np.float64), turn)
         columns = {"x": first, "y": y, "size": size, "stretch": stretch, "shear": shear}
         return cls._of(ELLIPSE, canvas, columns, colour, opacity, softness)
 
@@ -305,7 +304,7 @@ class Scene:
         return self.with_rows(rows)
 
     def parts(self) -> list[tuple[Primitive, Array, list[Array]]]:
-        """For each primitive present: itself, the positions of its rows, (K,), and the columns of its shape, float64."""
+        """For each primitive present: itself, where its rows are, (K,), and the columns of its shape, float64."""
         found = []
         for primitive in self.primitives:
             index = np.flatnonzero(self.kinds == primitive.code)

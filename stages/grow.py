@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from artpipe.renderers.options import check_options, documented, nested, option
 
 from .base import Part, ScheduledStage
 from .descend import descent
+from .limits import POOL_COUNT_MAX, STEPS_MAX
 from .placing.place import Newcomers
 from .seed import Seed
 
 
+@documented
 @dataclass(frozen=True)
 class Grow(ScheduledStage):
     """Grows the scene to `count` circles, batch by batch.
 
     Attributes:
-        count: circles that stand at the end.
-        growth: circles of a batch.
-        steps: optimiser steps in all, shared out evenly over the batches.
-        newcomers: how new circles look.
         lead: how many of the steps come before the first batch, where it continues a growth amid a batch.
         begin: share of the growth that was done before these steps, 0..1.
     """
 
-    count: int
-    growth: int
-    steps: int
-    newcomers: Newcomers = field(default_factory=Newcomers)
+    count: int = option(2048, "Circles at its end.", low=1, high=POOL_COUNT_MAX, flags=("-n", "--max"))
+    growth: int = option(256, "Circles of a batch.", low=1, high=POOL_COUNT_MAX, tunable=(32, 1024))
+    steps: int = option(200, "Optimiser steps, shared evenly by the batches.", low=0, high=STEPS_MAX)
+    newcomers: Newcomers = nested(Newcomers, "How new circles look, and where they are sought.")
     lead: int = 0
     begin: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def batches(self, circles: int) -> int:
         """Batches that are still to be seeded where so many circles stand."""

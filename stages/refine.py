@@ -6,15 +6,22 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from artpipe.renderers.options import check_options, documented, option
+
 from .base import Part, ScheduledStage, Stage
 from .descend import descent
+from .limits import STEPS_MAX
 
 
+@documented
 @dataclass(frozen=True)
 class Refine(Stage):
     """Moves all circles by so many optimiser steps at constant rates."""
 
-    steps: int
+    steps: int = option(100, "Optimiser steps.", low=0, high=STEPS_MAX)
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def parts(self, circles: int) -> Iterator[Part]:
         """The steps."""
@@ -22,21 +29,24 @@ class Refine(Stage):
         yield from descent("refine", [1.0] * self.steps)
 
 
+@documented
 @dataclass(frozen=True)
 class Settle(ScheduledStage):
     """Refines with rates that fall to almost nothing, so that Adam's noise dies out.
 
     Attributes:
-        steps: how many.
         floor: the last step's rates over the first's.
         start: the factor on the learning rates at the first step.
         begin: share of the settling that was done before these steps, 0..1.
     """
 
-    steps: int
+    steps: int = option(100, "Optimiser steps.", low=0, high=STEPS_MAX)
     floor: float = 0.02
     start: float = 0.7
     begin: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     @property
     def scales(self) -> list[float]:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from artpipe.renderers.options import check_options, documented, nested, option
 
 from .base import AtomicStage, Part, Run, ScheduledStage, keep_worthiest
 from .descend import descent
 from .events import Event, Relocated, Snapshot
+from .limits import POOL_COUNT_MAX, STEPS_MAX
 from .placing.place import Newcomers, place
 
 
+def _count(help: str) -> Any:
+    return option(None, help, low=0, high=POOL_COUNT_MAX, unset="as many as before", flags=("-n", "--max"))
+
+
+@documented
 @dataclass(frozen=True)
 class Relocate(AtomicStage):
     """Removes a share of the circles, the least worth first, and fills up to `count` with new ones.
@@ -20,16 +29,15 @@ class Relocate(AtomicStage):
     Worth is exact: how much the loss rises when a circle alone is taken out. Opacity or size would not do:
     a covered opaque circle is worth nothing. Half of them go first and the others are weighed again: of two that
     do the same work, each alone is worth little (trials: 0.5 % of the loss).
-
-    Attributes:
-        fraction: the share that is removed, 0..1; more where fewer than the rest are to stand.
-        count: circles that stand afterwards; as many as before if not given.
-        newcomers: how new circles look.
+    More are removed where fewer than the rest are to stand.
     """
 
-    fraction: float
-    count: int | None = None
-    newcomers: Newcomers = field(default_factory=Newcomers)
+    fraction: float = option(0.2, "Share of circles that is removed, the least worth first.", low=0, high=1)
+    count: int | None = _count("Circles afterwards.")
+    newcomers: Newcomers = nested(Newcomers, "How new circles look, and where they are sought.")
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def leaves(self, circles: int) -> int:
         """`count`, or as many as before if that is not given."""
@@ -57,6 +65,7 @@ class Remember:
         yield Snapshot(run.step, run.showable())
 
 
+@documented
 @dataclass(frozen=True)
 class Search(ScheduledStage):
     """Relocates again and again between refinements, ever fewer circles: the discrete search.
@@ -65,29 +74,27 @@ class Search(ScheduledStage):
     beats any careful choice; and that a pool larger than the final count helps, if it shrinks in time.
 
     Attributes:
-        steps: optimiser steps in all.
-        every: steps between two relocations.
-        fraction: the share relocated at the start; falls to 0 in a straight line.
-        count: circles that stand at the end; as many as before if not given.
         shrink: where the pool begins and ends to shrink to `count`, as shares of this stage.
         cooling: factors on the learning rates at the start and at the end, a straight line between. Hot
             rates carry newcomers far while many come; cool ones let the last of them be judged fairly.
         warming: factors on the learning rates just after a relocation and just before the next, a straight line
             between. Newcomers have no moments yet, so that Adam's first strides are long and blind.
-        newcomers: how new circles look.
         begin: share of this stage that was done before these steps, 0..1. `parts` takes the number of circles at its
             start, when the share was 0.
     """
 
-    steps: int
-    count: int | None = None
-    every: int = 30
-    fraction: float = 0.4
+    steps: int = option(1000, "Optimiser steps.", low=0, high=STEPS_MAX)
+    count: int | None = _count("Circles at its end.")
+    every: int = option(30, "Steps between relocations.", low=1, high=STEPS_MAX)
+    fraction: float = option(0.4, "Share of circles relocated at first; falls to 0 in a straight line.", low=0, high=1)
     shrink: tuple[float, float] = (0.51, 0.97)
     cooling: tuple[float, float] = (1.4, 0.7)
     warming: tuple[float, float] = (0.5, 1.5)
-    newcomers: Newcomers = field(default_factory=Newcomers)
+    newcomers: Newcomers = nested(Newcomers, "How new circles look, and where they are sought.")
     begin: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def leaves(self, circles: int) -> int:
         """`count`, or as many as before if that is not given."""

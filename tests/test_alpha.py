@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shapes import column_of
 
 import artpipe
-from artpipe import Canvas, FitSettings, InputError, Rates, Record, Scene, load_renderer
+from artpipe import Canvas, FitSettings, InputError, Rates, Result, Scene, load_renderer
 from artpipe.renderers import alpha
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.primitives.base import PAINT
@@ -267,7 +267,7 @@ def test_alpha_out_of_range_is_refused_in_one_line(start, target, value):
 def grown(target, count=40, **options):
     run = Run(target, load_renderer("jax"), **options)
     for event in Grow(count, 10, 60)(run):
-        run.chronicle.see(event, 0.0)
+        run.history.see(event, 0.0)
     return run
 
 
@@ -324,6 +324,6 @@ def test_targets_of_another_shape_are_refused(shape):
 
 
 def test_a_record_takes_a_target_with_alpha_of_the_scenes_size(start, target):
-    assert Record(start, target=target).target is target
+    assert Result(start, target=target).target is target
     with pytest.raises(InputError, match="target has shape"):
-        Record(start, target=target[:-1])
+        Result(start, target=target[:-1])

@@ -18,7 +18,7 @@ from shapes import KINDS, limits_of, place_of
 
 import artpipe
 from artpipe import Canvas, FitSettings, InputError, Rates, RendererOptions, Scene, load_renderer
-from artpipe.pipeline.config import RunConfig
+from artpipe.pipeline.options import RunConfig
 from artpipe.renderers import FITTING_RENDERERS, RENDERERS
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.primitives.base import PAINT
@@ -159,8 +159,8 @@ def function_refusals():
     yield "load_scene path", artpipe.load_scene, paths
     yield "export path", functools.partial(artpipe.export, SCENE), paths
     yield "export source", lambda value: artpipe.export(value, "a.svg"), (None, 3, SCENE.rows, b"run")
-    yield "Record scene", artpipe.Record, SCENES
-    yield "Record target", lambda value: artpipe.Record(SCENE, target=value), (*SHAPED, "red")
+    yield "Result scene", artpipe.Result, SCENES
+    yield "Result target", lambda value: artpipe.Result(SCENE, target=value), (*SHAPED, "red")
 
 
 SHAPES = {
@@ -240,13 +240,13 @@ def option_refusals():
     }.items():  # fmt: skip
         for name, values in table.items():
             yield f"{kind.__name__} {name}", optioned(kind, name), values
-    given, counts = {"circles": 2, "steps": 1}, [value for value in COUNTS if value is not None]
+    given, counts = {"count": 2, "steps": 1}, [value for value in COUNTS if value is not None]
     amounts = [value for value in AMOUNTS if value is not None]
     for name, values in {
-        "circles": (*COUNTS, 0), "renderer": (None, 3, ["jax"], "cpu"), "on_event": (3, "print"), "weights": WEIGHTS,
+        "count": (*COUNTS, 0), "renderer": (None, 3, ["jax"], "cpu"), "on_event": (3, "print"), "weights": WEIGHTS,
         **dict.fromkeys(("growth", "steps", "seed", "patience", "relocate_every"), counts),
         **dict.fromkeys(("pool", "radius_scale", "softness_min", "seconds", "target_psnr", "edges"), amounts),
-        "rates": (3, "fast"), **{unknown: (1,) for unknown in ("most", "stepz", "colour", "Steps")},
+        "rates": (3, "fast"), **{unknown: (1,) for unknown in ("most", "circles", "stepz", "colour", "Steps")},
     }.items():  # fmt: skip
         yield f"fit {name}", optioned(functools.partial(artpipe.fit, TARGET), name, **given), values
     for rates in ({"position": "1"}, {"positions": 1}):
@@ -277,8 +277,6 @@ def test_every_public_function_stands_in_the_table():
 def test_an_unknown_option_names_the_nearest_known():
     with pytest.raises(InputError, match=r"'stepz' \(did you mean steps\?\)"):
         artpipe.fit(TARGET, stepz=3)
-    with pytest.raises(InputError, match=r"circles="):
-        artpipe.fit(TARGET, most=512)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -296,8 +294,8 @@ def test_shapes_are_checked_where_values_are_traced(kernel, wrap):
 
 @pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64, np.uint64])
 def test_whole_numbers_of_numpy_are_whole_numbers(kind):
-    config = RunConfig(steps=kind(40), most=kind(8), seed=kind(3), growth=kind(4), patience=kind(9), pool=kind(2))
-    assert config == RunConfig(steps=40, most=8, seed=3, growth=4, patience=9, pool=2)
+    config = RunConfig(steps=kind(40), count=kind(8), seed=kind(3), growth=kind(4), patience=kind(9), pool=kind(2))
+    assert config == RunConfig(steps=40, count=8, seed=3, growth=4, patience=9, pool=2)
     assert all(type(value) is not kind for value in config.to_json().values())
     assert Canvas(kind(7), kind(5)) == Canvas(7, 5)
     assert SCENE.scaled(kind(14), kind(10)).same_as(SCENE.scaled(14, 10))

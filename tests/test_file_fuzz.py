@@ -17,11 +17,14 @@ import numpy as np
 import pytest
 
 from artpipe import Canvas, InputError, Scene, load_scene, save_scene
-from artpipe.pipeline.config import RunConfig
-from artpipe.pipeline.folders.rundir import load_config, load_record, save_run
+from artpipe.pipeline.folders.rundir import load_config, load_result, save_run
+from artpipe.pipeline.options import RunConfig
+from artpipe.stages.events import Snapshot
 from artpipe.stages.formats.scene_arrays import ROWS_MAX
-from artpipe.stages.formats.snapshots import MOMENTS_MAX, load_snapshots, save_snapshots
-from artpipe.stages.record import Moment, Record
+from artpipe.stages.formats.snapshots import SNAPSHOTS_MAX, load_snapshots, save_snapshots
+from artpipe.stages.history import History, LossPoint
+from artpipe.stages.metrics import Metrics
+from artpipe.stages.result import Result
 
 pytestmark = pytest.mark.slow
 
@@ -34,12 +37,16 @@ def good_run(folder, count=24):
     rng = np.random.default_rng(5)
     canvas = Canvas(40, 30, (0.25, 0.5, 0.75))
     scenes = [Scene(rng.uniform(0.1, 1, (rows, 8)) * [40, 30, 1, 1, 1, 1, 3, 9], canvas) for rows in (8, 16, count)]
-    moments = tuple(Moment(10 * k, scene) for k, scene in enumerate(scenes))
-    history = [{"step": k, "circles": 8 + k, "seconds": k / 50, "mse": 1 / (k + 1)} for k in range(20)]
-    record = Record(scenes[-1], moments, tuple(history), np.full((30, 40, 3), 0.5, np.float32))
-    metrics = {"circles": count, "device": "cpu", "psnr": 20.5, "history": history}
-    save_run(folder, record, scenes[0], metrics, "a/painting.jpg", RunConfig(steps=20))
-    save_scene(record.scene, folder / "scene.npz")
+    snapshots = [Snapshot(10 * k, scene) for k, scene in enumerate(scenes)]
+    curve = [LossPoint(k, 8 + k, k / 50, 1 / (k + 1)) for k in range(20)]
+    metrics = Metrics(
+        shapes=count, steps=20, mse=0.01, fit_seconds=0.4, total_seconds=1.5, renderer="jax", kernel="numba",
+        device="cpu", reason="finished",
+    )  # fmt: skip
+    target = np.full((30, 40, 3), 0.5, np.float32)
+    result = Result(scenes[-1], History(curve, snapshots), target, metrics=metrics)
+    save_run(folder, result, "a/painting.jpg", RunConfig(steps=20))
+    save_scene(result.scene, folder / "scene.npz")
     return folder
 
 
@@ -47,9 +54,9 @@ def good_run(folder, count=24):
 KINDS = {
     "scene.json": lambda path: [load_scene(path)],
     "scene.npz": lambda path: [load_scene(path)],
-    "run.json": lambda path: [load_config(path), load_record(path.parent)],
-    "metrics.json": lambda path: [load_record(path.parent)],
-    "snapshots.npz": lambda path: [load_record(path.parent)],
+    "run.json": lambda path: [load_config(path), load_result(path.parent)],
+    "metrics.json": lambda path: [load_result(path.parent)],
+    "snapshots.npz": lambda path: [load_result(path.parent)],
 }
 
 
@@ -57,9 +64,11 @@ def is_whole(result):
     """Whether what was read is what the rest of the program counts on."""
     if isinstance(result, RunConfig):
         return RunConfig.from_json(json.loads(json.dumps(result.to_json()))) == result
-    if isinstance(result, Record):
-        numbers = [value for row in result.history for value in row.values()]
-        scenes = [result.scene, *(moment.scene for moment in result.moments)]
+    if isinstance(result, Result):
+        numbers = [value for point in result.history.curve for value in point]
+        scenes = [result.scene, *(snapshot.scene for snapshot in result.history.snapshots)]
+        if result.metrics is not None:
+            assert Metrics.from_json(json.loads(json.dumps(result.metrics.to_json()))) == result.metrics
         return all(map(is_whole, scenes)) and all(0 <= value < 1e17 for value in numbers) and type(result.title) is str
     again = Scene(result.rows, result.canvas, ids=result.ids, next_id=result.next_id)  # which refuses what is wrong
     return again.same_as(result) and result.rows.shape == (result.count, 8)
@@ -175,12 +184,12 @@ def filled(path, start, middle, end, size):
     path.write_text(start + middle * ((size - len(start) - len(end)) // len(middle)) + end)
 
 
-def large_snapshots(path, moments, rows, **others):
+def large_snapshots(path, count, rows, **others):
     """Scenes of the canvas of `good_run`, of one row again and again: a hundredth of a gigabyte on the disk."""
     row = np.array([3, 4, 0.5, 0.5, 0.5, 0.5, 2, 9], np.float32)
     parts = {
-        "steps": np.arange(moments), "counts": np.full(moments, rows), "ids": np.tile(np.arange(rows), moments),
-        "rows": np.tile(row, (moments * rows, 1)), "canvas": np.array([40, 30]), "background": np.zeros(3, np.float32),
+        "steps": np.arange(count), "counts": np.full(count, rows), "ids": np.tile(np.arange(rows), count),
+        "rows": np.tile(row, (count * rows, 1)), "canvas": np.array([40, 30]), "background": np.zeros(3, np.float32),
     }  # fmt: skip
     np.savez_compressed(path, **{**parts, **others})
 
@@ -231,9 +240,9 @@ def test_a_device_without_an_end_is_not_read_for_ever(tmp_path, name):
 def test_snapshots_that_are_too_many_are_thinned_when_they_are_written(tmp_path):
     scene = Scene(np.full((9, 8), 0.5), Canvas(40, 30))
     folder = good_run(tmp_path / "run")
-    save_snapshots([Moment(k, scene) for k in range(MOMENTS_MAX + 1)], folder / "snapshots.npz")
+    save_snapshots([Snapshot(k, scene) for k in range(SNAPSHOTS_MAX + 1)], folder / "snapshots.npz")
     kept = load_snapshots(folder / "snapshots.npz", scene.canvas)
-    assert [moment.step for moment in kept] == list(range(1, MOMENTS_MAX + 1, 2))
+    assert [snapshot.step for snapshot in kept] == list(range(1, SNAPSHOTS_MAX + 1, 2))
 
 
 if __name__ == "__main__":

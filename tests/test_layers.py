@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import artpipe
-from artpipe import Canvas, Record, Scene
+from artpipe import Canvas, Result, Scene
 from artpipe.renderers.primitives.falloff import FALLOFFS
 from artpipe.stages.exporters.layers import colour_layers
 from artpipe.stages.exporters.options import LAYERS_MAX, ExportOptions
@@ -34,7 +34,7 @@ def painted(layers, canvas):
 
 def groups_of(scene, count, **options):
     """Each group of the file, and the colours and the circles in it."""
-    root = ElementTree.fromstring(svg_text(Record(scene), ExportOptions(layers=count, **options)).encode())
+    root = ElementTree.fromstring(svg_text(Result(scene), ExportOptions(layers=count, **options)).encode())
     gradients = {f"url(#{one.get('id')})": one[0].get("stop-color") for one in root.iter(f"{SVG}radialGradient")}
     groups = []
     for group in root.iter(f"{SVG}g"):

@@ -9,8 +9,9 @@ from backends import FITS, slowly
 
 import artpipe
 from artpipe import Canvas, FitSettings, InputError, Scene, load_fitting_renderer
-from artpipe.pipeline.config import RunConfig
-from artpipe.pipeline.running.runner import Course, carry_out
+from artpipe.pipeline.options import RunConfig
+from artpipe.pipeline.running.plan import Plan
+from artpipe.pipeline.running.runner import carry_out
 from artpipe.pipeline.running.stopping import Stopping
 from artpipe.stages.base import Run
 from artpipe.stages.events import Progress
@@ -104,9 +105,9 @@ def run_of(loss, stopping, weights=None, name="torch"):
         def close(self):
             pass
 
-    course = Course([Seed(8), Refine(100)], stopping)
-    outcome = carry_out(run, course, RunConfig(most=8, renderer=name), [Ear()], time.perf_counter())
-    return outcome, told
+    plan = Plan([Seed(8), Refine(100)], stopping)
+    result = carry_out(run, plan, RunConfig(count=8, renderer=name), [Ear()], time.perf_counter())
+    return result, told
 
 
 def faint(image, target):
@@ -115,13 +116,13 @@ def faint(image, target):
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_progress_tells_the_loss_and_the_mean_squared_error_apart(name):
-    outcome, told = run_of(faint, Stopping(), name=name)
+    result, told = run_of(faint, Stopping(), name=name)
     assert len(told) == 4
     for event, mse in told:
         assert event.mse == pytest.approx(mse, rel=1e-5)
         assert event.loss < 1e-6
-    assert [row["mse"] for row in outcome.record.history] == [event.mse for event, _ in told]
-    assert outcome.metrics["mse"] == pytest.approx(told[-1][1]) and outcome.metrics["loss"] < 1e-6
+    assert [point.mse for point in result.history.curve] == [event.mse for event, _ in told]
+    assert result.metrics.mse == pytest.approx(told[-1][1]) and result.metrics.loss < 1e-6
 
 
 def test_progress_of_a_weighted_run_tells_the_mean_squared_error_of_all_pixels():
@@ -133,22 +134,22 @@ def test_progress_of_a_weighted_run_tells_the_mean_squared_error_of_all_pixels()
 
 
 def test_the_target_psnr_is_of_the_mean_squared_error_whatever_is_optimised():
-    outcome, _ = run_of(faint, Stopping(target_psnr=40.0))
-    assert outcome.reason == "finished" and outcome.metrics["psnr"] < 40
+    result, _ = run_of(faint, Stopping(target_psnr=40.0))
+    assert result.reason == "finished" and result.metrics.psnr < 40
 
     def loud(image, target):
         return 1e9 * faint(image, target)
 
     reached = artpipe.psnr(run_of(loud, Stopping())[1][1][1])  # after 50 steps
-    outcome, _ = run_of(loud, Stopping(target_psnr=reached - 1e-3))
-    assert outcome.reason == "target-psnr" and outcome.metrics["steps"] <= 50
+    result, _ = run_of(loud, Stopping(target_psnr=reached - 1e-3))
+    assert result.reason == "target-psnr" and result.metrics.steps <= 50
 
 
 def test_patience_counts_steps_without_a_better_loss_even_below_zero():
     def negative(image, target):
         return squared(image, target) - 5
 
-    outcome, _ = run_of(negative, Stopping(patience=60))
-    assert outcome.reason == "patience"
-    outcome, told = run_of(lambda image, target: 100 * squared(image, target) - 5, Stopping(patience=60))
-    assert outcome.reason == "finished" and told[-1][0].loss < told[0][0].loss
+    result, _ = run_of(negative, Stopping(patience=60))
+    assert result.reason == "patience"
+    result, told = run_of(lambda image, target: 100 * squared(image, target) - 5, Stopping(patience=60))
+    assert result.reason == "finished" and told[-1][0].loss < told[0][0].loss

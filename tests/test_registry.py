@@ -138,7 +138,7 @@ FORK = """
     picture = np.full((120, 160, 3), 0.5, np.float32)
 
     def work():
-        result = artpipe.fit(picture, circles=4, steps=5, renderer={name!r})
+        result = artpipe.fit(picture, count=4, steps=5, renderer={name!r})
         fit = load_fitting_renderer({name!r}, RendererOptions(kernel="dense")).fit(picture, result.scene.canvas)
         fit.put(result.scene)
         return fit.step(2)

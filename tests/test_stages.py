@@ -133,7 +133,7 @@ def test_a_stage_tells_the_truth_about_its_work(name):
         assert event.step == run.step >= steps[-1]
         steps.append(event.step)
         if isinstance(event, Progress):
-            assert event.circles == run.scene.count
+            assert event.shapes == run.scene.count
             assert event.step - steps[-2] <= STEPS_PER_EVENT
             assert 0 < event.mse < 1
         elif isinstance(event, Relocated):

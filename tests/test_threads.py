@@ -77,7 +77,7 @@ def test_a_fit_and_its_renderer_draw_with_the_threads_asked_for(renderer):
 
 def test_a_fit_does_not_depend_on_the_threads(monkeypatch):
     picture = np.random.default_rng(2).uniform(0, 1, (40, 40, 3)).astype(np.float32)
-    options = {"circles": 12, "steps": 20, "growth": 4, "renderer": "torch"}
+    options = {"count": 12, "steps": 20, "growth": 4, "renderer": "torch"}
     scenes = [artpipe.fit(picture, threads=threads, **options).scene for threads in (1, 3)]
     monkeypatch.setenv("ARTPIPE_THREADS", "2")
     scenes.append(artpipe.fit(picture, **options).scene)

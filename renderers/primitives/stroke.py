@@ -74,7 +74,13 @@ class Stroke(Primitive):
         """See `Primitive.outline`."""
         x0, y0, x1, y1, width = shape
         lengths = {"x1": x0, "y1": y0, "x2": x1, "y2": y1}
-        return Outline("line", lengths, stroke=max(width + 2 * outset, 0.0))
+        return Outline("line", lengths, stroke=width + 2 * outset)
+
+    def area(self, shape: Sequence[Array], outset: Array) -> Array:
+        """See `Primitive.area`."""
+        x0, y0, x1, y1, width = shape
+        reach = width / 2 + outset
+        return 2 * np.hypot(x1 - x0, y1 - y0) * reach + np.pi * reach**2
 
 
 STROKE = Stroke()

@@ -35,7 +35,8 @@ class Triangle(Primitive):
     def distance(self, xp: Any, px: Any, py: Any, shape: Sequence[Any]) -> Any:
         """See `Primitive.distance`."""
         corners = [(shape[2 * k], shape[2 * k + 1]) for k in range(3)]
-        nearest, left, right = None, True, True
+        nearest: Any = None
+        left, right = True, True
         for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):
             ex, ey, wx, wy = bx - ax, by - ay, px - ax, py - ay
             square = ex * ex + ey * ey
@@ -87,16 +88,22 @@ class Triangle(Primitive):
 
     def outline(self, shape: Sequence[float], outset: float) -> Outline:
         """See `Primitive.outline`. Inwards the triangle shrinks towards the centre of its inscribed circle."""
-        corners = np.asarray(shape, np.float64).reshape(3, 2)
+        x, y = shape[0::2], shape[1::2]
         if outset >= 0:
-            return Outline("polygon", {}, points=_points(corners), stroke=2 * outset)
-        area, perimeter, middle = _inscribed([np.asarray(value, np.float64) for value in shape])
-        inradius = float(2 * area / max(float(perimeter), 1e-30))
-        share = max(0.0, 1 + outset / inradius) if inradius > 0 else 0.0
-        return Outline("polygon", {}, points=_points(np.array(middle) + share * (corners - np.array(middle))))
+            return Outline("polygon", {}, points=tuple(zip(x, y, strict=True)), stroke=2 * outset)
+        area, perimeter, (across, down) = _inscribed(shape)
+        share = 1 + outset * perimeter / (2 * area)
+        corners = tuple((across + share * (a - across), down + share * (b - down)) for a, b in zip(x, y, strict=True))
+        return Outline("polygon", {}, points=corners)
+
+    def area(self, shape: Sequence[Array], outset: Array) -> Array:
+        """See `Primitive.area`."""
+        area, perimeter, _ = _inscribed(shape)
+        share = 1 + outset * perimeter / np.maximum(2 * area, 1e-30)
+        return np.where(outset < 0, area * share**2, area + perimeter * outset + np.pi * outset**2)
 
 
-def _inscribed(shape: Sequence[Array]) -> tuple[Array, Array, tuple[Array, Array]]:
+def _inscribed(shape: Sequence[Any]) -> tuple[Array, Array, tuple[Array, Array]]:
     """Area, perimeter, and the centre of the inscribed circle."""
     x, y = shape[0::2], shape[1::2]
     area = np.abs((x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])) / 2
@@ -108,10 +115,6 @@ def _inscribed(shape: Sequence[Array]) -> tuple[Array, Array, tuple[Array, Array
         sum(side * down for side, down in zip(opposite, y, strict=True)) / safe,
     )
     return area, perimeter, middle
-
-
-def _points(corners: Array) -> tuple[tuple[float, float], ...]:
-    return tuple((float(x), float(y)) for x, y in corners)
 
 
 TRIANGLE = Triangle()

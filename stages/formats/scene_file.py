@@ -1,13 +1,16 @@
 """The scene as a file that other programs can read, and that loads back bit for bit: JSON, or its .npz twin.
 
-    {"format": "artpipe-scene", "version": 1, "width": 256, "height": 203, "background": [r, g, b],
-     "edge": "linear", "order": "back to front", "columns": ["x", "y", "red", ...],
-     "kinds": ["circle"], "next_id": 9121, "ids": [...], "rows": [[...], ...]}
+    {"format": "artpipe-scene", "version": 2, "width": 256, "height": 203, "background": [r, g, b],
+     "edge": "linear", "order": "back to front",
+     "kinds": {"circle": ["red", "green", "blue", "opacity", "softness", "x", "y", "radius"], "stroke": [...]},
+     "next_id": 9121, "ids": [...],
+     "rows": [["circle", 0.5, ...], ["stroke", ...], ...]}
 
-Lengths are pixels of the canvas, whose pixel (i, j) has its centre at (i + 0.5, j + 0.5); colours are sRGB
-and opacity, all 0..1. With `"transparent": true` beside them, what the rows leave bare is transparent. Numbers are
-the shortest decimals that give the same float32. `scene.schema.json`, a JSON Schema beside this module, says all of
-it in full. An .npz file holds the same names as arrays (`scene_arrays.py`).
+Each row begins with its kind, and `kinds` names the numbers that follow. Lengths are pixels of the canvas, whose pixel
+(i, j) has its centre at (i + 0.5, j + 0.5); colours are sRGB and opacity, all 0..1. With `"transparent": true` beside
+them, what the rows leave bare is transparent. Numbers are the shortest decimals that give the same float32.
+`scene.schema.json`, a JSON Schema beside this module, says all of it in full (`schema.py` makes it). An .npz file holds
+the same as arrays (`scene_arrays.py`). Files of version 1 load too (`version_1.py`).
 """
 
 from __future__ import annotations
@@ -24,25 +27,27 @@ from artpipe.renderers import Canvas, InputError, Scene
 from artpipe.renderers.canvas import SIDE_MAX
 from artpipe.renderers.checks import check_path, instance
 from artpipe.renderers.errors import one_line
-from artpipe.renderers.primitives.circle import CIRCLE
 from artpipe.renderers.primitives.falloff import FALLOFFS
-from artpipe.renderers.scene import check_rows
 
+from . import version_1
 from .arrays import ZIP_MARK, pack, unpack
 from .files import read_at_most, whole_file
-from .scene_arrays import ARRAYS, COLUMNS, ROWS_MAX, from_file, to_file
+from .scene_arrays import ARRAYS, ROWS_MAX, WIDEST, Part, arranged, layouts_of, names_of, row_arrays, rows_of
 
 Array = np.ndarray[Any, Any]
 
-FORMAT, VERSION, ORDER = "artpipe-scene", 1, "back to front"
+FORMAT, VERSION, ORDER = "artpipe-scene", 2, "back to front"
 
-# The largest file that is read. A row takes about 100 bytes of JSON, at most 151, and more if it is laid out over
-# several lines; JSON takes up to 13 times its size in memory, so that what is larger is best not begun.
-BYTES_MAX = 256 * ROWS_MAX
+# The largest file that is read. A number takes about 12 bytes of JSON, at most 16, and more if each has a line of its
+# own; JSON takes up to 13 times its size in memory, so that what is larger is best not begun.
+BYTES_MAX = 24 * WIDEST * ROWS_MAX
 # Lists and objects of a JSON file; empty ones take twice the memory of numbers.
 LISTS_MAX = ROWS_MAX + 1000
 # ids are int64.
 ID_MAX = 2**63 - 1
+
+# What JSON writes as numbers: no words, no true and false.
+_NUMBERS = {int, float}
 
 
 def save_scene(scene: Scene, path: str | Path) -> None:
@@ -53,36 +58,46 @@ def save_scene(scene: Scene, path: str | Path) -> None:
         path: .npz for compressed arrays, a third of the size; any other ending for JSON.
 
     Raises:
-        InputError: the scene has too many rows, or wider ones than circles have; or the folder is missing, read-only
-            or full.
+        InputError: the scene has too many rows, or the folder is missing, read-only or full.
     """
     instance("scene", scene, Scene)
     path = check_path("path", path)
     if scene.count > ROWS_MAX:
         raise InputError(f"the scene has {scene.count} rows; a file holds at most {ROWS_MAX}")
-    if scene.primitives not in ((), (CIRCLE,)):
-        raise InputError(f"the scene has rows that are no circles; a file holds {', '.join(COLUMNS)}")
     canvas = scene.canvas
     content = {
         "format": FORMAT,
         "version": VERSION,
         "width": canvas.width,
         "height": canvas.height,
-        "background": [_shortest(value) for value in canvas.background],
+        "background": [float(decimal) for decimal in _decimals(np.array(canvas.background, np.float32))],
         "edge": canvas.edge,
         **({"transparent": True} if canvas.transparent else {}),
         "order": ORDER,
-        "columns": COLUMNS,
-        "kinds": [CIRCLE.name],
         "next_id": scene.next_id,
-        "ids": scene.ids.tolist(),
     }
     with whole_file(path) as file:
         if path.suffix.lower() == ".npz":
-            pack({**content, "rows": to_file(scene)}, ARRAYS, file)
+            pack({**content, "ids": scene.ids, **row_arrays(scene.rows, scene.kinds)}, ARRAYS, file)
         else:
-            rows = ",\n".join(json.dumps([_shortest(value) for value in row]) for row in to_file(scene))
-            file.write((json.dumps(content)[:-1] + ', "rows": [\n' + rows + "\n]}\n").encode())
+            file.write(_json(scene, content).encode())
+
+
+def _json(scene: Scene, content: Mapping[str, Any]) -> str:
+    """The text of a scene, a line for each row."""
+    head = json.dumps({**content, "kinds": {primitive.name: names_of(primitive) for primitive in scene.primitives}})
+    rows = [""] * scene.count
+    for primitive in scene.primitives:
+        index = np.flatnonzero(scene.kinds == primitive.code)
+        for k, decimals in zip(index.tolist(), _decimals(scene.rows[index, : primitive.width]), strict=True):
+            rows[k] = f'["{primitive.name}",{",".join(decimals)}]'
+    ids = ",".join(map(str, scene.ids.tolist()))
+    return f'{head[:-1]}, "ids": [{ids}], "rows": [\n' + ",\n".join(rows) + "\n]}\n"
+
+
+def _decimals(values: Array) -> Any:
+    """Lists of the shortest decimals that give the same float32; the longest has 14 characters."""
+    return values.astype("<U16").tolist()
 
 
 def load_scene(path: str | Path) -> Scene:
@@ -98,38 +113,55 @@ def load_scene(path: str | Path) -> Scene:
         raise InputError(f"{path} holds more than {LISTS_MAX} lists; needs a scene of at most {ROWS_MAX} rows")
     try:
         # Of arrays, only these two are sure to be the same in every version.
-        content = unpack(data, ARRAYS, ("format", "version")) if packed else json.loads(data.decode())
+        content = unpack(data, ARRAYS, ("format", "version")) if packed else _parsed(data)
     except (ValueError, RecursionError) as error:
         problem = f"broken: {error}" if packed else "not JSON, nor an .npz"
         raise InputError(f"{path} is {problem}; needs a scene file that artpipe wrote") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f'{path} is not a scene: it lacks "format": "{FORMAT}"')
-    version = content.get("version")
-    if isinstance(version, bool) or version != VERSION:
+    version: Any = content.get("version")
+    if type(version) not in (int, float) or version not in range(1, VERSION + 1):
         held = one_line(reprlib.repr(version), 50)
-        raise InputError(f"{path} has version {held}; this artpipe reads {VERSION}. Try a newer artpipe")
+        raise InputError(f"{path} has version {held}; this artpipe reads 1 to {VERSION}. Try a newer artpipe")
     try:
-        if packed:
-            content = unpack(data, ARRAYS)
-            content |= {name: content[name].tolist() for name in ("background", "ids") if name in content}
-            if content.get("transparent") in (0, 1):
-                content["transparent"] = bool(content["transparent"])
-        return _scene_of(content)
+        return _from_arrays(data, version) if packed else _from_json(content, version)
     except KeyError as error:
         raise InputError(f"{path} is broken: it lacks {error}") from None
-    except (InputError, ValueError, OverflowError) as error:
+    except (InputError, ValueError) as error:
         raise InputError(f"{path} is broken: {one_line(error)}") from None
 
 
-def _scene_of(content: Mapping[str, Any]) -> Scene:
-    """The scene of a file's values; `rows` may be lists, as in JSON, or an array."""
-    if content["columns"] != COLUMNS:
-        raise ValueError(f"columns are {reprlib.repr(content['columns'])}; needs {', '.join(COLUMNS)}")
-    if content["kinds"] != [CIRCLE.name]:
-        raise ValueError(f"it holds {reprlib.repr(content['kinds'])}; this artpipe draws {CIRCLE.name}")
+def _parsed(data: bytes) -> Any:
+    """The value of a JSON text; whole numbers far beyond int64 are floats, so that no digits are too many."""
+    return json.loads(data.decode(), parse_int=lambda digits: int(digits) if len(digits) <= 20 else float(digits))
+
+
+def _from_arrays(data: bytes, version: float) -> Scene:
+    """The scene of an .npz file."""
+    content = unpack(data, version_1.SCENE_ARRAYS if version == 1 else ARRAYS)
+    if version == 1:
+        version_1.check_columns(content)
+        content = version_1.with_kinds(content)
+    content |= {name: content[name].tolist() for name in ("background", "ids") if name in content}
+    if content.get("transparent") in (0, 1):
+        content["transparent"] = bool(content["transparent"])
+    return _scene_of(content, *rows_of(content))
+
+
+def _from_json(content: dict[str, Any], version: float) -> Scene:
+    """The scene of what a JSON file holds."""
+    _list("rows", content["rows"])
+    if version == 1:
+        version_1.check_columns(content)
+        content = version_1.with_named_rows(content)
+    return _scene_of(content, *_rows_of_lists(content["kinds"], content["rows"]))
+
+
+def _scene_of(content: Mapping[str, Any], rows: Array, kinds: Array) -> Scene:
+    """The scene of a file's values and rows."""
     if content.get("order", ORDER) != ORDER:
         raise ValueError(f"its order is {reprlib.repr(content['order'])}; needs {ORDER!r}")
-    if content["edge"] not in FALLOFFS:
+    if content["edge"] not in list(FALLOFFS):
         raise ValueError(f"its edge is {reprlib.repr(content['edge'])}; needs one of {', '.join(FALLOFFS)}")
     width, height = (_whole(name, content[name], 1, SIDE_MAX) for name in ("width", "height"))
     background: Any = tuple(_numbers("background", content["background"]))
@@ -137,20 +169,33 @@ def _scene_of(content: Mapping[str, Any]) -> Scene:
     canvas = Canvas(width, height, background, content["edge"], transparent)
     ids = [_whole("an id", value, 0, ID_MAX) for value in _list("ids", content["ids"])]
     next_id = _whole("next_id", content["next_id"], 0, ID_MAX)
-    rows = content["rows"]
-    if not isinstance(rows, np.ndarray):
-        rows = _table(rows)
-    return Scene(from_file(rows), canvas, ids=np.array(ids, np.int64), next_id=next_id)
+    return Scene(rows, canvas, ids=np.array(ids, np.int64), kinds=kinds, next_id=next_id)
 
 
-def _table(rows: Any) -> Array:
-    """(N, P) float64, within the limits before they are rounded to float32, as the schema has them."""
-    for row in _list("rows", rows):
-        if len(_numbers("a row", row)) != len(COLUMNS):
-            raise ValueError(f"a row has {len(row)} numbers; needs {len(COLUMNS)}")
-    table = np.array(rows, np.float64).reshape(-1, len(COLUMNS))
-    check_rows(from_file(table), np.full(len(table), CIRCLE.code))
-    return table
+def _rows_of_lists(kinds: Any, rows: list[Any]) -> tuple[Array, Array]:
+    """Rows, (N, P) float32, and codes, (N,) uint8, from what JSON holds of them."""
+    if not isinstance(kinds, dict):
+        raise ValueError(f"kinds is {reprlib.repr(kinds)}; needs the names of columns by kind")
+    layouts = layouts_of(kinds)
+    found: dict[str, tuple[list[int], list[list[float]]]] = {kind: ([], []) for kind in layouts}
+    for k, row in enumerate(rows):
+        kind, *numbers = row if isinstance(row, list) and row else [row]
+        if type(kind) is not str or kind not in layouts:
+            known = f"one that kinds has: {', '.join(layouts)}" if layouts else "one, but kinds has none"
+            raise ValueError(f"row {k} begins with {reprlib.repr(kind)}; needs its kind, {known}")
+        names = layouts[kind].names
+        if len(numbers) != len(names):
+            raise ValueError(f"row {k} has {len(numbers)} numbers; a {kind} needs {len(names)}: {', '.join(names)}")
+        if not _NUMBERS.issuperset(map(type, numbers)):
+            name, value = next(pair for pair in zip(names, numbers, strict=True) if type(pair[1]) not in _NUMBERS)
+            raise ValueError(f"row {k} has {name} {reprlib.repr(value)}; needs a number")
+        found[kind][0].append(k)
+        found[kind][1].append(numbers)
+    parts = []
+    for kind, (index, values) in found.items():
+        table = np.array(values, np.float64).reshape(-1, len(layouts[kind].names))
+        parts.append(Part(layouts[kind], np.array(index, np.int64), table))
+    return arranged(parts, len(rows))
 
 
 def _list(name: str, value: Any) -> list[Any]:
@@ -162,9 +207,9 @@ def _list(name: str, value: Any) -> list[Any]:
 
 
 def _numbers(name: str, values: Any) -> list[float]:
-    """A list of what JSON writes as numbers: no words, no true and false."""
+    """A list of numbers."""
     for value in _list(name, values):
-        if type(value) not in (int, float):
+        if type(value) not in _NUMBERS:
             raise ValueError(f"{name}: {reprlib.repr(value)} is not a number")
     return values
 
@@ -182,8 +227,3 @@ def _flag(name: str, value: Any) -> bool:
     if type(value) is not bool:
         raise ValueError(f"{name} is {reprlib.repr(value)}; needs true or false")
     return value
-
-
-def _shortest(value: Any) -> float:
-    """The float64 whose decimal is the shortest that rounds to this float32."""
-    return float(str(np.float32(value)))

@@ -16,7 +16,7 @@ from .energy import blurred
 Array = np.ndarray[Any, Any]
 
 # (energy, count, radius, rng) -> x, y, radius of the candidates, at least `count` of them.
-Seeder = Callable[[Array, int, float, np.random.Generator], tuple[Array, Array, Array]]
+Seeder = Callable[[Array, int, float, "np.random.Generator"], tuple[Array, Array, Array]]
 
 # Spread of log radius about the size that would tile the canvas (trials: 0.1 to 0.4 are equal).
 RADIUS_SPREAD = 0.25
