@@ -97,15 +97,14 @@ class Outline:
         tag: the element's name.
         lengths: its attributes that are numbers in pixels, such as {"cx": 3.0, "r": 2.5}.
         points: the corners of a polygon, pixels.
-        placed: x and y to which (0, 0) of the element is moved, pixels, and the degrees by which it is turned
-            clockwise there; None for neither.
+        matrix: (a, b, c, d, e, f) of an SVG `matrix(...)` that maps the element to where it is to be drawn.
         stroke: the width of a line of the fill's colour with round joins and ends, pixels; 0 for none.
     """
 
     tag: str
     lengths: dict[str, float]
     points: tuple[tuple[float, float], ...] = ()
-    placed: tuple[float, float, float] | None = None
+    matrix: tuple[float, ...] | None = None
     stroke: float = 0.0
 
 

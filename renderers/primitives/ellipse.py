@@ -98,9 +98,10 @@ class Ellipse(Primitive):
         """See `Primitive.outline`."""
         x, y, size, stretch, shear = shape
         e = math.hypot(stretch, shear)
-        rim = math.exp(size - e) + outset
-        turn = math.degrees(math.atan2(shear, stretch) / 2)
-        return Outline("ellipse", {"rx": rim * math.exp(2 * e), "ry": rim}, placed=(x, y, turn))
+        minor = math.exp(size - e) + outset
+        mean, half = minor * (math.exp(2 * e) + 1) / 2, minor * (math.exp(2 * e) - 1) / 2
+        along, across = (half * stretch / e, half * shear / e) if e > 0 else (0.0, 0.0)
+        return Outline("circle", {"r": 1.0}, matrix=(mean + along, across, across, mean - along, x, y))
 
     def area(self, shape: Sequence[Array], outset: Array) -> Array:
         """See `Primitive.area`."""

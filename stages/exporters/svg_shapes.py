@@ -201,13 +201,8 @@ def _element(drawing: Any, outline: Outline, fill: str, opacity: float, steepnes
         element[name] = number(length, places)
     if outline.points:
         element["points"] = " ".join(number(value, places) for point in outline.points for value in point)
-    if outline.placed is not None:
-        x, y, turn = outline.placed
-        element["transform"] = f"translate({number(x, places)} {number(y, places)})"
-        rx, ry = outline.lengths["rx"], outline.lengths["ry"]
-        written = number(turn, decimals(steepness * (rx - ry * ry / rx) / 2 * math.pi / 180))
-        if written != "0":
-            element["transform"] += f"rotate({written})"
+    if outline.matrix is not None:
+        element["transform"] = f"matrix({' '.join(number(value, places) for value in outline.matrix)})"
     stroke = number(outline.stroke, places)
     if stroke != "0":
         element["stroke"], element["stroke-width"] = fill, stroke
