@@ -16,6 +16,7 @@ from PIL import Image
 import artpipe
 from artpipe import Canvas, InputError, Scene
 from artpipe.renderers.alpha import picture_error, picture_of
+from artpipe.renderers.primitives.base import SHAPE
 from artpipe.renderers.primitives.table import PRIMITIVES
 from artpipe.renderers.scene import columns_of, stacked_rows
 from artpipe.stages.exporters.options import ExportOptions
@@ -52,7 +53,12 @@ def grown(scene, rng, count=8):
     moments = []
     for k in range(count):
         part = scene.select(np.arange(max(1, scene.count * (k + 1) // count)))
-        moments.append(Moment(15 * k, part.moved(*rng.normal(0, 1 - k / count, 2))))
+        rows = part.rows.copy()
+        for primitive, index, _ in part.parts():
+            for place, column in enumerate(primitive.columns, SHAPE):
+                spread = {"x": 1.0, "y": 1.0, "log length": 0.1, "share": 0.1}.get(column.unit, 0.0)
+                rows[index, place] += rng.normal(0, spread * (1 - k / count), len(index))
+        moments.append(Moment(15 * k, part.with_rows(rows)))
     history = tuple(
         {"step": 5.0 * k, "circles": 60.0, "seconds": 0.1 * k, "mse": 0.1 / (1 + k)} for k in range(1, 3 * count + 1)
     )
@@ -340,11 +346,11 @@ def test_shapes_without_an_area_or_far_away_are_drawn_as_our_renderer_does(show,
     scene = painted(rng, kinds, 60)
     rows = scene.rows.copy()
     for primitive, index, _ in scene.parts():
-        for k, column in enumerate(columns_of(primitive)):
-            rows[index[0], k] = 40 if column.unit in ("x", "y") else max(column.low, 0)  # no length, no area
-            if column.unit in ("x", "y"):
-                rows[index[1], k] = rows[index[1], k] * 1000  # huge, or far off
-        rows[index[:2], 3] = 0.5
+        for k, column in enumerate(primitive.columns, SHAPE):
+            is_place = column.unit in ("x", "y")
+            rows[index[0], k] = 40 if is_place else 0  # no length, no area
+            if is_place:
+                rows[index[1], k] *= 1000  # huge, or far off
     scene = scene.with_rows(rows)
     got = picture(show(Record(scene)))
     assert decibels(got, artpipe.render(scene.scaled(got.shape[1]))) >= 45
