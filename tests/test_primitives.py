@@ -324,14 +324,18 @@ def test_ellipses_of_a_fit_are_not_thinner_than_the_thinnest():
 def drawn(outline, px, py):
     """Whether points are inside an outline, its line included, by the rules of SVG."""
     half = outline.stroke / 2
+    if outline.placed:
+        x, y, turn = outline.placed
+        px, py = px - x, py - y
+        c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+        px, py = c * px + s * py, c * py - s * px
+    lengths = outline.lengths
     if outline.tag == "circle":
-        matrix = outline.matrix or (1, 0, 0, 1, 0, 0)
-        (a, b, c, d), (e, f) = matrix[:4], matrix[4:]
-        u, v = np.linalg.solve(np.array([[a, c], [b, d]]), np.stack([px - e, py - f]))
-        cx, cy = outline.lengths.get("cx", 0), outline.lengths.get("cy", 0)
-        return np.hypot(u - cx, v - cy) <= outline.lengths["r"] + half
+        return np.hypot(px - lengths["cx"], py - lengths["cy"]) <= lengths["r"] + half
+    if outline.tag == "ellipse":
+        return np.hypot(px / lengths["rx"], py / lengths["ry"]) <= 1
     if outline.tag == "line":
-        ends = [np.array([outline.lengths[f"x{k}"], outline.lengths[f"y{k}"]]) for k in (1, 2)]
+        ends = [np.array([lengths[f"x{k}"], lengths[f"y{k}"]]) for k in (1, 2)]
         return to_segment(px, py, *ends) <= half
     assert outline.tag == "polygon"
     corners = np.array(outline.points)
@@ -361,3 +365,11 @@ def test_an_outline_encloses_what_lies_within_its_distance(primitive, outset):
         clear = np.abs(distances[i] - outset) > 1e-3
         got = drawn(outline, *points)
         np.testing.assert_array_equal(got[clear], (distances[i] <= outset)[clear])
+
+
+@pytest.mark.parametrize("outset", [-0.8, 0.0, 2.0])
+def test_the_area_is_that_of_what_lies_within_the_distance(primitive, outset):
+    scene = seeded(np.random.default_rng(9), CANVAS, primitive.name, [20.0] * 6, [15.0] * 6, np.linspace(3, 9, 6), 0.5)
+    counted = (at(around(-10, 50, 0.25), scene) <= outset).sum(axis=1) * 0.25**2
+    found = primitive.area(shapes_of(scene), np.full(6, outset))
+    np.testing.assert_allclose(found, counted, rtol=0.02, atol=0.5)
