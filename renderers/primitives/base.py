@@ -108,6 +108,31 @@ class Outline:
     stroke: float = 0.0
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A part of the plane where the distance to a shape is that to one point or one line, and a constant.
+
+    Attributes:
+        corners: of the part, pixels, in order.
+        x: of the point, or of one on the line, pixels.
+        y: likewise.
+        distance: to the shape at (x, y); negative inside.
+        turn: degrees clockwise from the x axis to the direction in which the distance from the line grows; None for a
+            point.
+        mirrored: whether the distance grows to the other side of the line too.
+        radius: of the arc, clockwise, that takes the place of the side from the first corner to the second; 0 for a
+            straight one.
+    """
+
+    corners: tuple[tuple[float, float], ...]
+    x: float
+    y: float
+    distance: float
+    turn: float | None = None
+    mirrored: bool = False
+    radius: float = 0.0
+
+
 class Primitive(ABC):
     """A kind of row.
 
@@ -178,6 +203,14 @@ class Primitive(ABC):
     @abstractmethod
     def outline(self, shape: Sequence[float], outset: float) -> Outline:
         """The curve at this signed distance from one shape, pixels; not deeper inside than its thickness."""
+
+    def pieces(self, shape: Sequence[float], reach: float) -> Sequence[Piece]:
+        """Parts that hold all within this distance, above 0, of one shape, none of them twice.
+
+        With them SVG draws a soft shape exactly; none, if there is no such division of this primitive.
+        """
+        del shape, reach
+        return ()
 
     @abstractmethod
     def area(self, shape: Sequence[Array], outset: Array) -> Array:

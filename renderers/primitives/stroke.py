@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .base import FARTHEST, THINNEST, Array, Column, Outline, Primitive, position, root
+from .base import FARTHEST, THINNEST, Array, Column, Outline, Piece, Primitive, position, root
 
 # Logarithm of a newcomer's length over its width where the picture has one direction.
 LENGTH_SEED = 1.6
@@ -75,6 +76,17 @@ class Stroke(Primitive):
         x0, y0, x1, y1, width = shape
         lengths = {"x1": x0, "y1": y0, "x2": x1, "y2": y1}
         return Outline("line", lengths, stroke=width + 2 * outset)
+
+    def pieces(self, shape: Sequence[float], reach: float) -> Sequence[Piece]:
+        """See `Primitive.pieces`: the straight part, and two half discs."""
+        x0, y0, x1, y1, width = shape
+        length, far = math.hypot(x1 - x0, y1 - y0), width / 2 + reach
+        along, down = ((x1 - x0) / length, (y1 - y0) / length) if length > 0 else (1.0, 0.0)
+        across, turn = (-down * far, along * far), math.degrees(math.atan2(along, -down))
+        (a, b), (c, d) = (((x + across[0], y + across[1]), (x - across[0], y - across[1])) for x, y in ((x0, y0), (x1, y1)))
+        ends = (Piece((a, b), x0, y0, -width / 2, radius=far), Piece((d, c), x1, y1, -width / 2, radius=far))
+        middle = Piece((a, b, d, c), (x0 + x1) / 2, (y0 + y1) / 2, -width / 2, turn, mirrored=True)
+        return (*ends, middle) if length > 0 else ends
 
     def area(self, shape: Sequence[Array], outset: Array) -> Array:
         """See `Primitive.area`."""

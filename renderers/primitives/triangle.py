@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .base import FARTHEST, Array, Column, Outline, Primitive, root
+from .base import FARTHEST, Array, Column, Outline, Piece, Primitive, root
 
 # The circumradius of the equilateral triangle as large as a circle of radius 1.
 CIRCUMRADIUS = (4 * np.pi / (3 * np.sqrt(3))) ** 0.5
@@ -96,6 +97,28 @@ class Triangle(Primitive):
         corners = tuple((across + share * (a - across), down + share * (b - down)) for a, b in zip(x, y, strict=True))
         return Outline("polygon", {}, points=corners)
 
+    def pieces(self, shape: Sequence[float], reach: float) -> Sequence[Piece]:
+        """See `Primitive.pieces`: for each edge what lies nearest to it, in and outside, and a sector at each corner."""
+        a, b, c = (complex(x, y) for x, y in zip(shape[0::2], shape[1::2], strict=True))
+        clockwise = ((b - a).conjugate() * (c - a)).imag >= 0
+        corners = list(dict.fromkeys((a, b, c) if clockwise else (c, b, a)))
+        corners *= 1 + (len(corners) == 1)  # a point is an edge of no length, there and back
+        sides = [end - start for start, end in zip(corners, corners[1:] + corners[:1], strict=True)]
+        outward = [-1j * side / abs(side) if side else (-1.0) ** k for k, side in enumerate(sides)]
+        across, down = _inscribed(shape)[2]
+        middle = complex(across, down)
+        found = []
+        for k, (start, side, away) in enumerate(zip(corners, sides, outward, strict=True)):
+            if side:
+                end, foot = start + side, start + side / 2
+                part = (middle, start, start + away * reach, end + away * reach, end)
+                turn = math.degrees(math.atan2(away.imag, away.real))
+                found.append(Piece(_pairs(part), foot.real, foot.imag, 0.0, turn))
+            if away != outward[k - 1]:
+                part = (start + outward[k - 1] * reach, start + away * reach, start)
+                found.append(Piece(_pairs(part), start.real, start.imag, 0.0, radius=reach))
+        return found
+
     def area(self, shape: Sequence[Array], outset: Array) -> Array:
         """See `Primitive.area`."""
         area, perimeter, _ = _inscribed(shape)
@@ -115,6 +138,10 @@ def _inscribed(shape: Sequence[Any]) -> tuple[Array, Array, tuple[Array, Array]]
         sum(side * down for side, down in zip(opposite, y, strict=True)) / safe,
     )
     return area, perimeter, middle
+
+
+def _pairs(points: Sequence[complex]) -> tuple[tuple[float, float], ...]:
+    return tuple((point.real, point.imag) for point in points)
 
 
 TRIANGLE = Triangle()

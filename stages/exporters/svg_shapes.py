@@ -8,14 +8,14 @@ pixel that is one hard shape, whose anti-aliasing is the falloff. Softer ones be
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from svgwrite.base import BaseElement
 
 from artpipe.renderers import Scene
-from artpipe.renderers.primitives.base import Outline, Primitive
+from artpipe.renderers.primitives.base import Outline, Piece, Primitive
 from artpipe.renderers.primitives.falloff import LINEAR, LOGISTIC, Falloff
 
 Array = np.ndarray[Any, Any]
@@ -34,6 +34,10 @@ RIM_SHARES = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 INVISIBLE = 0.0005
 # The logistic edge in straight pieces: (r² - d²) / softness at the stops.
 LOGISTIC_STOPS = (7.0, 5.0, 3.5, 2.5, 1.7, 1.0, 0.3, -0.3, -1.0, -1.7, -2.5, -3.5, -5.0, -7.0)
+# A softness of up to this (pixels) is an anti-aliased edge: where there is no radial gradient, that draws it.
+HARD = 0.51
+# Pieces reach this many pixels beyond the rim, since their corners are rounded to tenths of one.
+SLACK = 0.1
 # Pixels from one of several outlines to the next, about, and by how much of a pixel's range they may differ at most
 # if they lie farther apart.
 STAIR = 1.0
@@ -75,7 +79,7 @@ def shapes(scene: Scene) -> list[Shape]:
     return found
 
 
-def soft_elements(drawing: Any, shape: Shape, falloff: Falloff, names: Iterator[str]) -> tuple[Any, list[Any]]:
+def soft_elements(drawing: Any, shape: Shape, falloff: Falloff, names: Iterator[str]) -> tuple[list[Any], list[Any]]:
     """What draws a soft shape.
 
     Args:
@@ -85,18 +89,85 @@ def soft_elements(drawing: Any, shape: Shape, falloff: Falloff, names: Iterator[
         names: ids for gradients.
 
     Returns:
-        A gradient or None, and elements in painting order.
+        Gradients, and elements in painting order.
     """
     if shape.primitive.is_radial:
         return _radial(drawing, shape, falloff, next(names))
+    if falloff is LINEAR and shape.softness > HARD:
+        pieces = shape.primitive.pieces(shape.columns, shape.softness + SLACK)
+        if pieces:
+            return _pieces(drawing, shape, pieces, names)
     elements = []
     for outset, opacity in _stairs(shape, falloff):
         outline = shape.primitive.outline(shape.columns, outset)
         elements.append(_element(drawing, outline, hex_of(shape.colour), opacity, opacity))
-    return None, elements
+    return [], elements
 
 
-def _radial(drawing: Any, shape: Shape, falloff: Falloff, name: str) -> tuple[Any, list[Any]]:
+def _pieces(
+    drawing: Any, shape: Shape, pieces: Sequence[Piece], names: Iterator[str]
+) -> tuple[list[Any], list[Any]]:
+    """A gradient for each piece of a shape, and a group of the pieces.
+
+    They meet without anti-aliasing, so that each pixel belongs to one; at the rim they are transparent.
+    """
+    steepness = shape.opacity / (2 * shape.softness)
+    places = min(2, decimals(steepness))
+    group = drawing.g(fill_opacity=number(shape.opacity, 2 if shape.opacity >= 0.1 else 3))
+    group["shape-rendering"] = "crispEdges"
+    if group["fill-opacity"] == "1":
+        del group.attribs["fill-opacity"]
+    gradients: list[Any] = []
+    stops: dict[Any, str] = {}  # where pieces take theirs from
+    for piece in pieces:
+        name = next(names)
+        x, y = number(piece.x, places), number(piece.y, places)
+        far = shape.softness - piece.distance
+        kind = piece.distance, piece.turn is not None and not piece.mirrored
+        near = -shape.softness if kind[1] else 0.0
+        if piece.turn is None:
+            gradient = drawing.radialGradient((x, y), id=name)
+            if kind not in stops:
+                gradient["r"] = number(far, places)
+        else:
+            gradient = drawing.linearGradient((None, number(near, places)), (number(far, places), 0), id=name)
+            del gradient.attribs["x1"]
+            gradient["y1"], gradient["x2"], gradient["y2"] = 0, number(far, places), 0
+            gradient["x1"] = number(near, places)
+            length = max(math.dist(piece.corners[0], corner) for corner in piece.corners)
+            turn = number(piece.turn, decimals(steepness * length * math.pi / 180))
+            gradient["gradientTransform"] = f"translate({x} {y})rotate({turn})"
+            if piece.mirrored:
+                gradient["spreadMethod"] = "reflect"
+        gradient["gradientUnits"] = "userSpaceOnUse"
+        if kind in stops:
+            gradient["xlink:href"] = f"#{stops[kind]}"
+        else:
+            stops[kind] = name
+            _add_stops(gradient, shape, piece, near, far)
+        gradients.append(gradient)
+        group.add(_part(drawing, piece, f"url(#{name})"))
+    return gradients, [group]
+
+
+def _add_stops(gradient: Any, shape: Shape, piece: Piece, near: float, far: float) -> None:
+    colour = hex_of(shape.colour)
+    peak = min(1.0, 0.5 - (piece.distance + near) / (2 * shape.softness))
+    inner = max(-shape.softness - piece.distance - near, 0.0) / (far - near)
+    written = number(peak, 3)
+    gradient.add_stop_color(number(inner, 4), colour, None if written == "1" else written)
+    gradient.add_stop_color("1", colour, "0")
+
+
+def _part(drawing: Any, piece: Piece, fill: str) -> Any:
+    points = [f"{number(x, 1)} {number(y, 1)}" for x, y in piece.corners]
+    r = number(piece.radius, 1)
+    first = f"M{points[0]}" + (f"A{r} {r} 0 0 1 " if piece.radius else "L") + " ".join(points[1:2])
+    rest = "L" + " ".join(points[2:]) if len(points) > 2 else ""
+    return drawing.path(first + rest + "z", fill=fill)
+
+
+def _radial(drawing: Any, shape: Shape, falloff: Falloff, name: str) -> tuple[list[Any], list[Any]]:
     """The gradient and the one element of a shape whose curves are images of circles."""
     radius, softness = shape.thickness, shape.softness
     if falloff is LINEAR:
@@ -114,7 +185,7 @@ def _radial(drawing: Any, shape: Shape, falloff: Falloff, name: str) -> tuple[An
             number(offset, min(4, decimals(steepness * rim))), colour, None if written == "1" else written
         )
     outline = shape.primitive.outline(shape.columns, rim - radius)
-    return gradient, [_element(drawing, outline, f"url(#{name})", shape.opacity * peak, steepness)]
+    return [gradient], [_element(drawing, outline, f"url(#{name})", shape.opacity * peak, steepness)]
 
 
 def _linear_stops(radius: float, softness: float) -> tuple[float, list[tuple[float, float]], float]:
