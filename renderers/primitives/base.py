@@ -113,15 +113,13 @@ class Piece:
     """A part of the plane where the distance to a shape is that to one point or one line, and a constant.
 
     Attributes:
-        corners: of the part, pixels, in order.
+        corners: of the part, pixels, in order; it may hold more than what lies within reach of the shape.
         x: of the point, or of one on the line, pixels.
         y: likewise.
         distance: to the shape at (x, y); negative inside.
         turn: degrees clockwise from the x axis to the direction in which the distance from the line grows; None for a
             point.
         mirrored: whether the distance grows to the other side of the line too.
-        radius: of the arc, clockwise, that takes the place of the side from the first corner to the second; 0 for a
-            straight one.
     """
 
     corners: tuple[tuple[float, float], ...]
@@ -130,7 +128,6 @@ class Piece:
     distance: float
     turn: float | None = None
     mirrored: bool = False
-    radius: float = 0.0
 
 
 class Primitive(ABC):
@@ -237,3 +234,8 @@ def root(xp: Any, square: Any) -> Any:
     """The square root, with a derivative of 0 instead of infinity at 0."""
     positive = square > 0
     return xp.sqrt(xp.where(positive, square, 1.0)) * positive
+
+
+def pairs(points: Sequence[complex]) -> tuple[tuple[float, float], ...]:
+    """X and y of points that are held as complex numbers."""
+    return tuple((point.real, point.imag) for point in points)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .base import FARTHEST, THINNEST, Array, Column, Outline, Piece, Primitive, position, root
+from .base import FARTHEST, THINNEST, Array, Column, Outline, Piece, Primitive, pairs, position, root
 
 # Logarithm of a newcomer's length over its width where the picture has one direction.
 LENGTH_SEED = 1.6
@@ -78,15 +79,19 @@ class Stroke(Primitive):
         return Outline("line", lengths, stroke=width + 2 * outset)
 
     def pieces(self, shape: Sequence[float], reach: float) -> Sequence[Piece]:
-        """See `Primitive.pieces`: the straight part, and two half discs."""
-        x0, y0, x1, y1, width = shape
-        length, far = math.hypot(x1 - x0, y1 - y0), width / 2 + reach
-        along, down = ((x1 - x0) / length, (y1 - y0) / length) if length > 0 else (1.0, 0.0)
-        across, turn = (-down * far, along * far), math.degrees(math.atan2(along, -down))
-        (a, b), (c, d) = (((x + across[0], y + across[1]), (x - across[0], y - across[1])) for x, y in ((x0, y0), (x1, y1)))
-        ends = (Piece((a, b), x0, y0, -width / 2, radius=far), Piece((d, c), x1, y1, -width / 2, radius=far))
-        middle = Piece((a, b, d, c), (x0 + x1) / 2, (y0 + y1) / 2, -width / 2, turn, mirrored=True)
-        return (*ends, middle) if length > 0 else ends
+        """See `Primitive.pieces`: the straight part and both ends."""
+        start, end, half = complex(*shape[0:2]), complex(*shape[2:4]), shape[4] / 2
+        length = abs(end - start)
+        along = (end - start) / length * (half + reach) if length > 0 else half + reach
+        found = []
+        for point, away in ((start, -along), (end, along)):
+            corners = (point - 1j * away, point - 1j * away + away, point + 1j * away + away, point + 1j * away)
+            found.append(Piece(pairs(corners), point.real, point.imag, -half))
+        if length > 0:
+            corners = (start - 1j * along, start + 1j * along, end + 1j * along, end - 1j * along)
+            middle, turn = (start + end) / 2, math.degrees(cmath.phase(1j * along))
+            found.append(Piece(pairs(corners), middle.real, middle.imag, -half, turn, mirrored=True))
+        return found
 
     def area(self, shape: Sequence[Array], outset: Array) -> Array:
         """See `Primitive.area`."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .base import FARTHEST, Array, Column, Outline, Piece, Primitive, root
+from .base import FARTHEST, Array, Column, Outline, Piece, Primitive, pairs, root
 
 # The circumradius of the equilateral triangle as large as a circle of radius 1.
 CIRCUMRADIUS = (4 * np.pi / (3 * np.sqrt(3))) ** 0.5
@@ -98,7 +99,7 @@ class Triangle(Primitive):
         return Outline("polygon", {}, points=corners)
 
     def pieces(self, shape: Sequence[float], reach: float) -> Sequence[Piece]:
-        """See `Primitive.pieces`: for each edge what lies nearest to it, in and outside, and a sector at each corner."""
+        """See `Primitive.pieces`: what lies nearest to each edge, in and outside, and around each corner."""
         a, b, c = (complex(x, y) for x, y in zip(shape[0::2], shape[1::2], strict=True))
         clockwise = ((b - a).conjugate() * (c - a)).imag >= 0
         corners = list(dict.fromkeys((a, b, c) if clockwise else (c, b, a)))
@@ -109,14 +110,18 @@ class Triangle(Primitive):
         middle = complex(across, down)
         found = []
         for k, (start, side, away) in enumerate(zip(corners, sides, outward, strict=True)):
+            before = outward[k - 1]
+            if away != before:
+                # Around the sector, by the tangents at its ends and at its middle.
+                middling = 1j * (before - away)
+                middling = middling / abs(middling)
+                tips = [(a + b) / (1 + (a.conjugate() * b).real) for a, b in ((before, middling), (middling, away))]
+                part = [start + reach * tip for tip in (0, before, *tips, away)]
+                found.append(Piece(pairs(part), start.real, start.imag, 0.0))
             if side:
                 end, foot = start + side, start + side / 2
-                part = (middle, start, start + away * reach, end + away * reach, end)
-                turn = math.degrees(math.atan2(away.imag, away.real))
-                found.append(Piece(_pairs(part), foot.real, foot.imag, 0.0, turn))
-            if away != outward[k - 1]:
-                part = (start + outward[k - 1] * reach, start + away * reach, start)
-                found.append(Piece(_pairs(part), start.real, start.imag, 0.0, radius=reach))
+                part = [middle, start, start + away * reach, end + away * reach, end]
+                found.append(Piece(pairs(part), foot.real, foot.imag, 0.0, math.degrees(cmath.phase(away))))
         return found
 
     def area(self, shape: Sequence[Array], outset: Array) -> Array:
@@ -138,10 +143,6 @@ def _inscribed(shape: Sequence[Any]) -> tuple[Array, Array, tuple[Array, Array]]
         sum(side * down for side, down in zip(opposite, y, strict=True)) / safe,
     )
     return area, perimeter, middle
-
-
-def _pairs(points: Sequence[complex]) -> tuple[tuple[float, float], ...]:
-    return tuple((point.real, point.imag) for point in points)
 
 
 TRIANGLE = Triangle()
