@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from artpipe.renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates, RendererOptions
-from artpipe.renderers.checks import shown
+from artpipe.renderers.checks import choice, shown
 from artpipe.renderers.options import (
     check_options,
     documented,
@@ -20,6 +20,8 @@ from artpipe.renderers.options import (
     settings_of,
     to_json,
 )
+from artpipe.renderers.primitives.circle import CIRCLE
+from artpipe.renderers.primitives.table import PRIMITIVES
 from artpipe.stages.base import Stage
 from artpipe.stages.grow import Grow
 from artpipe.stages.limits import COUNT_MAX, POOL_MAX, PSNR_MAX, SECONDS_MAX, STEPS_MAX
@@ -33,6 +35,9 @@ from artpipe.stages.relocate import Search
 from .presets import DEFAULT_PRESET, PRESETS, by_preset
 
 Array = np.ndarray[Any, Any]
+
+# The softness of hard edges, pixels: an anti-aliased rim.
+HARD = 0.5
 
 
 def parse_background(text: str) -> tuple[float, float, float] | None:
@@ -70,6 +75,16 @@ def _focus(name: str, value: Any) -> tuple[Region, ...]:
     return check_focus(value)
 
 
+def _shape(name: str, value: Any) -> str:
+    """Names of primitives by comma, each once."""
+    words = [word.strip() for word in value.split(",")] if isinstance(value, str) else [value]
+    for word in words:
+        choice(name, word, PRIMITIVES)
+    if len(set(words)) < len(words):
+        raise InputError(f"{name} is {shown(value)}; needs each shape once")
+    return ",".join(words)
+
+
 # The groups in which options are listed.
 GROWTH, STOP, PICTURE, FOCUS, SEARCH, RATES = "growth", "stop", "picture", "focus", "search", "rates"
 
@@ -84,7 +99,11 @@ class RunConfig:
 
     # fmt: off
     growth: int = option_of(Grow, "growth", high=COUNT_MAX, group=GROWTH)
-    count: int = option(2048, "Circles at the end.", low=1, high=COUNT_MAX, flags=("-n", "--max"), group=GROWTH)
+    count: int = option(2048, "Shapes at the end.", low=1, high=COUNT_MAX, flags=("-n", "--max"), group=GROWTH)
+    shape: str = option(
+        CIRCLE.name, f"What is painted: {', '.join(PRIMITIVES)}. Of several by comma, each newcomer takes the best.",
+        check=_shape, metavar="SHAPE[,SHAPE]", group=GROWTH)
+    hard: bool = option(False, "Hard edges, of half a pixel: a gouache look, and a small SVG.", group=GROWTH)
     preset: str = option(
         DEFAULT_PRESET, "How long to take: about 1, 4 or 60 seconds at 2048 circles.",
         choices=PRESETS, tunable=True, group=GROWTH)
@@ -108,7 +127,7 @@ class RunConfig:
         None, "Canvas in pixels: longest side, or width x height exactly.", unset="256; pixel art to 511",
         check=_size, metavar="N|WxH", group=PICTURE)
     background: str = option(
-        "auto", "Colour under the circles; auto is the picture's mean.",
+        "auto", "Colour under the shapes; auto is the picture's mean.",
         check=_background, metavar="auto|white|black|#rrggbb", group=PICTURE)
 
     mask: str | Path | None = option(
@@ -127,14 +146,14 @@ class RunConfig:
 
     seeder: str = option_of(Newcomers, "seeder", group=SEARCH)
     pool: float = option(
-        1.25, "Circles during the search over those at the end.",
+        1.25, "Shapes during the search over those at the end.",
         low=1, high=POOL_MAX, advanced=True, tunable=(1, 2), group=SEARCH)
     radius_scale: float = option_of(Newcomers, "radius_scale", group=SEARCH)
     relocate_every: int | None = option(
         None, "Steps between relocations.", unset=by_preset("relocate_every"),
         low=1, high=STEPS_MAX, advanced=True, tunable=(10, 90), group=SEARCH)
     relocate_fraction: float | None = option(
-        None, "Share of circles relocated at first; 0 for none.", unset=by_preset("relocate_fraction"),
+        None, "Share of shapes relocated at first; 0 for none.", unset=by_preset("relocate_fraction"),
         low=0, high=1, advanced=True, tunable=(0.2, 0.7), group=SEARCH)
 
     softness_min: float = option(
@@ -162,7 +181,7 @@ class RunConfig:
         filled, preset = self.filled, PRESETS[self.preset]
         assert filled.steps is not None and filled.relocate_every is not None
         assert filled.relocate_fraction is not None
-        newcomers = Newcomers(self.seeder, self.radius_scale)
+        newcomers = Newcomers(self.seeder, self.radius_scale, shapes=tuple(self.shape.split(",")))
         grow_steps = round(filled.steps * preset.grow_share)
         settle_steps = round(filled.steps * preset.settle_share)
         search_steps = filled.steps - grow_steps - settle_steps
@@ -189,17 +208,20 @@ class RunConfig:
 
     @property
     def pool_share(self) -> float:
-        """Circles of the pool over those at the end; 1 without a search."""
+        """Shapes of the pool over those at the end; 1 without a search."""
         return self.pool if self.searches else 1.0
 
     @property
     def pool_count(self) -> int:
-        """Most circles that a run holds at any time."""
+        """Most shapes that a run holds at any time."""
         return round(self.count * self.pool_share)
 
     def fit_settings(self) -> FitSettings:
         """What the fit needs to know."""
-        return FitSettings(rates=self.rates, softness_min=self.softness_min, capacity=self.pool_count)
+        softness = (HARD, HARD) if self.hard else (self.softness_min, None)
+        return FitSettings(
+            rates=self.rates, softness_min=softness[0], softness_max=softness[1], capacity=self.pool_count
+        )
 
     @property
     def is_weighted(self) -> bool:

@@ -98,8 +98,8 @@ def test_the_first_step_of_adam_moves_every_logit_by_its_rate(target):
     baseline = open_baseline("jax", target, 5, 3)
     baseline.step()
     width, height = WIDTH, HEIGHT
-    rows = baseline.scene().rows[::-1].astype(np.float64)
-    shares = np.stack([(rows[:, 0] - 0.5) / width, (rows[:, 1] - 0.5) / height, rows[:, 5]], axis=1)
+    x, y, opacity = (baseline.scene().column(name)[::-1].astype(np.float64) for name in ("x", "y", "opacity"))
+    shares = np.stack([(x - 0.5) / width, (y - 0.5) / height, opacity], axis=1)
     moved = np.abs(np.log(shares / (1 - shares)) - before[:, [0, 1, 6]])
     np.testing.assert_allclose(moved, 0.05, rtol=2e-2)  # the rate, but for epsilon
 

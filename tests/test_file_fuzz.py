@@ -15,12 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scene_files import plain_row, scene_of
 
-from artpipe import Canvas, InputError, Scene, load_scene, save_scene
+from artpipe import InputError, Scene, load_scene, save_scene
 from artpipe.pipeline.folders.rundir import load_config, load_result, save_run
 from artpipe.pipeline.options import RunConfig
+from artpipe.renderers.primitives.table import PRIMITIVES
 from artpipe.stages.events import Snapshot
-from artpipe.stages.formats.scene_arrays import ROWS_MAX
+from artpipe.stages.formats import version_1
+from artpipe.stages.formats.scene_arrays import ROWS_MAX, WIDEST, names_of, row_arrays
+from artpipe.stages.formats.scene_file import BYTES_MAX as SCENE_BYTES
 from artpipe.stages.formats.snapshots import SNAPSHOTS_MAX, load_snapshots, save_snapshots
 from artpipe.stages.history import History, LossPoint
 from artpipe.stages.metrics import Metrics
@@ -31,17 +35,16 @@ pytestmark = pytest.mark.slow
 SECONDS_MAX, BYTES_MAX, LETTERS_MAX = 10, 2_000_000_000, 400
 
 
-def good_run(folder, count=24):
-    """A run folder, with its scene as .npz too."""
+def good_run(folder, each=6):
+    """A run folder, with its scene as .npz too: so many rows of each kind."""
     folder.mkdir()
     rng = np.random.default_rng(5)
-    canvas = Canvas(40, 30, (0.25, 0.5, 0.75))
-    scenes = [Scene(rng.uniform(0.1, 1, (rows, 8)) * [40, 30, 1, 1, 1, 1, 3, 9], canvas) for rows in (8, 16, count)]
+    scenes = [scene_of(rng, PRIMITIVES, rows) for rows in (2, 4, each)]
     snapshots = [Snapshot(10 * k, scene) for k, scene in enumerate(scenes)]
     curve = [LossPoint(k, 8 + k, k / 50, 1 / (k + 1)) for k in range(20)]
     metrics = Metrics(
-        shapes=count, steps=20, mse=0.01, fit_seconds=0.4, total_seconds=1.5, renderer="jax", kernel="numba",
-        device="cpu", reason="finished",
+        shapes=scenes[-1].count, steps=20, mse=0.01, fit_seconds=0.4, total_seconds=1.5, renderer="jax",
+        kernel="numba", device="cpu", reason="finished",
     )  # fmt: skip
     target = np.full((30, 40, 3), 0.5, np.float32)
     result = Result(scenes[-1], History(curve, snapshots), target, metrics=metrics)
@@ -70,8 +73,9 @@ def is_whole(result):
         if result.metrics is not None:
             assert Metrics.from_json(json.loads(json.dumps(result.metrics.to_json()))) == result.metrics
         return all(map(is_whole, scenes)) and all(0 <= value < 1e17 for value in numbers) and type(result.title) is str
-    again = Scene(result.rows, result.canvas, ids=result.ids, next_id=result.next_id)  # which refuses what is wrong
-    return again.same_as(result) and result.rows.shape == (result.count, 8)
+    # Which refuses what is wrong.
+    again = Scene(result.rows, result.canvas, ids=result.ids, kinds=result.kinds, next_id=result.next_id)
+    return again.same_as(result) and len(result.rows) == result.count
 
 
 def read(name, path):
@@ -166,39 +170,64 @@ def test_the_trap_in_the_spoiled_files_is_a_good_one(tmp_path):
 # --- large files ---
 
 
-def large_scene(path, rows, canvas=(65536, 65536), extra=""):
+def large_scene(path, rows, kind):
     """A scene of so many rows, as a text that takes little time to write."""
-    width, height = canvas
-    row = "[100,100,0.5,0.5,0.5,0.5,2,900]"
     head = json.dumps(
         {
-            "format": "artpipe-scene", "version": 1, "width": width, "height": height, "background": [0, 0, 0],
-            "edge": "linear", "order": "back to front", "kinds": ["circle"], "next_id": rows, "ids": list(range(rows)),
-            "columns": ["x", "y", "red", "green", "blue", "opacity", "softness", "radius"],
+            "format": "artpipe-scene", "version": 2, "width": 65536, "height": 65536, "background": [0, 0, 0],
+            "edge": "linear", "order": "back to front", "kinds": {kind: names_of(PRIMITIVES[kind])},
+            "next_id": rows, "ids": list(range(rows)),
         }
     )  # fmt: skip
-    path.write_text(f'{head[:-1]}{extra}, "rows": [{",".join([row] * rows)}]}}')
+    row = json.dumps([kind, *plain_row(kind)])
+    path.write_text(f'{head[:-1]}, "rows": [{",".join([row] * rows)}]}}')
+
+
+def large_scene_of_version_1(path, rows):
+    head = json.dumps(
+        {
+            "format": "artpipe-scene", "version": 1, "width": 65536, "height": 65536, "background": [0, 0, 0],
+            "edge": "linear", "order": "back to front", "kinds": ["circle"], "columns": version_1.COLUMNS,
+            "next_id": rows, "ids": list(range(rows)),
+        }
+    )  # fmt: skip
+    path.write_text(f'{head[:-1]}, "rows": [{",".join(["[100,100,0.5,0.5,0.5,0.5,2,900]"] * rows)}]}}')
 
 
 def filled(path, start, middle, end, size):
     path.write_text(start + middle * ((size - len(start) - len(end)) // len(middle)) + end)
 
 
-def large_snapshots(path, count, rows, **others):
-    """Scenes of the canvas of `good_run`, of one row again and again: a hundredth of a gigabyte on the disk."""
-    row = np.array([3, 4, 0.5, 0.5, 0.5, 0.5, 2, 9], np.float32)
+def large_snapshots(path, moments, kinds, **others):
+    """Scenes of the canvas of `good_run`, of the same rows again and again: a hundredth of a gigabyte on the disk."""
+    kinds = np.array(kinds)
+    rows = np.zeros((len(kinds), WIDEST), np.float32)
+    for primitive in PRIMITIVES.values():
+        rows[kinds == primitive.code, : primitive.width] = plain_row(primitive.name)
     parts = {
-        "steps": np.arange(count), "counts": np.full(count, rows), "ids": np.tile(np.arange(rows), count),
-        "rows": np.tile(row, (count * rows, 1)), "canvas": np.array([40, 30]), "background": np.zeros(3, np.float32),
+        "version": np.array(2), "steps": np.arange(moments), "counts": np.full(moments, len(kinds)),
+        "ids": np.tile(np.arange(len(kinds)), moments), "canvas": np.array([40, 30]),
+        "background": np.zeros(3, np.float32),
+        **row_arrays(np.tile(rows, (moments, 1)), np.tile(kinds, moments)),
     }  # fmt: skip
     np.savez_compressed(path, **{**parts, **others})
 
 
-SCENE_BYTES = 256 * ROWS_MAX
+ONE, MOST = [0], np.full(250_000, PRIMITIVES["triangle"].code)
+MIXED = np.resize([primitive.code for primitive in PRIMITIVES.values()], 250_000)
 PLAIN_RUN = '{"format": "artpipe-run", "version": 1, "options": {}, "picture": "'
 LARGE = {
-    "as many rows as there may be": ("scene.json", "whole", lambda path: large_scene(path, ROWS_MAX)),
-    "a row too many": ("scene.json", "refused", lambda path: large_scene(path, ROWS_MAX + 1)),
+    **{
+        f"as many rows of {kind} as there may be": (
+            "scene.json", "whole", lambda path, kind=kind: large_scene(path, ROWS_MAX, kind)
+        )
+        for kind in PRIMITIVES
+    },
+    "as many rows of version 1": ("scene.json", "whole", lambda path: large_scene_of_version_1(path, ROWS_MAX)),
+    "a row too many": ("scene.json", "refused", lambda path: large_scene(path, ROWS_MAX + 1, "circle")),
+    "a row of version 1 too many": (
+        "scene.json", "refused", lambda path: large_scene_of_version_1(path, ROWS_MAX + 1)
+    ),
     "empty lists": ("scene.json", "refused", lambda path: filled(path, '{"rows":[', "[],", "0]}", SCENE_BYTES)),
     "small objects": ("scene.json", "refused", lambda path: filled(path, '{"rows":[', '{"a":0},', "0]}", SCENE_BYTES)),
     "numbers": ("scene.json", "refused", lambda path: filled(path, '{"ids":[', "1.5,", "0]}", SCENE_BYTES)),
@@ -208,15 +237,16 @@ LARGE = {
     "too many bytes": ("scene.json", "refused", lambda path: filled(path, '{"a":"', "x", '"}', SCENE_BYTES + 1)),
     "a long history": ("metrics.json", "refused", lambda path: filled(path, '{"history":[', "{},", "{}]}", 50_000_000)),
     "a long title": ("run.json", "whole", lambda path: filled(path, PLAIN_RUN, "<", '"}', 1_000_000)),
-    "as many snapshots as there may be": ("snapshots.npz", "whole", lambda path: large_snapshots(path, 24, 250_000)),
-    "a snapshot too many": ("snapshots.npz", "refused", lambda path: large_snapshots(path, 25, 250_000)),
+    "as many snapshots as there may be": ("snapshots.npz", "whole", lambda path: large_snapshots(path, 24, MOST)),
+    "as many mixed snapshots": ("snapshots.npz", "whole", lambda path: large_snapshots(path, 24, MIXED)),
+    "a snapshot too many": ("snapshots.npz", "refused", lambda path: large_snapshots(path, 25, MOST)),
     "countless snapshots": (
         "snapshots.npz", "refused",
-        lambda path: large_snapshots(path, 1, 1, steps=np.zeros(10**7, int), counts=np.zeros(10**7, int)),
+        lambda path: large_snapshots(path, 1, ONE, steps=np.zeros(10**7, int), counts=np.zeros(10**7, int)),
     ),
     "snapshots that wrap around": (
         "snapshots.npz", "refused",
-        lambda path: large_snapshots(path, 3, 1, counts=np.array([2**63 - 1, 2**63 - 1, 5])),
+        lambda path: large_snapshots(path, 3, ONE, counts=np.array([2**63 - 1, 2**63 - 1, 5])),
     ),
 }  # fmt: skip
 
@@ -238,7 +268,7 @@ def test_a_device_without_an_end_is_not_read_for_ever(tmp_path, name):
 
 
 def test_snapshots_that_are_too_many_are_thinned_when_they_are_written(tmp_path):
-    scene = Scene(np.full((9, 8), 0.5), Canvas(40, 30))
+    scene = scene_of(np.random.default_rng(1), PRIMITIVES, 2)
     folder = good_run(tmp_path / "run")
     save_snapshots([Snapshot(k, scene) for k in range(SNAPSHOTS_MAX + 1)], folder / "snapshots.npz")
     kept = load_snapshots(folder / "snapshots.npz", scene.canvas)

@@ -17,7 +17,6 @@ from PIL import Image
 import artpipe
 from artpipe import Canvas, InputError, Result, Scene
 from artpipe.renderers.alpha import flattened, picture_of
-from artpipe.renderers.primitives.base import X, Y
 from artpipe.stages.events import Snapshot
 from artpipe.stages.exporters.film import MEMORY, durations, frame_count, frames_of
 from artpipe.stages.exporters.growth import even_scenes
@@ -40,8 +39,9 @@ def result(make_scene):
     scene = make_scene(rng, 50, 48, 36, softness=(1.0, 6.0), opacity=(0.2, 0.9))
     snapshots = []
     for k in range(6):
-        rows = scene.rows[: 8 * (k + 1)].copy()
-        rows[:, [X, Y]] += rng.normal(0, 2 - k / 3, (len(rows), 2))
+        part = scene.select(np.arange(8 * (k + 1)))
+        dx, dy = rng.normal(0, 2 - k / 3, (2, part.count))
+        rows = part.with_columns(x=part.column("x") + dx, y=part.column("y") + dy).rows
         snapshots.append(Snapshot(10 * k, Scene(rows, scene.canvas)))
     return Result(scene, History(snapshots=snapshots))
 

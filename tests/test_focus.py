@@ -383,7 +383,7 @@ def test_stages_by_hand_take_the_same_options(picture, tmp_path):
     for name, words in {"plain": [], "focused": ["--focus", "0.1,0.5,0.1", "--edges"]}.items():
         succeeded("load", picture, "-q", *words, *stages, tmp_path / f"{name}.json")
     plain, focused = (load_scene(tmp_path / f"{name}.json") for name in ("plain", "focused"))
-    assert focused.rows[:, 0].mean() < plain.rows[:, 0].mean()  # x
+    assert focused.column("x").mean() < plain.column("x").mean()
 
 
 @pytest.mark.parametrize(

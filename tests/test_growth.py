@@ -6,25 +6,26 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from shapes import limits_of, place_of
 
 import artpipe
 from artpipe import Canvas, InputError, Result, Scene
-from artpipe.renderers.primitives.base import OPACITY, RADIUS, SOFTNESS, X, Y
 from artpipe.stages.events import Exported, Grew, Progress, Relocated, Snapshot
 from artpipe.stages.exporters.growth import between, even_batches, even_keys, even_scenes, keys
 from artpipe.stages.history import SNAPSHOTS_KEPT, History, LossPoint
 
 CANVAS = Canvas(12, 10, (0.2, 0.4, 0.6))
 # Of each column: the least and the most that a scene may hold, and what is plainly seen on the canvas above.
-LIMITS = np.array([[-1e6, -1e6, 0, 0, 0, 0, 1e-3, 0], [1e6, 1e6, 1, 1, 1, 1, 1e6, 1e6]], np.float32)
-VISIBLE = np.array([[0, 0, 0, 0, 0, 0.3, 1, 2], [12, 10, 1, 1, 1, 1, 3, 6]], np.float32)
+LIMITS = limits_of()
+VISIBLE = limits_of(x=(0, 12), y=(0, 10), opacity=(0.3, 1), softness=(1, 3), radius=(2, 6))
+OPACITY = place_of("opacity")
 
 
 def rows_within(limits, count, seed):
     """Rows anywhere between the limits, and often on them."""
     rng = np.random.default_rng(seed)
     low, high = limits
-    rows = low + (high - low) * rng.uniform(0, 1, (count, 8)).astype(np.float32)
+    rows = low + (high - low) * rng.uniform(0, 1, (count, len(low))).astype(np.float32)
     on_limit = rng.uniform(0, 1, rows.shape)
     return np.where(on_limit < 0.15, low, np.where(on_limit > 0.85, high, rows)).astype(np.float32)
 
@@ -303,10 +304,9 @@ def test_rows_that_are_not_seen_can_be_cut_too():
 def ever_smaller():
     """300 circles, each smaller than the one before, as in a painting that was grown."""
     rng = np.random.default_rng(8)
-    rows = rows_within(np.array([[0, 0, 0, 0, 0, 1, 1, 0], [40, 30, 1, 1, 1, 1, 1, 0]], np.float32), 300, 8)
-    rows[:, RADIUS] = 14 * 0.985 ** np.arange(300)
-    rows[:, [X, Y]] = rng.uniform(0, 1, (300, 2)) * [40, 30]
-    return Scene(rows, Canvas(40, 30))
+    rows = rows_within(limits_of(opacity=(1, 1), softness=(1, 1)), 300, 8)
+    x, y = rng.uniform(0, 1, (300, 2)).T
+    return Scene(rows, Canvas(40, 30)).with_columns(x=40 * x, y=30 * y, radius=14 * 0.985 ** np.arange(300))
 
 
 def changes(scene, ends):
@@ -406,8 +406,3 @@ def test_what_snapshots_are_painted_on_may_have_another_colour():
     """A size is all that they must share: the background of the result stands behind the film."""
     snapshot = Snapshot(1, disc().with_background((1, 0, 0)))
     assert even_scenes(Result(disc(), known(snapshot)), 5)[-1].canvas == CANVAS
-
-
-def test_columns_are_where_these_tests_think_they_are():
-    scene = Scene.circles(CANVAS, x=[1], y=[2], radius=[3], colour=[(0, 0, 0)], opacity=0.25, softness=0.75)
-    assert scene.rows[0, [X, Y, RADIUS, OPACITY, SOFTNESS]].tolist() == [1, 2, 3, 0.25, 0.75]

@@ -5,9 +5,10 @@ import time
 import jax
 import numpy as np
 import pytest
+from backends import FITS, slowly
 
 import artpipe
-from artpipe import Canvas, FitSettings, InputError, RendererOptions, Scene, load_fitting_renderer
+from artpipe import Canvas, FitSettings, InputError, Scene, load_fitting_renderer
 from artpipe.pipeline.options import RunConfig
 from artpipe.pipeline.running.plan import Plan
 from artpipe.pipeline.running.runner import carry_out
@@ -26,12 +27,6 @@ START = Scene.circles(
     Canvas(WIDTH, HEIGHT), x=[4, 11], y=[5, 7], radius=[4, 3], colour=[[0.9, 0.2, 0.1], [0.2, 0.3, 0.8]], opacity=0.7
 )
 ARRAYS = {"jax": jax.Array, "torch": torch.Tensor}
-# JAX compiles a step of its pure path for seconds.
-FITS = [
-    pytest.param(name, path, marks=[pytest.mark.slow] * ((name, path) == ("jax", "pure")), id=f"{name} {path}")
-    for name in ARRAYS
-    for path in ("kernel", "pure")
-]
 
 
 def squared(image, target):
@@ -42,32 +37,33 @@ def weighted(image, target, weights):
     return ((image - target) ** 2 * weights[:, :, None]).mean()
 
 
-def open_fit(name, path, target=TARGET, **settings):
-    fit = load_fitting_renderer(name, RendererOptions(path=path)).fit(target, START.canvas, FitSettings(**settings))
+def open_fit(backend, target=TARGET, **settings):
+    name, options = FITS[backend]
+    fit = load_fitting_renderer(name, options).fit(target, START.canvas, FitSettings(**settings))
     fit.put(START)
     return fit
 
 
-@pytest.mark.parametrize(("name", "path"), FITS)
+@pytest.mark.parametrize("backend", slowly())
 @pytest.mark.parametrize("transparent", [False, True])
-def test_a_loss_gets_the_arrays_of_its_framework_everywhere(name, path, transparent):
+def test_a_loss_gets_the_arrays_of_its_framework_everywhere(backend, transparent):
     kinds = set()
 
     def loss(image, target, weights):
-        kinds.update(isinstance(array, ARRAYS[name]) for array in (image, target, weights))
+        kinds.update(isinstance(array, ARRAYS[backend.split()[0]]) for array in (image, target, weights))
         assert image.shape == target.shape == (HEIGHT, WIDTH, 3) and weights.shape == (HEIGHT, WIDTH)
         return weighted(image, target, weights)
 
     target = np.dstack([TARGET, np.ones((HEIGHT, WIDTH, 1), np.float32)]) if transparent else TARGET
-    fit = open_fit(name, path, target, loss=loss, weights=WEIGHTS)
+    fit = open_fit(backend, target, loss=loss, weights=WEIGHTS)
     fit.loss()
     fit.step()
     assert kinds == {True}
 
 
-@pytest.mark.parametrize(("name", "path"), FITS)
-def test_weights_act_in_the_gradient_of_a_loss_as_in_the_mean_squared_error(name, path):
-    own, plain = open_fit(name, path, loss=weighted, weights=WEIGHTS), open_fit(name, path, weights=WEIGHTS)
+@pytest.mark.parametrize("backend", slowly())
+def test_weights_act_in_the_gradient_of_a_loss_as_in_the_mean_squared_error(backend):
+    own, plain = open_fit(backend, loss=weighted, weights=WEIGHTS), open_fit(backend, weights=WEIGHTS)
     assert own.loss() == pytest.approx(plain.loss(), rel=1e-5)
     for fit in (own, plain):
         assert fit.step(15) > 0
@@ -81,17 +77,17 @@ def test_weights_that_a_loss_does_not_take_are_refused():
     FitSettings(loss=lambda *arrays: 0.0, weights=WEIGHTS)
 
 
-@pytest.mark.parametrize(("name", "path"), FITS)
-def test_a_loss_that_returns_no_scalar_is_refused(name, path):
+@pytest.mark.parametrize("backend", slowly())
+def test_a_loss_that_returns_no_scalar_is_refused(backend):
     for loss in (lambda image, target: image - target, lambda image, target: 1, lambda image, target: image.sum() > 0):
-        fit = open_fit(name, path, loss=loss)
+        fit = open_fit(backend, loss=loss)
         for ask in (fit.step, fit.loss):
             with pytest.raises(InputError, match=r"the loss returned .*; needs a floating-point scalar"):
                 ask()
 
 
 def test_a_loss_that_leaves_the_graph_of_pytorch_is_refused():
-    fit = open_fit("torch", "kernel", loss=lambda image, target: squared(image.detach(), target))
+    fit = open_fit("torch numba", loss=lambda image, target: squared(image.detach(), target))
     with pytest.raises(InputError, match="does not depend on the image"):
         fit.step()
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import warnings
 import zipfile
 from dataclasses import replace
 
@@ -11,30 +10,35 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from measuring import peak_of
+from scene_files import NAMES, good_scene, loads, refusal, scene_of
 
-from artpipe import Canvas, InputError, Scene, load_scene, save_scene
-from artpipe.renderers.scene import SIDE_MAX
-from artpipe.stages.formats.scene_arrays import ARRAYS, ROWS_MAX
+from artpipe import load_scene, save_scene
+from artpipe.renderers.canvas import SIDE_MAX
+from artpipe.renderers.primitives.table import PRIMITIVES
+from artpipe.stages.formats.arrays import pack, unpack
+from artpipe.stages.formats.scene_arrays import ARRAYS, ROWS_MAX, WIDEST, row_arrays, row_fields, rows_of
 
-ROWS = [[4, 3, 1, 0.5, 0, 0.75, 0.5, 2], [1.5, 2.5, 0, 0, 1, 1, 1, 1.25]]
-SCENE = Scene(np.array(ROWS, np.float32), Canvas(8, 6, (0.25, 0.5, 1)), ids=np.array([3, 7]), next_id=9)
+SCENE = good_scene()
+COUNT = SCENE.count
 
 
 def good():
     """The arrays of `SCENE`, from numpy alone."""
+    kinds = [*reversed(PRIMITIVES), *PRIMITIVES]
     return {
         "format": np.array("artpipe-scene"),
-        "version": np.array(1),
+        "version": np.array(2),
         "width": np.array(8),
         "height": np.array(6),
         "background": np.array([0.25, 0.5, 1.0], np.float32),
         "edge": np.array("linear"),
         "order": np.array("back to front"),
-        "columns": np.array(["x", "y", "red", "green", "blue", "opacity", "softness", "radius"]),
-        "kinds": np.array(["circle"]),
-        "next_id": np.array(9),
-        "ids": np.array([3, 7]),
-        "rows": np.array(ROWS, np.float32),
+        "next_id": np.array(SCENE.next_id),
+        "ids": SCENE.ids.copy(),
+        "kinds": np.array(list(PRIMITIVES)),
+        "columns": np.array([" ".join(NAMES[kind]) for kind in PRIMITIVES]),
+        "row_kinds": np.array([list(PRIMITIVES).index(kind) for kind in kinds], np.uint8),
+        "rows": SCENE.rows.copy(),
     }
 
 
@@ -60,26 +64,6 @@ def zipped(tmp_path, members, compression=zipfile.ZIP_DEFLATED):
     return path
 
 
-def refusal(path):
-    """The one line that refuses a file, with nothing else said."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(InputError) as caught:
-            load_scene(path)
-    message = str(caught.value)
-    assert "\n" not in message and len(message) < 600 and path.name in message
-    return message
-
-
-def loads(path):
-    """Whether a file gives a scene; what it must never give is any other error."""
-    try:
-        return isinstance(load_scene(path), Scene)
-    except InputError as error:
-        assert "\n" not in str(error)
-        return False
-
-
 # --- what is written ---
 
 
@@ -101,15 +85,58 @@ def test_what_numpy_alone_writes_loads(tmp_path):
     assert load_scene(written(tmp_path, without_order)).same_as(SCENE)
 
 
+def test_columns_and_kinds_are_read_by_their_names(tmp_path, rng):
+    arrays, names = good(), list(reversed(PRIMITIVES))
+    rows = np.full((COUNT, WIDEST + 2), np.nan, np.float32)  # what is past the columns of a kind is never looked at
+    orders = {kind: rng.permutation(len(NAMES[kind])) for kind in names}
+    for k, place in enumerate(arrays["row_kinds"]):
+        order = orders[list(PRIMITIVES)[place]]
+        rows[k, : len(order)] = arrays["rows"][k, order]
+    arrays |= {
+        "rows": rows[:, :WIDEST],
+        "row_kinds": (len(names) - 1 - arrays["row_kinds"]).astype(np.uint8),
+        "kinds": np.array(names),
+        "columns": np.array([" ".join(NAMES[kind][k] for k in orders[kind]) for kind in names]),
+    }
+    assert load_scene(written(tmp_path, arrays)).same_as(SCENE)
+
+
+def test_rows_are_no_wider_than_their_kinds_need(tmp_path, rng):
+    for kind in PRIMITIVES:
+        scene = scene_of(rng, [kind], 4)
+        save_scene(scene, tmp_path / "scene.npz")
+        with np.load(tmp_path / "scene.npz") as file:
+            assert file["rows"].shape == (4, len(NAMES[kind])) and file["kinds"].tolist() == [kind]
+            assert file["columns"].tolist() == [" ".join(NAMES[kind])] and not file["row_kinds"].any()
+
+
 def test_the_names_and_values_are_those_of_the_json_file(tmp_path):
     for scene in (SCENE, replace(SCENE, canvas=replace(SCENE.canvas, transparent=True))):
         save_scene(scene, tmp_path / "scene.npz")
         save_scene(scene, tmp_path / "scene.json")
         with np.load(tmp_path / "scene.npz") as file:
             arrays = {name: file[name].tolist() for name in file.files}
-        assert arrays == json.loads((tmp_path / "scene.json").read_text())
         assert list(arrays) == [name for name in ARRAYS if name != "transparent" or scene.canvas.transparent]
+        content = json.loads((tmp_path / "scene.json").read_text())
+        assert dict(zip(arrays["kinds"], map(str.split, arrays.pop("columns")), strict=True)) == content["kinds"]
+        kinds = [arrays["kinds"][place] for place in arrays.pop("row_kinds")]
+        arrays["rows"] = [[kind, *row[: len(NAMES[kind])]] for kind, row in zip(kinds, arrays["rows"], strict=True)]
+        assert arrays == content | {"kinds": arrays["kinds"]}
         assert load_scene(tmp_path / "scene.npz").same_as(scene)
+
+
+def test_a_file_can_hold_several_tables_of_rows(rng):
+    tables = {"": scene_of(rng, ["circle"], 3), "drawn_": scene_of(rng, PRIMITIVES, 2)}
+    values, fields = {}, {}
+    for prefix, scene in tables.items():
+        values |= row_arrays(scene.rows, scene.kinds, prefix)
+        fields |= row_fields(100, prefix)
+    file = io.BytesIO()
+    pack(values, fields, file)
+    read = unpack(file.getvalue(), fields)
+    for prefix, scene in tables.items():
+        rows, kinds = rows_of(read, prefix)
+        assert rows.tobytes() == scene.rows.tobytes() and kinds.tobytes() == scene.kinds.tobytes()
 
 
 def test_the_same_scene_gives_the_same_bytes(tmp_path):
@@ -120,8 +147,8 @@ def test_the_same_scene_gives_the_same_bytes(tmp_path):
         assert {entry.date_time[:3] for entry in archive.infolist()} == {(1980, 1, 1)}
 
 
-def test_it_takes_less_than_half_of_the_room_of_json(tmp_path, rng, make_scene):
-    scene = make_scene(rng, 512, 256, 200)
+def test_it_takes_less_than_half_of_the_room_of_json(tmp_path, rng):
+    scene = scene_of(rng, PRIMITIVES, 128)
     for ending in (".npz", ".json"):
         save_scene(scene, tmp_path / f"scene{ending}")
     assert 2 * (tmp_path / "scene.npz").stat().st_size < (tmp_path / "scene.json").stat().st_size
@@ -142,7 +169,7 @@ def test_an_npz_of_something_else_is_refused(tmp_path):
     assert "not a scene" in refusal(written(tmp_path, {**good(), "format": np.array("artpipe-run")}))
 
 
-@pytest.mark.parametrize("version", [2, 0, -1])
+@pytest.mark.parametrize("version", [3, 0, -1])
 def test_another_version_is_refused_whatever_else_changed(tmp_path, version):
     other = {"format": good()["format"], "version": np.array(version), "rows": np.zeros((2, 9), np.float16)}
     message = refusal(written(tmp_path, other))
@@ -160,21 +187,54 @@ def test_an_array_of_another_type_is_refused_by_name(tmp_path, name):
 @pytest.mark.parametrize("name", good())
 def test_an_array_of_another_shape_is_refused_by_name(tmp_path, name):
     array = good()[name]
-    wrong = [array[None], np.stack([array] * 2, axis=-1)]
-    if array.ndim == 1 and name != "ids":
-        wrong += [array[:-1], np.concatenate([array, array])]
-    if array.ndim == 2:
-        wrong += [array[:, :-1], np.concatenate([array, array], axis=1), array.T]
-    for other in wrong:
+    for other in [array[None], np.stack([array] * 2, axis=-1)]:
         assert f"{name} has shape" in refusal(written(tmp_path, {**good(), name: other}))
+    if array.ndim:  # the first of those that go together is the one that the others are held against
+        for other in [array[:-1], np.concatenate([array, array])]:
+            assert " has shape" in refusal(written(tmp_path, {**good(), name: other}))
+
+
+def test_rows_that_are_too_narrow_are_refused(tmp_path):
+    rows = good()["rows"]
+    message = refusal(written(tmp_path, {**good(), "rows": rows[:, :-1]}))
+    assert f"rows have {WIDEST - 1} columns" in message and f"needs {WIDEST}: red, green" in message
+
+
+@pytest.mark.parametrize("place", [len(PRIMITIVES), 255])
+def test_a_row_whose_kind_is_not_there_is_refused(tmp_path, place):
+    arrays = good()
+    arrays["row_kinds"][3] = place
+    assert f"row 3 has kind {place}; needs a place in kinds, which has {len(PRIMITIVES)}" in refusal(
+        written(tmp_path, arrays)
+    )
+
+
+@pytest.mark.parametrize("kind", PRIMITIVES)
+def test_kinds_that_are_unknown_or_stand_there_twice_are_refused(tmp_path, kind):
+    for other in ("square", "", kind.upper()):
+        kinds = [other if name == kind else name for name in PRIMITIVES]
+        message = refusal(written(tmp_path, {**good(), "kinds": np.array(kinds)}))
+        assert f"the kind {other!r}" in message and ", ".join(PRIMITIVES) in message and "newer" in message
+    for name in set(PRIMITIVES) - {kind}:
+        kinds = [name if other == kind else other for other in PRIMITIVES]
+        assert "each of them once" in refusal(written(tmp_path, {**good(), "kinds": np.array(kinds)}))
+
+
+@pytest.mark.parametrize("kind", PRIMITIVES)
+def test_other_columns_of_a_kind_are_refused(tmp_path, kind):
+    words = NAMES[kind]
+    for other in ([*words, "sheen"], words[:-1], [*words[:-1], words[0]], [], ["sheen", *words[1:]]):
+        columns = [" ".join(other if name == kind else NAMES[name]) for name in PRIMITIVES]
+        message = refusal(written(tmp_path, {**good(), "columns": np.array(columns)}))
+        assert f"columns of {kind} are" in message and ", ".join(words) in message
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("width", 0), ("width", -8), ("height", SIDE_MAX + 1), ("height", 2**62), ("next_id", 7), ("next_id", -1),
-        ("ids", [3]), ("ids", [3, 7, 8]), ("ids", [7, 7]), ("ids", [-1, 7]), ("edge", "soft"), ("edge", "w" * 60),
-        ("order", "front to back"), ("kinds", ["square"]), ("columns", list("xyrgbosR")),
+        ("ids", np.zeros(COUNT, int)), ("ids", np.arange(COUNT) - 1), ("edge", "soft"), ("edge", "w" * 60),
+        ("order", "front to back"), ("kinds", []), ("kinds", ["circle"]), ("columns", []), ("columns", ["x"]),
         ("background", np.float32([0, 2, 0])), ("background", np.float32([0, np.nan, 0])),
     ],
 )  # fmt: skip
@@ -183,12 +243,12 @@ def test_a_value_that_makes_no_scene_is_refused(tmp_path, name, value):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -3e38])
-@pytest.mark.parametrize("column", range(8))
-def test_a_row_that_cannot_be_drawn_is_refused_by_name(tmp_path, column, value):
+@pytest.mark.parametrize(("kind", "k"), [(kind, k) for kind in PRIMITIVES for k in range(len(NAMES[kind]))])
+def test_a_row_that_cannot_be_drawn_is_refused_by_row_and_column(tmp_path, kind, k, value):
     arrays = good()
-    arrays["rows"][1, column] = value
-    message = refusal(written(tmp_path, arrays))
-    assert "row 1" in message and str(arrays["columns"][column]) in message
+    row = arrays["row_kinds"].tolist().index(list(PRIMITIVES).index(kind))
+    arrays["rows"][row, k] = value
+    assert f"row {row} has {NAMES[kind][k]} {np.float32(value):.9g}; needs" in refusal(written(tmp_path, arrays))
 
 
 class Hostile:
@@ -219,7 +279,8 @@ def test_an_array_that_is_not_asked_for_is_never_read(tmp_path):
     assert load_scene(path).same_as(SCENE) and not (tmp_path / "trap").exists()
 
 
-HEADER = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 8), }"
+SHAPE = f"{COUNT}, {WIDEST}"
+HEADER = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({SHAPE}), }}"
 
 
 def with_header(header):
@@ -229,16 +290,16 @@ def with_header(header):
 
 
 def test_a_header_with_its_fields_in_another_order_loads(tmp_path):
-    header = "{'shape':(2,8),'descr':'<f4','fortran_order':False}"
+    header = f"{{'shape':({COUNT},{WIDEST}),'descr':'<f4','fortran_order':False}}"
     assert load_scene(zipped(tmp_path, {"rows": with_header(header)})).same_as(SCENE)
 
 
 @pytest.mark.parametrize(
     "header",
     [
-        "", "{}", "[", HEADER.replace("2, 8", "-2, 8"), HEADER.replace("2, 8", "3, 8"), HEADER.replace("2,", "2, 1,"),
-        HEADER.replace("2, 8", "9" * 300 + ", 8"), HEADER.replace("2, 8", f"{ROWS_MAX + 1}, 8"), HEADER * 30,
-        HEADER.replace("(2, 8)", "__import__('os').getcwd()"), HEADER.replace("'<f4'", "[('a', '|O')]"),
+        "", "{}", "[", HEADER.replace("(", "(-"), HEADER.replace("(", "(1"), HEADER.replace("(", "(1, "),
+        HEADER.replace("(", "(" + "9" * 300), HEADER.replace(SHAPE, f"{ROWS_MAX + 1}, {WIDEST}"), HEADER * 30,
+        HEADER.replace(f"({SHAPE})", "__import__('os').getcwd()"), HEADER.replace("'<f4'", "[('a', '|O')]"),
     ],
     ids=["none", "empty", "broken", "negative", "too long", "three axes", "absurd", "many", "large", "code", "fields"],
 )  # fmt: skip
@@ -275,7 +336,7 @@ def test_an_encrypted_file_is_refused(tmp_path):
 # --- sizes ---
 
 
-@pytest.mark.parametrize(("name", "size"), [("rows", 32 * ROWS_MAX + 2000), ("edge", 2_000_000)])
+@pytest.mark.parametrize(("name", "size"), [("rows", 4 * WIDEST * ROWS_MAX + 2000), ("edge", 2_000_000)])
 def test_an_array_that_unpacks_to_too_much_is_refused_unread(tmp_path, name, size):
     path = zipped(tmp_path, {name: bytes(size)})
     assert path.stat().st_size < size / 100
@@ -293,13 +354,15 @@ def test_an_array_that_unpacks_to_more_than_it_says_is_refused_at_what_it_says(t
 
 
 def test_the_most_rows_load_and_one_more_is_refused(tmp_path):
-    most = {**good(), "ids": np.arange(ROWS_MAX), "rows": np.ones((ROWS_MAX, 8), np.float32)}
-    most["next_id"] = np.array(ROWS_MAX)
-    assert load_scene(written(tmp_path, most)).count == ROWS_MAX
-    more = {**most, "ids": np.arange(ROWS_MAX + 1), "rows": np.ones((ROWS_MAX + 1, 8), np.float32)}
+    def with_rows(count):
+        rows, kinds = np.ones((count, WIDEST), np.float32), np.zeros(count, np.uint8)
+        return {**good(), "ids": np.arange(count), "next_id": np.array(count), "rows": rows, "row_kinds": kinds}
+
+    assert load_scene(written(tmp_path, with_rows(ROWS_MAX))).count == ROWS_MAX
+    more = with_rows(ROWS_MAX + 1)
     assert f"needs (N,) of at most {ROWS_MAX} items" in refusal(written(tmp_path, more))
-    del more["ids"]
-    assert f"rows has {8 * ROWS_MAX + 8} items" in refusal(written(tmp_path, more))
+    del more["ids"], more["row_kinds"]
+    assert f"rows has {WIDEST * (ROWS_MAX + 1)} items" in refusal(written(tmp_path, more))
 
 
 # --- whatever the file ---

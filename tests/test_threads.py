@@ -160,7 +160,7 @@ def problem(count=60, side=96):
         radius=rng.uniform(2, 20, count), colour=rng.uniform(0, 1, (count, 3)), opacity=0.6,
     )  # fmt: skip
     target = rng.uniform(0, 1, (3, side, side)).astype(np.float32)
-    return scene.rows, scene.canvas, target, pixel_shares(None, side, side).astype(np.float32)
+    return scene.rows, scene.kinds, scene.canvas, target, pixel_shares(None, side, side).astype(np.float32)
 
 
 def drawing_threads():
@@ -346,5 +346,5 @@ def test_the_address_space_of_many_threads_is_that_of_the_deepest_tile_not_of_al
     with CpuKernel(16) as kernel:
         kernel.loss_and_gradient(*problem())  # starts the threads, each with a stack
         before = reserved()
-        kernel.loss_and_gradient(scene.rows, scene.canvas, target, shares)
+        kernel.loss_and_gradient(scene.rows, scene.kinds, scene.canvas, target, shares)
         assert reserved() - before < 0.5  # all circles of all threads: 6 GB

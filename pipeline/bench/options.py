@@ -31,6 +31,7 @@ class BenchOptions:
 
     # fmt: off
     count: int = option_of(RunConfig, "count", default=512, flags=("-n", "--max", "--circles"), group="")
+    shape: str = option_of(RunConfig, "shape", group="")
     size: str = option("128", "Canvas in pixels.", check=_size, metavar="N|WxH")
     baseline_steps: int = option(512, "Steps of the baseline.", low=1, high=TRIALS_MAX)
     preset: str = option_of(RunConfig, "preset", help="Of growth and the tuned fixed count.", group="")
@@ -69,6 +70,7 @@ class BenchOptions:
         """The run that growth does."""
         return RunConfig(
             count=self.count,
+            shape=self.shape,
             growth=max(1, self.count // 8),
             size=self.size,
             preset=self.preset,

@@ -23,7 +23,7 @@ import numpy as np
 
 from artpipe.renderers import Canvas, FitState, InputError, Scene
 from artpipe.renderers.errors import one_line
-from artpipe.renderers.primitives.circle import CIRCLE
+from artpipe.renderers.scene import stacked_rows
 from artpipe.stages.base import Run, RunState, Stage
 from artpipe.stages.events import Grew, Snapshot
 from artpipe.stages.formats.arrays import Field, pack, unpack
@@ -45,14 +45,13 @@ KEPT = 2
 COST = 0.05
 
 # The number counts the forms that the files have had.
-_KIND, _MARK = b"artpipe checkpoint ", b"artpipe checkpoint 2\n"
+_KIND, _MARK = b"artpipe checkpoint ", b"artpipe checkpoint 3\n"
 _DIGEST = hashlib.sha256
 _HEAD = len(_MARK) + 2 * _DIGEST().digest_size + 1  # bytes of mark and digest
 _PLAN = ("stage", "done", "shapes", "begun", "seconds", "cut")
 # What pacing changes in the stages of a plan, where they have it, and the largest value of each.
 _PACED = {"steps": STEPS_MAX, "growth": 4 * COUNT_MAX, "lead": STEPS_MAX, "begin": 1.0}
 _SLATES = ("raw", "weight", "mean", "square")
-_COLUMNS = CIRCLE.width
 # Items of an array that is written; of one that is read, as many as the file has room for.
 _MOST = 2**62
 
@@ -64,17 +63,19 @@ _START_TABLE = {
 }
 _STATE_TABLE = {
     "about": Field("|u1", ("bytes",), _MOST),
-    "rows": Field("<f4", ("rows", _COLUMNS), _MOST),
+    "rows": Field("<f4", ("rows", "columns"), _MOST),
+    "kinds": Field("|u1", ("rows",), _MOST),
     "ids": Field("<i8", ("rows",), _MOST),
-    "drawn": Field("<f4", ("rows", _COLUMNS), _MOST),
-    "raw": Field("<f4", ("rows", _COLUMNS), _MOST),
+    "drawn": Field("<f4", ("rows", "columns"), _MOST),
+    "raw": Field("<f4", ("rows", "columns"), _MOST),
     "weight": Field("<f4", ("rows", 2), _MOST),
-    "mean": Field("<f4", ("rows", _COLUMNS), _MOST),
-    "square": Field("<f4", ("rows", _COLUMNS), _MOST),
+    "mean": Field("<f4", ("rows", "columns"), _MOST),
+    "square": Field("<f4", ("rows", "columns"), _MOST),
     "curve": Field("<f8", ("points", len(LossPoint._fields)), _MOST),
     # In order of time: step, shapes, next id, and the rows that were added (-1 for a snapshot that is no growth).
     "snapshots": Field("<i8", ("snapshots", 4), _MOST),
-    "snapshot_rows": Field("<f4", ("snapshot rows", _COLUMNS), _MOST),
+    "snapshot_rows": Field("<f4", ("snapshot rows", "snapshot columns"), _MOST),
+    "snapshot_kinds": Field("|u1", ("snapshot rows",), _MOST),
     "snapshot_ids": Field("<i8", ("snapshot rows",), _MOST),
 }
 
@@ -247,6 +248,7 @@ def _state_values(state: RunState, plan: Plan, elapsed: float, start: str) -> di
     return {
         "about": _as_bytes(about),
         "rows": fit.scene.rows,
+        "kinds": fit.scene.kinds,
         "ids": fit.scene.ids,
         "drawn": fit.rows,
         **dict(zip(_SLATES, fit.slates, strict=True)),
@@ -254,7 +256,8 @@ def _state_values(state: RunState, plan: Plan, elapsed: float, start: str) -> di
         "snapshots": np.array(
             [[s.step, s.scene.count, s.scene.next_id, getattr(s, "added", -1)] for s in history.snapshots], np.int64
         ).reshape(-1, 4),
-        "snapshot_rows": np.concatenate([empty.rows, *(scene.rows for scene in scenes)]),
+        "snapshot_rows": stacked_rows([empty.rows, *(scene.rows for scene in scenes)]),
+        "snapshot_kinds": np.concatenate([empty.kinds, *(scene.kinds for scene in scenes)]),
         "snapshot_ids": np.concatenate([empty.ids, *(scene.ids for scene in scenes)]),
     }
 
@@ -269,7 +272,8 @@ def _state_of(values: Mapping[str, Any], plan: Plan, run: Run, start: str) -> tu
     if about["start"] != start:
         raise ValueError("it is of another run")
     canvas = Canvas(**{**about["canvas"], "background": tuple(about["canvas"]["background"])})
-    scene = Scene(values["rows"], canvas, ids=values["ids"], next_id=_whole(about["next_id"], 2**63 - 1))
+    next_id = _whole(about["next_id"], 2**63 - 1)
+    scene = Scene(values["rows"], canvas, ids=values["ids"], kinds=values["kinds"], next_id=next_id)
     slates = tuple(values[name] for name in _SLATES)
     if (values["weight"] < 0).any() or (values["square"] < 0).any():
         raise ValueError("its optimiser has means of squares that are below 0")
@@ -347,7 +351,9 @@ def _history_of(values: Mapping[str, Any], about: Mapping[str, Any], canvas: Can
     if not all(0 <= value <= NUMBER_MAX for point in points for value in point):
         raise ValueError("its loss curve has numbers that no run comes to")
     curve = [LossPoint(int(step), int(shapes), seconds, mse) for step, shapes, seconds, mse in points]
-    table, rows, ids = values["snapshots"], values["snapshot_rows"], values["snapshot_ids"]
+    table, rows, ids, kinds = (
+        values[name] for name in ("snapshots", "snapshot_rows", "snapshot_ids", "snapshot_kinds")
+    )
     if len(table) > 4 * SNAPSHOTS_KEPT or (np.diff(table[:, 0]) < 0).any():
         raise ValueError("its snapshots are too many, or not in order")
     snapshots = []
@@ -356,7 +362,7 @@ def _history_of(values: Mapping[str, Any], about: Mapping[str, Any], canvas: Can
         start, end = end, end + _whole(count, len(rows))
         if end > len(rows):
             raise ValueError("its snapshots do not fit together")
-        scene = Scene(rows[start:end], canvas, ids=ids[start:end], next_id=next_id)
+        scene = Scene(rows[start:end], canvas, ids=ids[start:end], kinds=kinds[start:end], next_id=next_id)
         _whole(step, STEPS_MAX)
         snapshots.append(Snapshot(step, scene) if added == -1 else Grew(step, scene, _whole(added, count)))
     return History(curve, snapshots, _whole(about["growth_count"], 2**62), _whole(about["other_count"], 2**62))

@@ -179,7 +179,9 @@ def _rows_of_lists(kinds: Any, rows: list[Any]) -> tuple[Array, Array]:
     layouts = layouts_of(kinds)
     found: dict[str, tuple[list[int], list[list[float]]]] = {kind: ([], []) for kind in layouts}
     for k, row in enumerate(rows):
-        kind, *numbers = row if isinstance(row, list) and row else [row]
+        if not (isinstance(row, list) and row):
+            raise ValueError(f"row {k} is {reprlib.repr(row)}; needs a list of its kind and its numbers")
+        kind, *numbers = row
         if type(kind) is not str or kind not in layouts:
             known = f"one that kinds has: {', '.join(layouts)}" if layouts else "one, but kinds has none"
             raise ValueError(f"row {k} begins with {reprlib.repr(kind)}; needs its kind, {known}")

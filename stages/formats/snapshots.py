@@ -34,9 +34,7 @@ _SCENES: dict[str, Field] = {
     "canvas": Field("<i8", (2,), 2),
     "background": Field("<f4", (3,), 3),
 }
-# Files of version 1 do not tell it.
-_VERSION = {"version": Field("<i8", (), 1)}
-ARRAYS = {**_VERSION, **_SCENES, **row_fields(ROWS_MAX)}
+ARRAYS = {"version": Field("<i8", (), 1), **_SCENES, **row_fields(ROWS_MAX)}
 _ARRAYS_1 = {**_SCENES, **version_1.row_fields(ROWS_MAX)}
 
 
@@ -73,7 +71,9 @@ def load_snapshots(path: Path, canvas: Canvas) -> list[Snapshot]:
     """
     data = read_at_most(path, BYTES_MAX)
     try:
-        version = unpack(data, _VERSION).get("version", 1)
+        # Files of version 1 have neither.
+        head = unpack(data, ARRAYS, ("version", "kinds"))
+        version = head["version"] if head else 1
         if version not in range(1, VERSION + 1):
             raise ValueError(f"it has version {version}; this artpipe reads 1 to {VERSION}")
         values = version_1.with_kinds(unpack(data, _ARRAYS_1)) if version == 1 else unpack(data, ARRAYS)
@@ -87,9 +87,9 @@ def _snapshots(parts: Mapping[str, Any], canvas: Canvas) -> list[Snapshot]:
     """The scenes of a file's arrays."""
     steps, counts, ids = (parts[name] for name in ("steps", "counts", "ids"))
     rows, kinds = rows_of(parts)
-    size = parts["canvas"].tolist()
-    if size != [canvas.width, canvas.height]:
-        raise ValueError(f"it is of a canvas of {size}")
+    width, height = parts["canvas"].tolist()
+    if (width, height) != (canvas.width, canvas.height):
+        raise ValueError(f"its canvas is {width} x {height}; needs {canvas.width} x {canvas.height}")
     # Each by itself too: a sum of large numbers may come round to the right one.
     if ((counts < 0) | (counts > len(rows))).any() or counts.sum() != len(rows):
         raise ValueError("its parts do not fit together")

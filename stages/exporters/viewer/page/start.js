@@ -3,7 +3,7 @@
 function tellFacts() {
   const count = about.keys[last][1];
   const facts = [[capitalised(about.shapes), grouped(count)]];
-  if (about.primitives.length > 1) for (const [name, , own] of about.primitives) facts.push([`of them ${name}s`, grouped(own)]);
+  if (about.primitives.length > 1) for (const [name, , own] of about.primitives) facts.push([`${capitalised(name)}s`, grouped(own)]);
   facts.push(["Canvas", `${about.width} × ${about.height} px`]);
   if (steps[last]) facts.push(["Steps", grouped(steps[last])]);
   if (about.psnr !== null) facts.push(["PSNR", `${about.psnr.toFixed(1)} dB`]);

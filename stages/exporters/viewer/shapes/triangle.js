@@ -1,19 +1,21 @@
 shapes.triangle = (x0, y0, x1, y1, x2, y2) => {
-  // Turned so that the inside lies to the left of every edge, or nowhere if there is none.
+  // Turned so that the inside lies on one side of all edges; without an area there is no inside.
   const turn = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0);
   const corners = turn < 0 ? [[x0, y0], [x2, y2], [x1, y1]] : [[x0, y0], [x1, y1], [x2, y2]];
-  const edges = corners.map(([ax, ay], k) => {
-    const [bx, by] = corners[(k + 1) % 3], ex = bx - ax, ey = by - ay, square = ex * ex + ey * ey;
-    return { ax, ay, ex, ey, share: square > 0 ? 1 / square : 0 };
+  /** An edge as its first corner, its length, and the unit vector along it. */
+  const [p, q, r] = corners.map(([x, y], k) => {
+    const dx = corners[(k + 1) % 3][0] - x, dy = corners[(k + 1) % 3][1] - y, length = Math.hypot(dx, dy), share = length > 0 ? 1 / length : 0;
+    return { x, y, length, ux: dx * share, uy: dy * share };
   });
-  const [p, q, r] = edges;
-  /** The square of the distance to an edge. */
-  const apart = ({ ax, ay, ex, ey, share }, x, y) => {
-    const wx = x - ax, wy = y - ay, t = Math.min(Math.max((wx * ex + wy * ey) * share, 0), 1);
-    const dx = wx - t * ex, dy = wy - t * ey;
-    return dx * dx + dy * dy;
+  /** How far a point lies beside the line of an edge; negative inside. */
+  const beside = (edge, x, y) => (x - edge.x) * edge.uy - (y - edge.y) * edge.ux;
+  /** The square of its distance to the edge, given that. */
+  const square = (edge, x, y, across) => {
+    if (edge.length === 0) return (x - edge.x) ** 2 + (y - edge.y) ** 2;
+    const along = (x - edge.x) * edge.ux + (y - edge.y) * edge.uy;
+    const past = Math.max(along - edge.length, 0) + Math.min(along, 0);
+    return across * across + past * past;
   };
-  const isLeft = ({ ax, ay, ex, ey }, x, y) => ex * (y - ay) - ey * (x - ax) > 0;
   return {
     centre: [(x0 + x1 + x2) / 3, (y0 + y1 + y2) / 3],
     box: (margin) => [
@@ -23,9 +25,8 @@ shapes.triangle = (x0, y0, x1, y1, x2, y2) => {
       for (let j = 0, k = 0; j < down; j++) {
         const y = top + j * step;
         for (let i = 0; i < across; i++, k++) {
-          const x = left + i * step;
-          const nearest = Math.sqrt(Math.min(apart(p, x, y), apart(q, x, y), apart(r, x, y)));
-          out[k] = isLeft(p, x, y) && isLeft(q, x, y) && isLeft(r, x, y) ? -nearest : nearest;
+          const x = left + i * step, a = beside(p, x, y), b = beside(q, x, y), c = beside(r, x, y), farthest = Math.max(a, b, c);
+          out[k] = farthest < 0 ? farthest : Math.sqrt(Math.min(square(p, x, y, a), square(q, x, y, b), square(r, x, y, c)));
         }
       }
     },

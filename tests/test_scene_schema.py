@@ -1,0 +1,170 @@
+"""The JSON Schema of scene files: that it is the table's, and agrees with the program on what is a scene."""
+
+import copy
+import importlib.resources
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from scene_files import NAMES, PAINT, edges_of, good, loads, plain_row, scenes, within, written
+
+from artpipe import load_scene, save_scene
+from artpipe.renderers.primitives.base import SOFTNESS_MIN
+from artpipe.renderers.primitives.falloff import FALLOFFS
+from artpipe.renderers.primitives.table import PRIMITIVES
+from artpipe.renderers.scene import columns_of
+from artpipe.stages.formats.scene_file import ID_MAX
+from artpipe.stages.formats.schema import scene_schema, schema_text
+
+
+@pytest.fixture(scope="module")
+def fits():
+    """`content -> bool`: whether the schema accepts it."""
+    return pytest.importorskip("jsonschema").Draft202012Validator(scene_schema()).is_valid
+
+
+def test_the_file_of_the_schema_is_that_of_the_table():
+    file = importlib.resources.files("artpipe.stages.formats") / "scene.schema.json"
+    if os.environ.get("UPDATE"):
+        Path(str(file)).resolve().write_text(schema_text(), encoding="utf-8")
+    assert file.read_text("utf-8") == schema_text(), "UPDATE=1 writes it anew"
+
+
+def test_the_schema_is_valid():
+    pytest.importorskip("jsonschema").Draft202012Validator.check_schema(scene_schema())
+    assert scene_schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_the_schema_describes_every_key_every_edge_and_every_column():
+    schema = scene_schema()
+    assert set(schema["properties"]) == {*good(), "transparent"} == {*schema["required"], "order", "transparent"}
+    parts = [schema, *schema["properties"].values(), *(schema["$defs"][name] for name in PRIMITIVES)]
+    assert all(len(part["description"]) > 20 for part in parts)
+    assert all(f"`{edge}`" in schema["properties"]["edge"]["description"] for edge in FALLOFFS)
+    for name in PRIMITIVES:
+        kind, *columns = schema["$defs"][name]["prefixItems"]
+        assert kind == {"const": name} and [column["title"] for column in columns] == NAMES[name]
+        assert all(column["description"] for column in columns)
+
+
+def test_the_examples_of_the_schema_fit_it_and_load(tmp_path, fits):
+    for content in scene_schema()["examples"]:
+        assert fits(content)
+        assert load_scene(written(tmp_path, content)).count == len(content["rows"])
+
+
+@given(scenes())
+def test_the_schema_accepts_what_is_written(tmp_path_factory, fits, scene):
+    path = tmp_path_factory.mktemp("scene") / "scene.json"
+    save_scene(scene, path)
+    assert fits(json.loads(path.read_text()))
+
+
+def of_one_row(kind):
+    """What the file of a scene of one such row holds."""
+    return {**good(), "kinds": {kind: list(NAMES[kind])}, "ids": [0], "rows": [[kind, *plain_row(kind)]]}
+
+
+def agree(folder, fits, content):
+    assert loads(written(folder, content)) == (fits(content) and not only_the_program_sees(content)), content
+
+
+def only_the_program_sees(content):
+    """Whether a file that fits the schema breaks one of the rules that a schema cannot say."""
+    return (
+        len(content["ids"]) != len(content["rows"])
+        or content["next_id"] <= max(content["ids"], default=-1)
+        or not {row[0] for row in content["rows"]} <= set(content["kinds"])
+    )
+
+
+@pytest.mark.parametrize("kind", PRIMITIVES)
+def test_the_schema_and_the_program_agree_at_the_limits_of_every_column(tmp_path, fits, kind):
+    def content(k, value):
+        content = of_one_row(kind)
+        content["rows"][0][1 + k] = value
+        return content
+
+    for k, column in enumerate(columns_of(PRIMITIVES[kind])):
+        for low_or_high in within(column.low, column.high):
+            edge = content(k, float(str(low_or_high)))
+            assert fits(edge) and loads(written(tmp_path, edge))
+        for outside in (column.low - 1e-9, column.high + 1e-9, -1e300, 1e300, "1", None, True, [1.0]):
+            assert not fits(content(k, outside))
+            agree(tmp_path, fits, content(k, outside))
+
+
+@pytest.mark.parametrize("edge", FALLOFFS)
+@pytest.mark.parametrize("kind", PRIMITIVES)
+def test_the_schema_and_the_program_agree_on_the_edges_of_every_kind(tmp_path, fits, kind, edge):
+    content = {**of_one_row(kind), "edge": edge}
+    assert fits(content) == (edge in edges_of(kind))
+    agree(tmp_path, fits, content)
+
+
+CIRCLE = ["circle", *plain_row("circle")]
+ODD_VALUES = [
+    None, True, False, -1, 0, 1, 1.0, 2, 9, 8.5, 1e-3, 9.99999e-4, 9.99998e-4, 1e6, -1e6, 1e6 + 0.01, 65536, 65537,
+    SOFTNESS_MIN, ID_MAX, ID_MAX + 1, 1e18, 1e300, -1e-60, 1 + 1e-12, 10**30, 10**400, "", "circle", "linear",
+    "logistic", "back to front", [], [1], [3, 7], [0, 0.5, 1], {}, {"x": 1}, [[]], CIRCLE, CIRCLE[1:], CIRCLE[:-1],
+    [CIRCLE], NAMES["circle"], ["circle"], ["circle", "circle"], {"circle": NAMES["circle"]}, {"circle": []},
+    {"circle": {}}, {"square": NAMES["circle"]}, ["square", *PAINT], ["circle", *PAINT],
+]  # fmt: skip
+MUTATION = st.tuples(
+    st.sampled_from(["set", "delete", "insert"]), st.integers(0, 99), st.integers(0, 999), st.sampled_from(ODD_VALUES)
+)
+
+
+def mutated(content, mutations):
+    """A copy in which values, at any depth, are replaced, deleted or inserted."""
+    content = copy.deepcopy(content)
+    for what, first, second, value in mutations:
+        # Three of four mutations go down into a list or an object, as far as there is one.
+        place, keys = content, sorted(content)
+        key = keys[first % len(keys)]
+        while isinstance(place[key], (list, dict)) and place[key] and second % 4:
+            place = place[key]
+            key = second % len(place) if isinstance(place, list) else sorted(place)[second % len(place)]
+            second //= 4
+        if what == "set":
+            place[key] = copy.deepcopy(value)
+        elif what == "insert" and isinstance(place, list):
+            place.insert(key, copy.deepcopy(value))
+        elif what == "delete" and len(content) > 1:
+            del place[key]
+    return content
+
+
+@pytest.mark.parametrize("key", [*good(), "transparent", "note"])
+def test_the_schema_and_the_program_agree_on_every_odd_value_of_a_key(tmp_path, fits, key):
+    for value in ODD_VALUES:
+        agree(tmp_path, fits, {**good(), key: value})
+
+
+@pytest.mark.parametrize("key", ["background", "ids", "rows"])
+def test_the_schema_and_the_program_agree_on_every_odd_value_in_a_list(tmp_path, fits, key):
+    for value in ODD_VALUES:
+        content = good()
+        content[key][-1] = value
+        agree(tmp_path, fits, content)
+
+
+@pytest.mark.parametrize("kind", PRIMITIVES)
+def test_the_schema_and_the_program_agree_on_every_odd_value_in_a_row(tmp_path, fits, kind):
+    for value in ODD_VALUES:
+        for k in (0, -1):
+            content = of_one_row(kind)
+            content["rows"][0][k] = value
+            agree(tmp_path, fits, content)
+        content = of_one_row(kind)
+        content["kinds"][kind][-1] = value
+        agree(tmp_path, fits, content)
+
+
+@given(st.lists(MUTATION, min_size=1, max_size=3))
+@example([("delete", 8, 0, None)])
+def test_the_schema_and_the_program_agree_on_mutated_files(tmp_path_factory, fits, mutations):
+    agree(tmp_path_factory.mktemp("mutated"), fits, mutated(good(), mutations))

@@ -1,0 +1,153 @@
+"""Files of version 1: circles alone, in one order of columns. They still load, as what they were."""
+
+import json
+
+import numpy as np
+import pytest
+from scene_files import loads, refusal, written
+
+from artpipe import Canvas, InputError, Scene, load_scene, save_scene
+from artpipe.renderers.canvas import SIDE_MAX
+from artpipe.stages.formats.snapshots import load_snapshots
+
+COLUMNS = ["x", "y", "red", "green", "blue", "opacity", "softness", "radius"]
+ROWS = [[4, 3, 1, 0.5, 0, 0.75, 0.5, 2], [1.5, 2.5, 0, 0, 1, 1, 1, 1.25]]
+CANVAS = Canvas(8, 6, (0.25, 0.5, 1))
+SCENE = Scene.circles(
+    CANVAS, x=[4, 1.5], y=[3, 2.5], radius=[2, 1.25], colour=[[1, 0.5, 0], [0, 0, 1]], opacity=[0.75, 1],
+    softness=[0.5, 1],
+)  # fmt: skip
+SCENE = Scene(SCENE.rows, CANVAS, ids=[3, 7], next_id=9)
+
+
+def good():
+    """What the JSON file of `SCENE` held."""
+    return {
+        "format": "artpipe-scene",
+        "version": 1,
+        "width": 8,
+        "height": 6,
+        "background": [0.25, 0.5, 1.0],
+        "edge": "linear",
+        "order": "back to front",
+        "columns": list(COLUMNS),
+        "kinds": ["circle"],
+        "next_id": 9,
+        "ids": [3, 7],
+        "rows": [list(row) for row in ROWS],
+    }
+
+
+def arrays():
+    """What its .npz file held."""
+    arrays = {name: np.array(value) for name, value in good().items()}
+    return arrays | {name: arrays[name].astype(np.float32) for name in ("background", "rows")}
+
+
+def packed(folder, **others):
+    path = folder / "scene.npz"
+    np.savez(path, **{name: value for name, value in (arrays() | others).items() if value is not None})
+    return path
+
+
+def test_a_scene_of_version_1_loads(tmp_path):
+    assert load_scene(written(tmp_path, good())).same_as(SCENE)
+    assert load_scene(packed(tmp_path)).same_as(SCENE)
+    assert load_scene(written(tmp_path, {**good(), "version": 1.0})).same_as(SCENE)
+
+
+@pytest.mark.parametrize("edge", ["linear", "logistic"])
+@pytest.mark.parametrize("transparent", [False, True])
+def test_its_edge_and_its_transparency_stay(tmp_path, edge, transparent):
+    canvas = Canvas(8, 6, (0.25, 0.5, 1), edge, transparent)
+    for path in (
+        written(tmp_path, {**good(), "edge": edge, "transparent": transparent}),
+        packed(tmp_path, edge=np.array(edge), transparent=np.array(int(transparent))),
+    ):
+        assert load_scene(path).same_as(Scene(SCENE.rows, canvas, ids=[3, 7], next_id=9))
+
+
+def test_an_empty_scene_loads(tmp_path):
+    empty = Scene(np.zeros((0, 1), np.float32), CANVAS, next_id=9)
+    assert load_scene(written(tmp_path, {**good(), "ids": [], "rows": []})).same_as(empty)
+    assert load_scene(packed(tmp_path, ids=np.zeros(0, int), rows=np.zeros((0, 8), np.float32))).same_as(empty)
+
+
+def test_it_is_written_anew_as_another_version(tmp_path):
+    save_scene(load_scene(written(tmp_path, good())), tmp_path / "new.json")
+    assert json.loads((tmp_path / "new.json").read_text())["version"] == 2
+    assert load_scene(tmp_path / "new.json").same_as(SCENE)
+
+
+@pytest.mark.parametrize("key", sorted(set(good()) - {"format", "version", "order"}))
+def test_a_missing_key_is_refused_by_name(tmp_path, key):
+    content = good()
+    del content[key]
+    assert f"lacks '{key}'" in refusal(written(tmp_path, content))
+    assert f"lacks '{key}'" in refusal(packed(tmp_path, **{key: None}))
+
+
+@pytest.mark.parametrize("value", [-1e39, float("nan"), 1e300])
+@pytest.mark.parametrize("column", range(len(COLUMNS)))
+def test_a_value_that_cannot_be_drawn_is_refused_by_row_and_column(tmp_path, column, value):
+    content = good()
+    content["rows"][1][column] = value
+    assert f"row 1 has {COLUMNS[column]} {value:.9g}; needs" in refusal(written(tmp_path, content))
+    rows = np.array(ROWS, np.float32)
+    rows[1, column] = -3e38
+    assert f"row 1 has {COLUMNS[column]} -3" in refusal(packed(tmp_path, rows=rows))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("columns", COLUMNS[:-1]), ("columns", [*COLUMNS, "angle"]), ("columns", COLUMNS[::-1]), ("columns", []),
+        ("columns", "x"), ("kinds", []), ("kinds", ["ellipse"]), ("kinds", ["circle", "ellipse"]),
+        ("kinds", {"circle": COLUMNS}), ("rows", 4), ("rows", {}), ("rows", [4, 3]), ("rows", [ROWS[0], ROWS[1][:-1]]),
+        ("rows", [ROWS[0], [*ROWS[1], 1]]), ("rows", [["circle", *row] for row in ROWS]), ("rows", [[], []]),
+        ("rows", [ROWS]), ("width", SIDE_MAX + 1), ("ids", [3]), ("ids", [7, 7]), ("next_id", 7),
+        ("order", "front to back"), ("edge", "soft"), ("background", [0.1, 0.2]), ("transparent", 1),
+    ],
+)  # fmt: skip
+def test_what_was_no_scene_is_none(tmp_path, key, value):
+    refusal(written(tmp_path, {**good(), key: value}))
+
+
+def test_arrays_of_another_shape_are_refused(tmp_path):
+    rows = arrays()["rows"]
+    for other in (rows[:, :-1], np.pad(rows, ((0, 0), (0, 1))), rows[0], rows[:1], rows.T):
+        assert " has shape" in refusal(packed(tmp_path, rows=other))
+    assert not loads(packed(tmp_path, kinds=np.array(["circle", "circle"])))
+
+
+# --- snapshots ---
+
+
+def snapshots(folder, **others):
+    """Scenes of no circle, of one, and of two."""
+    rows = np.array(ROWS, np.float32)
+    parts = {
+        "steps": np.array([0, 5, 9]), "counts": np.array([0, 1, 2]), "rows": rows[[0, 0, 1]],
+        "ids": np.array([3, 3, 7]), "canvas": np.array([8, 6]), "background": np.array(CANVAS.background, np.float32),
+    }  # fmt: skip
+    np.savez(folder / "snapshots.npz", **(parts | others))
+    return folder / "snapshots.npz"
+
+
+def test_snapshots_of_version_1_load(tmp_path):
+    moments = load_snapshots(snapshots(tmp_path), CANVAS)
+    assert [moment.step for moment in moments] == [0, 5, 9]
+    assert [moment.scene.ids.tolist() for moment in moments] == [[], [3], [3, 7]]
+    for moment in moments:
+        count = moment.scene.count
+        np.testing.assert_array_equal(moment.scene.rows, SCENE.rows[:count])
+        assert [primitive.name for primitive in moment.scene.primitives] == ["circle"] * (count > 0)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [{"rows": np.zeros((3, 9), np.float32)}, {"counts": np.array([0, 1, 1])}, {"rows": np.full((3, 8), np.nan, "<f4")}],
+)
+def test_snapshots_that_were_none_are_refused(tmp_path, others):
+    with pytest.raises(InputError, match=r"snapshots\.npz is broken"):
+        load_snapshots(snapshots(tmp_path, **others), CANVAS)
