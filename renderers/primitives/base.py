@@ -108,6 +108,28 @@ class Outline:
     stroke: float = 0.0
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A part of the plane where the distance to a shape is that to one point or one line, and a constant.
+
+    Attributes:
+        corners: of the part, pixels, in order; it may hold more than what lies within reach of the shape.
+        x: of the point, or of one on the line, pixels.
+        y: likewise.
+        distance: to the shape at (x, y); negative inside.
+        turn: degrees clockwise from the x axis to the direction in which the distance from the line grows; None for a
+            point.
+        mirrored: whether the distance grows to the other side of the line too.
+    """
+
+    corners: tuple[tuple[float, float], ...]
+    x: float
+    y: float
+    distance: float
+    turn: float | None = None
+    mirrored: bool = False
+
+
 class Primitive(ABC):
     """A kind of row.
 
@@ -179,6 +201,14 @@ class Primitive(ABC):
     def outline(self, shape: Sequence[float], outset: float) -> Outline:
         """The curve at this signed distance from one shape, pixels; not deeper inside than its thickness."""
 
+    def pieces(self, shape: Sequence[float], reach: float) -> Sequence[Piece]:
+        """Parts that hold all within this distance, above 0, of one shape, none of them twice.
+
+        With them SVG draws a soft shape exactly; none, if there is no such division of this primitive.
+        """
+        del shape, reach
+        return ()
+
     @abstractmethod
     def area(self, shape: Sequence[Array], outset: Array) -> Array:
         """What lies within this signed distance, pixels²; not deeper inside than the thickness."""
@@ -204,3 +234,8 @@ def root(xp: Any, square: Any) -> Any:
     """The square root, with a derivative of 0 instead of infinity at 0."""
     positive = square > 0
     return xp.sqrt(xp.where(positive, square, 1.0)) * positive
+
+
+def pairs(points: Sequence[complex]) -> tuple[tuple[float, float], ...]:
+    """X and y of points that are held as complex numbers."""
+    return tuple((point.real, point.imag) for point in points)

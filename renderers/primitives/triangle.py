@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import cmath
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .base import FARTHEST, Array, Column, Outline, Primitive, root
+from .base import FARTHEST, Array, Column, Outline, Piece, Primitive, pairs, root
 
 # The circumradius of the equilateral triangle as large as a circle of radius 1.
 CIRCUMRADIUS = (4 * np.pi / (3 * np.sqrt(3))) ** 0.5
@@ -95,6 +97,32 @@ class Triangle(Primitive):
         share = 1 + outset * perimeter / (2 * area)
         corners = tuple((across + share * (a - across), down + share * (b - down)) for a, b in zip(x, y, strict=True))
         return Outline("polygon", {}, points=corners)
+
+    def pieces(self, shape: Sequence[float], reach: float) -> Sequence[Piece]:
+        """See `Primitive.pieces`: what lies nearest to each edge, in and outside, and around each corner."""
+        a, b, c = (complex(x, y) for x, y in zip(shape[0::2], shape[1::2], strict=True))
+        clockwise = ((b - a).conjugate() * (c - a)).imag >= 0
+        corners = list(dict.fromkeys((a, b, c) if clockwise else (c, b, a)))
+        corners *= 1 + (len(corners) == 1)  # a point is an edge of no length, there and back
+        sides = [end - start for start, end in zip(corners, corners[1:] + corners[:1], strict=True)]
+        outward = [-1j * side / abs(side) if side else (-1.0) ** k for k, side in enumerate(sides)]
+        across, down = _inscribed(shape)[2]
+        middle = complex(across, down)
+        found = []
+        for k, (start, side, away) in enumerate(zip(corners, sides, outward, strict=True)):
+            before = outward[k - 1]
+            if away != before:
+                # Around the sector, by the tangents at its ends and at its middle.
+                middling = 1j * (before - away)
+                middling = middling / abs(middling)
+                tips = [(a + b) / (1 + (a.conjugate() * b).real) for a, b in ((before, middling), (middling, away))]
+                part = [start + reach * tip for tip in (0, before, *tips, away)]
+                found.append(Piece(pairs(part), start.real, start.imag, 0.0))
+            if side:
+                end, foot = start + side, start + side / 2
+                part = [middle, start, start + away * reach, end + away * reach, end]
+                found.append(Piece(pairs(part), foot.real, foot.imag, 0.0, math.degrees(cmath.phase(away))))
+        return found
 
     def area(self, shape: Sequence[Array], outset: Array) -> Array:
         """See `Primitive.area`."""

@@ -88,10 +88,10 @@ def _paint(drawing: Any, group: Any, scene: Scene, names: Iterator[str], flat: b
     falloff = FALLOFFS[scene.canvas.edge]
     for shape in shapes(shown_rows(scene)):
         if flat:
-            gradient, elements = None, [hard_element(drawing, shape, falloff)]
+            gradients, elements = [], [hard_element(drawing, shape, falloff)]
         else:
-            gradient, elements = soft_elements(drawing, shape, falloff, names)
-        if gradient is not None:
+            gradients, elements = soft_elements(drawing, shape, falloff, names)
+        for gradient in gradients:
             drawing.defs.add(gradient)
         for element in elements:
             group.add(element)

@@ -8,14 +8,14 @@ pixel that is one hard shape, whose anti-aliasing is the falloff. Softer ones be
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from svgwrite.base import BaseElement
 
 from artpipe.renderers import Scene
-from artpipe.renderers.primitives.base import Outline, Primitive
+from artpipe.renderers.primitives.base import Outline, Piece, Primitive
 from artpipe.renderers.primitives.falloff import LINEAR, LOGISTIC, Falloff
 
 Array = np.ndarray[Any, Any]
@@ -34,6 +34,11 @@ RIM_SHARES = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 INVISIBLE = 0.0005
 # The logistic edge in straight pieces: (r² - d²) / softness at the stops.
 LOGISTIC_STOPS = (7.0, 5.0, 3.5, 2.5, 1.7, 1.0, 0.3, -0.3, -1.0, -1.7, -2.5, -3.5, -5.0, -7.0)
+# A softness that is nearly this (pixels) is what anti-aliasing makes of a hard edge, at the size of the canvas: such a
+# shape is one element, if there is no radial gradient for it.
+HARD, NEARLY = 0.5, 0.01
+# Pieces reach this many pixels beyond the rim, since their corners are rounded to tenths of one.
+SLACK = 0.1
 # Pixels from one of several outlines to the next, about, and by how much of a pixel's range they may differ at most
 # if they lie farther apart.
 STAIR = 1.0
@@ -75,7 +80,7 @@ def shapes(scene: Scene) -> list[Shape]:
     return found
 
 
-def soft_elements(drawing: Any, shape: Shape, falloff: Falloff, names: Iterator[str]) -> tuple[Any, list[Any]]:
+def soft_elements(drawing: Any, shape: Shape, falloff: Falloff, names: Iterator[str]) -> tuple[list[Any], list[Any]]:
     """What draws a soft shape.
 
     Args:
@@ -85,18 +90,60 @@ def soft_elements(drawing: Any, shape: Shape, falloff: Falloff, names: Iterator[
         names: ids for gradients.
 
     Returns:
-        A gradient or None, and elements in painting order.
+        Gradients, and elements in painting order.
     """
     if shape.primitive.is_radial:
         return _radial(drawing, shape, falloff, next(names))
+    if falloff is LINEAR and abs(shape.softness - HARD) > NEARLY:
+        pieces = shape.primitive.pieces(shape.columns, shape.softness + SLACK)
+        if pieces:
+            return _pieces(drawing, shape, pieces, names)
     elements = []
     for outset, opacity in _stairs(shape, falloff):
         outline = shape.primitive.outline(shape.columns, outset)
         elements.append(_element(drawing, outline, hex_of(shape.colour), opacity, opacity))
-    return None, elements
+    return [], elements
 
 
-def _radial(drawing: Any, shape: Shape, falloff: Falloff, name: str) -> tuple[Any, list[Any]]:
+def _pieces(drawing: Any, shape: Shape, pieces: Sequence[Piece], names: Iterator[str]) -> tuple[list[Any], list[Any]]:
+    """A gradient for each piece of a shape, and a group of the pieces.
+
+    They meet without anti-aliasing, so that each pixel belongs to one of them; at the rim they are transparent.
+    """
+    softness, colour = shape.softness, hex_of(shape.colour)
+    steepness = shape.opacity / (2 * softness)
+    places = min(2, decimals(steepness))
+    gradients = []
+    group = drawing.g()
+    group["shape-rendering"] = "crispEdges"
+    _set_opacity(group, "fill-opacity", shape.opacity)
+    for piece in pieces:
+        name = next(names)
+        # From where to where the gradient goes, from the point or line.
+        near = -softness if piece.turn is not None and not piece.mirrored else 0.0
+        far = softness - piece.distance
+        x, y = number(piece.x, places), number(piece.y, places)
+        if piece.turn is None:
+            gradient = drawing.radialGradient((x, y), number(far, places), id=name)
+        else:
+            gradient = drawing.linearGradient((number(near, places), 0), (number(far, places), 0), id=name)
+            length = max(math.dist(piece.corners[0], corner) for corner in piece.corners)
+            turn = number(piece.turn, decimals(steepness * length * math.pi / 180))
+            gradient["gradientTransform"] = f"translate({x} {y})rotate({turn})"
+            if piece.mirrored:
+                gradient["spreadMethod"] = "reflect"
+        gradient["gradientUnits"] = "userSpaceOnUse"
+        peak = number(min(1.0, 0.5 - (piece.distance + near) / (2 * softness)), 3)
+        inner = max(-softness - piece.distance - near, 0.0) / (far - near)
+        inner_places = min(4, decimals(steepness * (far - near)))
+        gradient.add_stop_color(number(inner, inner_places), colour, None if peak == "1" else peak)
+        gradient.add_stop_color("1", colour, "0")
+        gradients.append(gradient)
+        group.add(_filled(drawing, "polygon", {"points": _points(piece.corners, 1)}, f"url(#{name})"))
+    return gradients, [group]
+
+
+def _radial(drawing: Any, shape: Shape, falloff: Falloff, name: str) -> tuple[list[Any], list[Any]]:
     """The gradient and the one element of a shape whose curves are images of circles."""
     radius, softness = shape.thickness, shape.softness
     if falloff is LINEAR:
@@ -114,7 +161,7 @@ def _radial(drawing: Any, shape: Shape, falloff: Falloff, name: str) -> tuple[An
             number(offset, min(4, decimals(steepness * rim))), colour, None if written == "1" else written
         )
     outline = shape.primitive.outline(shape.columns, rim - radius)
-    return gradient, [_element(drawing, outline, f"url(#{name})", shape.opacity * peak, steepness)]
+    return [gradient], [_element(drawing, outline, f"url(#{name})", shape.opacity * peak, steepness)]
 
 
 def _linear_stops(radius: float, softness: float) -> tuple[float, list[tuple[float, float]], float]:
@@ -195,23 +242,34 @@ def _element(drawing: Any, outline: Outline, fill: str, opacity: float, steepnes
         steepness: by how much a pixel may change if the curve moves by a pixel.
     """
     places = min(2, decimals(steepness))
-    element = BaseElement(factory=drawing)
-    element.elementname = outline.tag
-    for name, length in outline.lengths.items():
-        element[name] = number(length, places)
+    attributes = {name: number(length, places) for name, length in outline.lengths.items()}
     if outline.points:
-        element["points"] = " ".join(number(value, places) for point in outline.points for value in point)
+        attributes["points"] = _points(outline.points, places)
     if outline.matrix is not None:
-        element["transform"] = f"matrix({' '.join(number(value, places) for value in outline.matrix)})"
+        attributes["transform"] = f"matrix({' '.join(number(value, places) for value in outline.matrix)})"
     stroke = number(outline.stroke, places)
     if stroke != "0":
-        element["stroke"], element["stroke-width"] = fill, stroke
-    if outline.tag != "line":
-        element["fill"] = fill
+        attributes |= {"stroke": fill, "stroke-width": stroke}
+    element = _filled(drawing, outline.tag, attributes, fill)
+    _set_opacity(element, "opacity", opacity)
+    return element
+
+
+def _filled(drawing: Any, tag: str, attributes: dict[str, str], fill: str) -> Any:
+    element = BaseElement(factory=drawing)
+    element.elementname = tag
+    element.attribs.update(attributes if tag == "line" else attributes | {"fill": fill})
+    return element
+
+
+def _set_opacity(element: Any, name: str, opacity: float) -> None:
     written = number(opacity, 2 if opacity >= 0.1 else 3)
     if written != "1":
-        element["opacity"] = written
-    return element
+        element[name] = written
+
+
+def _points(points: Sequence[tuple[float, float]], places: int) -> str:
+    return " ".join(number(value, places) for point in points for value in point)
 
 
 def number(value: float, places: int) -> str:
