@@ -76,7 +76,7 @@ class Run:
     def warm_up(self) -> None:
         """Compiles and loads all that a run uses, by one step of one circle, and forgets the circle."""
         empty = self.fit.state()
-        one = Scene.shapes(self.canvas, x=[0.5], y=[0.5], radius=[1.0], colour=[[0.5, 0.5, 0.5]])
+        one = Scene.circles(self.canvas, x=[0.5], y=[0.5], radius=[1.0], colour=[[0.5, 0.5, 0.5]])
         self.fit.put(one)
         self.fit.step(1, 0.0)
         self.fit.worth()
