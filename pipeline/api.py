@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from artpipe.renderers import InputError, Interrupted, RendererOptions, Scene, load_renderer
-from artpipe.renderers.checks import check_path, shown, unknown, whole_number
+from artpipe.renderers.checks import check_path, shown, unknown
 from artpipe.renderers.losses.metrics import pixel_shares
 from artpipe.renderers.threads import thread_limit
 from artpipe.stages.events import Event
@@ -21,38 +21,22 @@ from artpipe.stages.exporters.table import export_files
 from artpipe.stages.formats.names import name_of_picture
 from artpipe.stages.pictures.picture import readable
 from artpipe.stages.pictures.pixel_arrays import array_of
-from artpipe.stages.record import Record
+from artpipe.stages.result import Result
 
-from .config import COUNT_MAX, RunConfig
-from .folders.rundir import load_record
+from .folders.rundir import load_result
+from .options import RunConfig
 from .running.interruption import NotedInterrupt
 from .running.observers import Forward
-from .running.runner import carry_out, course_of, fitting_the_canvas, load_target, open_run
+from .running.plan import plan_of
+from .running.runner import carry_out, fitting_the_canvas, load_target, open_run
 
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class Result:
-    """What `fit` gives back.
-
-    Attributes:
-        scene: the circles.
-        image: their picture, (H, W, 3) float32, sRGB in 0..1.
-        metrics: what `metrics.json` holds: circles, steps, mse, psnr, fit_seconds, history, …
-        record: the scene, its growth and its target, as `export` takes them.
-    """
-
-    scene: Scene
-    image: Array
-    metrics: dict[str, Any]
-    record: Record
-
-
 def fit(
     picture: Any,
-    circles: int = 2048,
-    renderer: str = "jax",
+    count: int = RunConfig.count,
+    renderer: str = RunConfig.renderer,
     on_event: Callable[[Event], object] | None = None,
     weights: Any = None,
     mask: Any = None,
@@ -65,7 +49,7 @@ def fit(
         picture: a file (its path, a binary file object, or its bytes), a Pillow image, or an array, such as (H, W, 3)
             floats, sRGB in 0..1, or uint8; see `artpipe.stages.picture.load_picture`. Without `size`, an array is
             painted as large as it is.
-        circles: how many stand at the end.
+        count: circles at the end.
         renderer: "jax" or "torch".
         on_event: called with each event of `artpipe.stages.events` as it comes.
         weights: (H, W) of the canvas, not negative: what each pixel counts, times mask, focus and edges if those are
@@ -73,45 +57,36 @@ def fit(
         mask: an image as `picture`, of its proportions: where it is white or True, the picture counts more.
         threads: how many draw; the result does not depend on it. None for ARTPIPE_THREADS of the environment, or else
             all cores that the process may use.
-        **options: any other field of `artpipe.pipeline.config.RunConfig`, such as steps, seed, size, preset,
+        **options: any other field of `artpipe.pipeline.options.RunConfig`, such as steps, seed, size, preset,
             focus, edges.
 
     Raises:
         InputError: the picture cannot be read or has values out of range, or an option is out of range.
         BackendUnavailable: the renderer's library is missing, or it was used before this process was forked.
         Interrupted: by Ctrl-C; also caught as KeyboardInterrupt. Like the two below, its `result` is what was reached:
-            the best scene so far as a `Result`.
+            a `Result` with the best scene so far.
         Diverged: the fit left the finite numbers.
         OutOfMemory: also caught as MemoryError.
 
     Warns:
-        PictureWarning: the picture says something of its colours that is ignored, or has fewer pixels than `circles`.
+        PictureWarning: the picture says something of its colours that is ignored, or has fewer pixels than `count`.
 
     Example:
-        >>> result = artpipe.fit("painting.jpg", circles=512, steps=300)
-        >>> result.metrics["psnr"]
+        >>> result = artpipe.fit("painting.jpg", count=512, steps=300)
+        >>> result.metrics.psnr
     """
     if threads is not None:
         with thread_limit(threads):
-            return fit(picture, circles, renderer, on_event, weights, mask, **options)
+            return fit(picture, count, renderer, on_event, weights, mask, **options)
     started = time.perf_counter()
     if on_event is not None and not callable(on_event):
         raise InputError(f"on_event is {shown(on_event)}; needs a function of an event")
     if isinstance(mask, (str, Path)):
         options, mask = {**options, "mask": mask}, None
-    known = {field.name for field in fields(RunConfig)} - {"most"} | {
-        "circles",
-        "on_event",
-        "weights",
-        "mask",
-        "threads",
-    }
-    if "most" in options:
-        raise InputError("unknown option 'most'; the count of circles is circles=…")
+    known = {field.name for field in fields(RunConfig)} | {"on_event", "weights", "threads"}
     if not known.issuperset(options):
         raise unknown("option", [name for name in options if name not in known], known)
-    circles = whole_number("circles", circles, 1, COUNT_MAX)
-    config = RunConfig.from_json({**options, "most": circles, "renderer": renderer})
+    config = RunConfig.from_json({**options, "count": count, "renderer": renderer})
     image = readable(picture)
     target = load_target(image, config)
     config = fitting_the_canvas(config, target)
@@ -120,15 +95,12 @@ def fit(
         weights = array_of(weights, "weights")
     if weights is not None and own is not None:
         own = own * pixel_shares(weights, *own.shape)
-    run = open_run(target, config, weights=weights if own is None else own)
-    if isinstance(picture, (str, Path)):
-        run.title = name_of_picture(picture)
+    title = name_of_picture(picture) if isinstance(picture, (str, Path)) else "painting"
+    run = open_run(target, config, weights=weights if own is None else own, title=title)
     observers = [Forward(on_event)] if on_event else []
     with NotedInterrupt() as interrupt:
-        outcome = carry_out(run, course_of(config), config, observers, started, interrupt)
-        painting = load_renderer("cpu").render(outcome.record.scene)
-    result = Result(outcome.record.scene, painting, outcome.metrics, outcome.record)
-    failure = outcome.failure
+        result = carry_out(run, plan_of(config), config, observers, started, interrupt)
+    failure = result.failure
     if failure is None and interrupt.signal is not None:  # it came when the fit was done, and is not to get lost
         failure = Interrupted("interrupted when the fit was done")
     if failure is not None:
@@ -155,11 +127,11 @@ def render(scene: Scene, renderer: str = "cpu", options: RendererOptions | None 
     return load_renderer(renderer, options).render(scene)
 
 
-def export(source: Result | Record | Scene | str | Path, *files: str | Path, **options: Any) -> list[Path]:
+def export(source: Result | Scene | str | Path, *files: str | Path, **options: Any) -> list[Path]:
     """Writes files in the formats that their endings name: .svg, .gif, .webp, .png, .html and others.
 
     Args:
-        source: what `fit` gave back, a scene, a run folder, or a scene file.
+        source: a result, such as `fit` returns, a scene, a run folder, or a scene file.
         files: where to write; the folders have to be there.
         **options: fields of `artpipe.stages.exporters.options.ExportOptions`, such as width, fps, flat, layers.
 
@@ -171,17 +143,15 @@ def export(source: Result | Record | Scene | str | Path, *files: str | Path, **o
         >>> artpipe.export(artpipe.fit("painting.jpg"), "painting.svg", "timelapse.gif", width=512)
     """
     if isinstance(source, Result):
-        record = source.record
-    elif isinstance(source, Record):
-        record = source
+        result = source
     elif isinstance(source, Scene):
-        record = Record(source)
+        result = Result(source)
     elif isinstance(source, (str, os.PathLike)):
-        record = load_record(Path(source))
+        result = load_result(Path(source))
     else:
-        raise InputError(f"source is {shown(source)}; needs what fit gave, a Scene, a run folder or a scene file")
+        raise InputError(f"source is {shown(source)}; needs a Result, a Scene, a run folder or a scene file")
     paths = [check_path("a file to write", file) for file in files]
     known = {field.name for field in fields(ExportOptions)}
     if not known.issuperset(options):
         raise unknown("option", sorted(options.keys() - known), known)
-    return list(export_files(record, paths, ExportOptions(**options)))
+    return list(export_files(result, paths, ExportOptions(**options)))

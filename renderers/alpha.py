@@ -34,6 +34,8 @@ Colour = tuple[float, float, float]
 
 BLACK: Colour = (0.0, 0.0, 0.0)
 WHITE: Colour = (1.0, 1.0, 1.0)
+# The mean of both, over which a transparent picture is placed on.
+GREY: Colour = (0.5, 0.5, 0.5)
 # Fainter than half a level of 8 bits: there is no colour to tell.
 ALPHA_MIN = 1 / 512
 
@@ -69,9 +71,9 @@ def backdrops(target: Array, canvas: Canvas) -> tuple[Backdrop, ...]:
     """
     target = check_picture(target, canvas)
     if target.shape[2] == 3:
-        return (Backdrop(None, target, _planes(target)),)
+        return (Backdrop(None, target, as_planes(target)),)
     over = [(background, flattened(target, background)) for background in (BLACK, WHITE)]
-    return tuple(Backdrop(background, flat, _planes(flat)) for background, flat in over)
+    return tuple(Backdrop(background, flat, as_planes(flat)) for background, flat in over)
 
 
 def check_picture(target: Array, canvas: Canvas) -> Array:
@@ -163,5 +165,6 @@ def _with_alpha(over_black: Array, over_white: Array) -> Array:
     return picture
 
 
-def _planes(target: Array) -> Array:
+def as_planes(target: Array) -> Array:
+    """(3, H, W), contiguous: a picture, (H, W, 3), channel by channel, as kernels take it."""
     return np.ascontiguousarray(np.moveaxis(target, 2, 0))

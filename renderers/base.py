@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from .canvas import Canvas
 from .checks import choice, instance, real_number, shown, whole_number
 from .errors import InputError
+from .options import check_options, documented, option
 from .primitives.base import FARTHEST, SOFTNESS_MIN
 from .scene import Scene
 from .threads import check_threads
@@ -23,6 +24,7 @@ DEVICES: tuple[str, ...] = get_args(Device)
 
 MEMORY_MAX = 1e9  # MB
 RATE_MAX = 1000.0
+_RATE = {"low": 0.0, "high": RATE_MAX, "advanced": True}
 EPSILON_MAX = 1e6
 COUNT_MAX = 2**31 - 1
 BETA_MAX = 1 - 1e-6  # Adam's bias correction divides by 1 - beta, in float32
@@ -72,31 +74,23 @@ class RendererOptions:
         return ("dense" if self.device == "cuda" else "numba") if self.kernel == "auto" else self.kernel
 
 
+@documented
 @dataclass(frozen=True)
 class Rates:
     """How far one optimiser step moves a parameter, about: learning rates of Adam.
 
-    Attributes:
-        position: of x and y, pixels.
-        radius: of log radius.
-        colour: of sRGB values in 0..1.
-        opacity: of logit opacity.
-        softness: of log softness.
-
     Raises:
-        InputError: one is no number in 0..1000.
+        InputError: one is not a number from 0 to 1000.
     """
 
-    position: float = 0.75
-    radius: float = 0.06
-    colour: float = 0.015
-    opacity: float = 0.22
-    softness: float = 0.075
+    position: float = option(0.75, "Learning rate of x and y, in pixels.", **_RATE, tunable=(0.1, 3.0))
+    radius: float = option(0.06, "Learning rate of the logarithm of the radius.", **_RATE, tunable=(0.01, 0.3))
+    colour: float = option(0.015, "Learning rate of the colours, sRGB in 0..1.", **_RATE, tunable=(0.003, 0.06))
+    opacity: float = option(0.22, "Learning rate of the logit of the opacity.", **_RATE, tunable=(0.05, 1.0))
+    softness: float = option(0.075, "Learning rate of the logarithm of the softness.", **_RATE, tunable=(0.01, 0.3))
 
     def __post_init__(self) -> None:
-        for rate in fields(self):
-            value = real_number(f"rate of {rate.name}", getattr(self, rate.name), 0, RATE_MAX)
-            object.__setattr__(self, rate.name, value)
+        check_options(self, "rate of {}")
 
 
 @dataclass(frozen=True)
@@ -109,7 +103,9 @@ class FitSettings:
         beta2: decay of Adam's mean of squared gradients.
         epsilon: added to its root. Gradients of a mean over pixels are about 1e-7, so that the usual 1e-8
             would stall the fit.
-        softness_min: the sharpest edge that a fit may make, pixels (px² for the logistic edge).
+        softness_min: the sharpest edge that a fit may make, pixels (px² for the logistic falloff).
+        softness_max: the softest; no limit but the canvas if not given. If equal to `softness_min`, edges stay as
+            they are.
         weights: (H, W), what each pixel counts in the loss; all the same if not given. Only their proportions matter.
         loss: None for the weighted mean squared error (fused into the kernel), or any differentiable function of the
             framework that returns a scalar: `loss(image, target)`, both (H, W, 3) in the framework's arrays. With
@@ -127,6 +123,7 @@ class FitSettings:
     beta2: float = 0.9
     epsilon: float = 1e-12
     softness_min: float = 0.15
+    softness_max: float | None = None
     weights: Array | None = None
     loss: Callable[[Any, Any], Any] | None = None
     capacity: int = 0
@@ -139,9 +136,17 @@ class FitSettings:
             ("softness_min", SOFTNESS_MIN, FARTHEST / 2),
         ):  # fmt: skip
             object.__setattr__(self, name, real_number(name, getattr(self, name), low, high))
+        if self.softness_max is not None:
+            most = real_number("softness_max", self.softness_max, self.softness_min, FARTHEST / 2)
+            object.__setattr__(self, "softness_max", most)
         object.__setattr__(self, "capacity", whole_number("capacity", self.capacity, 0, COUNT_MAX))
         if self.loss is not None:
             _check_loss(self.loss, weighted=self.weights is not None)
+
+    @property
+    def softness_most(self) -> float:
+        """The softest edge that a fit may make, pixels."""
+        return FARTHEST / 2 if self.softness_max is None else self.softness_max
 
 
 def _check_loss(loss: Any, weighted: bool) -> None:
@@ -266,6 +271,31 @@ class Fit(Protocol):
         """
         ...
 
+    def place(
+        self, image: Array, candidates: Array, kinds: Array, costs: Array, count: int, opacity_min: float
+    ) -> tuple[Array, Array]:
+        """Paints up to `count` of the candidates on a picture, as a rule each time the one that lowers the loss most.
+
+        A transparent target is laid over grey.
+
+        Args:
+            image: (H, W, 3), what they are painted on.
+            candidates: (M, P) rows; their colours are not read, their opacity is the most they may get.
+            kinds: (M,) codes.
+            costs: (M,) what each gain is divided by before gains are compared, above 0.
+            count: how many to choose.
+            opacity_min: the least opacity that they may get; their own if that is smaller.
+
+        Returns:
+            (K,) indices of the chosen candidates and (K, P) rows with their best colours and opacities, in painting
+            order; K < count when no candidate is left whose gain, as last computed, is above 0.
+        """
+        ...
+
+    def coloured(self, image: Array, rows: Array, kinds: Array) -> Array:
+        """(M, P): rows in the colours that are best for each alone on top of a picture, at its own opacity."""
+        ...
+
 
 class FittingRenderer(Renderer, Protocol):
     """A renderer in a framework with an optimiser and automatic differentiation."""
@@ -280,10 +310,10 @@ class FittingRenderer(Renderer, Protocol):
         Args:
             scene: gives the canvas and the columns. `rows` is (N, P) with its P and any N, `background` is (3,).
 
-        Values outside what a scene may hold (see `scene.row_limits`; a background outside 0..1) are moved to the nearest
-        limit, and their derivative is 0; at a limit itself it is not. Values that are not finite are refused. Code
-        that is being traced (`jax.jit`, `jax.vmap`) cannot refuse: there the numba kernel raises when the compiled program
-        runs, and the dense one draws a picture of NaN.
+        Values outside what a scene may hold (see `scene.row_limits`; a background outside 0..1) are moved to the
+        nearest limit, and their derivative is 0; at a limit itself it is not. Values that are not finite are refused.
+        Code that is being traced (`jax.jit`, `jax.vmap`) cannot refuse: there the numba kernel raises when the compiled
+        program runs, and the dense one draws a picture of NaN.
 
         Raises:
             InputError: `scene` is not a Scene. The function raises it for a wrong rank, width or dtype, and for values

@@ -66,17 +66,58 @@ def whole_number(name: str, value: Any, low: int, high: int, unit: str = "") -> 
     raise InputError(f"{name} is {shown(value)}; needs a whole number{unit}, {low} to {high}")
 
 
-def real_number(name: str, value: Any, low: float, high: float) -> int | float:
+def real_number(name: str, value: Any, low: float, high: float, is_open: bool = False) -> int | float:
     """The value as an int or a float, if it is a real number in this range, of Python or of NumPy.
+
+    Args:
+        name: of the argument.
+        value: what was passed.
+        low: the least that is accepted.
+        high: the most that is accepted.
+        is_open: whether `low` itself is refused.
 
     Raises:
         InputError: it is something else, such as a boolean, NaN or an array.
     """
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.timedelta64)):
         number = int(value) if isinstance(value, (int, np.integer)) else float(value)
-        if low <= number <= high:
+        if low <= number <= high and not (is_open and number == low):
             return number
-    raise InputError(f"{name} is {shown(value)}; needs a number, {low:g} to {high:g}")
+    least = f"above {low:g}, at most" if is_open else f"{low:g} to"
+    raise InputError(f"{name} is {shown(value)}; needs a number, {least} {high:g}")
+
+
+def flag(name: str, value: object) -> bool:
+    """The value as a bool, if it is True or False, of Python or of NumPy.
+
+    Raises:
+        InputError: it is something else, such as a number.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{name} is {shown(value)}; needs True or False")
+    return bool(value)
+
+
+def text(name: str, value: object) -> str:
+    """The value, if it is a string.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"{name} is {shown(value)}; needs text")
+    return value
+
+
+def several(name: str, value: object) -> tuple[Any, ...]:
+    """The items of a list or a tuple.
+
+    Raises:
+        InputError: it is something else, such as a single string.
+    """
+    if not isinstance(value, (list, tuple)):
+        raise InputError(f"{name} is {shown(value)}; needs a list")
+    return tuple(value)
 
 
 def real_array(name: str, value: Any, needs: str, kinds: str = "iuf") -> Array:

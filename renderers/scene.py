@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 
 from .canvas import Canvas
-from .checks import choice, instance, real_array, shown, whole_number
+from .checks import choice, instance, real_array, real_number, shown, whole_number
 from .errors import InputError, NotFinite
 from .primitives import ellipse
-from .primitives.base import BLUE, OPACITY, PAINT, RED, SHAPE, SOFTNESS, SOFTNESS_MIN, Column, Primitive
+from .primitives.base import BLUE, FARTHEST, OPACITY, PAINT, RED, SHAPE, SOFTNESS, SOFTNESS_MIN, Column, Primitive
 from .primitives.circle import CIRCLE
 from .primitives.ellipse import ELLIPSE
 from .primitives.falloff import FALLOFFS
@@ -38,7 +38,7 @@ class Scene:
         rows: (N, P) float32; lengths in pixels, colours and opacity in 0..1. Read-only.
         canvas: size, background and falloff.
         ids: (N,) int64, unique; a row keeps its id for life, wherever it moves in the list. Read-only.
-        kinds: (N,) uint8, codes of primitives; may be given as the name of one primitive, circles if not given. Read-only.
+        kinds: (N,) uint8, codes of primitives. May be given as the name of one; circles if not given. Read-only.
         next_id: the id that the next new row gets; never an id that was used before.
 
     Raises:
@@ -75,9 +75,8 @@ class Scene:
         check_rows(rows, kinds)
         for primitive in present(kinds):
             if self.canvas.edge not in primitive.falloffs:
-                raise InputError(
-                    f"a {primitive.name} on a canvas with edge={self.canvas.edge!r}; needs {', '.join(primitive.falloffs)}"
-                )
+                needs = ", ".join(primitive.falloffs)
+                raise InputError(f"a {primitive.name} on a canvas with edge={self.canvas.edge!r}; needs {needs}")
         object.__setattr__(self, "rows", _immutable(rows))
         object.__setattr__(self, "ids", _immutable(ids.astype(np.int64)))
         object.__setattr__(self, "kinds", _immutable(kinds.astype(np.uint8)))
@@ -150,13 +149,14 @@ class Scene:
             InputError: a column has another shape, or a value is out of range.
         """
         first = _column("x", x)
+        shape = (_count_of("x", first, ELLIPSE),)
         radii = [_column(name, radius) for name, radius in (("radius_x", radius_x), ("radius_y", radius_y))]
-        turn = np.radians(np.asarray(_column("angle", angle), np.float64))
         for name, radius in zip(("radius_x", "radius_y"), radii, strict=True):
             if not np.all(radius > 0):
                 raise InputError(f"{name} has values that are not above 0; needs lengths in pixels")
-        wide = [_for_each(name, v, (len(first),)) for name, v in zip(("radius_x", "radius_y"), radii, strict=True)]
-        size, stretch, shear = ellipse.from_axes(*(np.asarray(v, np.float64) for v in wide), turn)
+        wide = [_for_each(name, v, shape) for name, v in zip(("radius_x", "radius_y"), radii, strict=True)]
+        turn = np.radians(_for_each("angle", _column("angle", angle), shape), dtype=np.float64)
+        size, stretch, shear = ellipse.from_axes(wide[0].astype(np.float64), wide[1].astype(np.float64), turn)
         columns = {"x": first, "y": y, "size": size, "stretch": stretch, "shear": shear}
         return cls._of(ELLIPSE, canvas, columns, colour, opacity, softness)
 
@@ -231,11 +231,7 @@ class Scene:
         """A scene of one primitive from its columns; the first of them says how many there are."""
         values = {name: _column(name, column) for name, column in shape.items()}
         first = next(iter(values))
-        if values[first].ndim != 1:
-            raise InputError(
-                f"{first} has shape {values[first].shape}; needs one value for each {primitive.name}, (N,)"
-            )
-        count = len(values[first])
+        count = _count_of(first, values[first], primitive)
         values |= {"opacity": _column("opacity", opacity), "softness": _column("softness", softness)}
         rows = np.zeros((count, primitive.width), np.float32)
         for name, column in values.items():
@@ -308,7 +304,7 @@ class Scene:
         return self.with_rows(rows)
 
     def parts(self) -> list[tuple[Primitive, Array, list[Array]]]:
-        """For each primitive present: itself, the positions of its rows, (K,), and the columns of its shape, float64."""
+        """For each primitive present: itself, where its rows are, (K,), and the columns of its shape, float64."""
         found = []
         for primitive in self.primitives:
             index = np.flatnonzero(self.kinds == primitive.code)
@@ -372,6 +368,8 @@ class Scene:
         """
         if not scenes:
             raise InputError("there are no scenes to stack; needs at least one")
+        for scene in scenes:
+            instance("scenes", scene, Scene)
         return cls(
             stacked_rows([scene.rows for scene in scenes]),
             scenes[0].canvas,
@@ -407,9 +405,14 @@ class Scene:
         return replace(self, canvas=replace(self.canvas, background=background))
 
     def moved(self, dx: float, dy: float) -> Self:
-        """This scene with every row moved by so many pixels; the canvas stays."""
+        """This scene with every row moved by so many pixels; the canvas stays.
+
+        Raises:
+            InputError: `dx` or `dy` is not a number within `FARTHEST`.
+        """
         rows = self.rows.copy()
-        steps = {"x": np.float32(dx), "y": np.float32(dy)}
+        given = {"x": real_number("dx", dx, -FARTHEST, FARTHEST), "y": real_number("dy", dy, -FARTHEST, FARTHEST)}
+        steps = {unit: np.float32(step) for unit, step in given.items()}
         for primitive, index, _ in self.parts():
             for k, column in enumerate(primitive.columns, SHAPE):
                 if column.unit in steps:
@@ -593,6 +596,17 @@ def _whole_numbers(name: str, values: Any, count: int) -> Array:
     if count and array.dtype.kind not in "iu":
         raise InputError(f"{name} are {array.dtype}; needs whole numbers")
     return array
+
+
+def _count_of(name: str, values: Array, primitive: Primitive) -> int:
+    """How many shapes a column is for.
+
+    Raises:
+        InputError: it is no column.
+    """
+    if values.ndim != 1:
+        raise InputError(f"{name} has shape {values.shape}; needs one value for each {primitive.name}, (N,)")
+    return len(values)
 
 
 def _column(name: str, value: Any) -> Array:

@@ -10,17 +10,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from artpipe.renderers import Canvas, Fit, FitSettings, FitState, FittingRenderer, InputError, Scene
-from artpipe.renderers.alpha import BLACK, WHITE, check_picture, flattened
-from artpipe.renderers.kernels.numba.placing import PlacingBoard
+from artpipe.renderers.alpha import BLACK, GREY, WHITE, check_picture, flattened
 from artpipe.renderers.losses.metrics import pixel_shares
 
 from .events import Event
+from .history import History
+from .placing.direction import Directions
 from .placing.energy import blurred
-from .record import Chronicle, Record
+from .result import Result
 
 Array = np.ndarray[Any, Any]
-
-_GREY = (0.5, 0.5, 0.5)
 
 
 class Run:
@@ -34,12 +33,13 @@ class Run:
         seed: of the random generator.
         background: sRGB in 0..1; the mean colour of the target if not given, by weights and alpha.
         settings: learning rates and the like.
-        most: circles that anything shown or saved may hold; the search works on a larger pool.
+        most: shapes that anything shown or saved may hold; the search works on a larger pool.
+        title: the painting's name, for exports.
 
     Attributes:
-        chronicle: what is kept of the events so far. Who pulls the events hands them to it.
-        title: the painting's name, for what is exported.
+        history: loss curve and snapshots so far. Whoever pulls the events passes them to `history.see`.
         flat_target: (H, W, 3), the target; a transparent one over grey. For placing.
+        directions: which way it runs at each place.
     """
 
     def __init__(
@@ -50,7 +50,9 @@ class Run:
         background: tuple[float, float, float] | None = None,
         settings: FitSettings | None = None,
         most: int | None = None,
+        title: str = "painting",
     ) -> None:
+
         self.most = most
         self.settings = settings or FitSettings()
         target = np.asarray(target, np.float32)
@@ -63,26 +65,25 @@ class Run:
             background = _mean_colour(target, self.shares)
         self.canvas = Canvas(width, height, background, transparent=transparent)
         self.target = check_picture(target, self.canvas)
-        self.flat_target = flattened(self.target, _GREY)
+        self.flat_target = flattened(self.target, GREY)
         self.renderer = renderer
         self.rng = np.random.default_rng(seed)
         self.fit: Fit = renderer.fit(self.target, self.canvas, self.settings)
-        self.board = PlacingBoard(self.canvas, self.flat_target, self.shares)
-        self.chronicle = Chronicle()
-        self.title = "painting"
+        self.directions = Directions(self.flat_target)
+        self.history = History()
+        self.title = title
 
     def warm_up(self) -> None:
         """Compiles and loads all that a run uses, by one step of one circle, and forgets the circle."""
+        empty = self.fit.state()
         one = Scene.circles(self.canvas, x=[0.5], y=[0.5], radius=[1.0], colour=[[0.5, 0.5, 0.5]])
         self.fit.put(one)
         self.fit.step(1, 0.0)
         self.fit.worth()
-        self.board.set_image(self.flat_target)
-        self.board.choose(one.rows, 1)
-        self.board.coloured(one.rows)
+        self.fit.place(self.flat_target, one.rows, one.kinds, np.ones(1, np.float32), 1, 1.0)
+        self.fit.coloured(self.flat_target, one.rows, one.kinds)
         blurred(self.shares, 1.0)
-        self.fit.put(Scene.empty(self.canvas))
-        self.fit.step_count = 0
+        self.fit.restore(empty)
 
     def mean_squared_error(self, scene: Scene, weighted: bool = True) -> float:
         """The mean squared error of a scene against the target, whatever loss is optimised.
@@ -102,15 +103,15 @@ class Run:
         return self.fit.scene()
 
     def showable(self) -> Scene:
-        """The scene as it stands, with only the worthiest `most` of its circles."""
+        """The scene as it stands, with only the worthiest `most` of its shapes."""
         scene = self.scene
         if self.most is None or scene.count <= self.most:
             return scene
         return keep_worthiest(scene, self.fit.worth(), self.most)
 
-    def record(self) -> Record:
-        """What there is to export by now."""
-        return Record(self.showable(), self.chronicle.moments, tuple(self.chronicle.history), self.target, self.title)
+    def result(self) -> Result:
+        """The result so far, for exports; without metrics."""
+        return Result(self.showable(), self.history.copy(), self.target, self.title)
 
     @property
     def step(self) -> int:
@@ -118,11 +119,11 @@ class Run:
         return self.fit.step_count
 
     def state(self) -> RunState:
-        """All that the run has become by now; a run on the same target that is given it goes on bit for bit."""
-        return RunState(self.fit.state(), self.rng.bit_generator.state, self.chronicle.copy())
+        """The state of the run; a run on the same target that restores it continues bit-identically."""
+        return RunState(self.fit.state(), self.rng.bit_generator.state, self.history.copy())
 
     def restore(self, state: RunState) -> None:
-        """Goes on from what `state` gave.
+        """Continues from what `state` gave.
 
         Raises:
             InputError: it is of another canvas, or of another kind of generator; the run is then as it was before.
@@ -131,12 +132,12 @@ class Run:
             raise InputError(f"the state is of {state.fit.scene.canvas}; the run is on {self.canvas}")
         rng = np.random.default_rng(0)
         try:
-            rng.bit_generator.state = state.chance
+            rng.bit_generator.state = state.rng
         except (KeyError, TypeError, ValueError, OverflowError):
             raise InputError("the state of the random generator is broken") from None
         self.fit.restore(state.fit)
         self.rng = rng
-        self.chronicle = state.chronicle.copy()
+        self.history = state.history.copy()
 
 
 def _mean_colour(target: Array, shares: Array) -> tuple[float, float, float]:
@@ -162,17 +163,17 @@ def keep_worthiest(scene: Scene, worth: Array, count: int) -> Scene:
 
 @dataclass(frozen=True)
 class RunState:
-    """What a run consists of beside its target and its options.
+    """Complete state of a run, beside its target and its options.
 
     Attributes:
         fit: parameters and optimiser.
-        chance: the random generator, as `Generator.bit_generator.state` tells it.
-        chronicle: what was kept of the events.
+        rng: the random generator, as `Generator.bit_generator.state` gives it.
+        history: loss curve and snapshots.
     """
 
     fit: FitState
-    chance: Mapping[str, Any]
-    chronicle: Chronicle
+    rng: Mapping[str, Any]
+    history: History
 
 
 class Part(Protocol):
@@ -187,19 +188,19 @@ class Stage(ABC):
     """A step of the work: frozen options, called with a run, yielding events as it goes."""
 
     @abstractmethod
-    def parts(self, circles: int) -> Iterator[Part]:
+    def parts(self, shapes: int) -> Iterator[Part]:
         """The work, piece by piece.
 
         The pieces follow from the options and from this number alone, so that a stage which was interrupted after so
         many of them goes on with the next.
 
         Args:
-            circles: how many stand when the stage begins.
+            shapes: how many stand when the stage begins.
         """
 
-    def leaves(self, circles: int) -> int:
-        """How many circles stand after the stage, of this number before it; at no time more than the larger of both."""
-        return circles
+    def leaves(self, shapes: int) -> int:
+        """How many shapes stand after the stage, of this number before it; at no time more than the larger of both."""
+        return shapes
 
     def __call__(self, run: Run) -> Iterator[Event]:
         """Works on the run's scene."""
@@ -230,7 +231,7 @@ class AtomicStage(Stage):
     def work(self, run: Run) -> Iterator[Event]:
         """Carries it out on the run's scene."""
 
-    def parts(self, circles: int) -> Iterator[Part]:
+    def parts(self, shapes: int) -> Iterator[Part]:
         """Itself."""
-        del circles
+        del shapes
         yield self

@@ -1,4 +1,4 @@
-"""What stages tell while they work. Data only; observers decide what is shown and kept."""
+"""Events that stages yield while they work. Data only; observers decide what is shown and kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Progress:
     Attributes:
         stage: the name of the stage at work.
         step: optimiser steps of the run so far.
-        circles: rows in the scene.
+        shapes: rows in the scene.
         mse: mean squared error over all pixels alike, whatever is optimised; PSNR is computed from it. Before the last
             step, or after it if weights or another loss are optimised.
         loss: what is optimised, before the last step; equal to `mse` if not given.
@@ -23,7 +23,7 @@ class Progress:
 
     stage: str
     step: int
-    circles: int
+    shapes: int
     mse: float
     loss: float | None = None
 
@@ -33,23 +33,32 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Grew:
-    """A batch was seeded.
+class Snapshot:
+    """The scene at a step, worth keeping.
 
     Attributes:
         step: optimiser steps of the run so far.
-        added: rows that are new.
-        scene: the scene with them.
+        scene: the scene at that step.
     """
 
     step: int
-    added: int
     scene: Scene
 
 
 @dataclass(frozen=True)
+class Grew(Snapshot):
+    """A batch was seeded; the snapshot holds it.
+
+    Attributes:
+        added: rows that are new.
+    """
+
+    added: int
+
+
+@dataclass(frozen=True)
 class Relocated:
-    """Circles were torn out and others built.
+    """Shapes were removed and others placed.
 
     Attributes:
         step: optimiser steps of the run so far.
@@ -60,19 +69,6 @@ class Relocated:
     step: int
     kept: int
     added: int
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A scene worth keeping, for timelapses.
-
-    Attributes:
-        step: optimiser steps of the run so far.
-        scene: the scene as it stands.
-    """
-
-    step: int
-    scene: Scene
 
 
 @dataclass(frozen=True)
@@ -88,4 +84,4 @@ class Exported:
     path: Path
 
 
-Event = Progress | Grew | Relocated | Snapshot | Exported
+Event = Progress | Snapshot | Grew | Relocated | Exported

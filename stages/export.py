@@ -32,5 +32,5 @@ class Export(AtomicStage):
 
     def work(self, run: Run) -> Iterator[Event]:
         """Writes the files, one after the other."""
-        for path in export_files(run.record(), self.paths, self.options):
+        for path in export_files(run.result(), self.paths, self.options):
             yield Exported(run.step, path)

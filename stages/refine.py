@@ -1,4 +1,4 @@
-"""Refining: all circles together, by gradient descent."""
+"""Refining: all shapes together, by gradient descent."""
 
 from __future__ import annotations
 
@@ -6,37 +6,47 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from artpipe.renderers.options import check_options, documented, option
+
 from .base import Part, ScheduledStage, Stage
 from .descend import descent
+from .limits import STEPS_MAX
 
 
+@documented
 @dataclass(frozen=True)
 class Refine(Stage):
-    """Moves all circles by so many optimiser steps at constant rates."""
+    """Moves all shapes by so many optimiser steps at constant rates."""
 
-    steps: int
+    steps: int = option(100, "Optimiser steps.", low=0, high=STEPS_MAX)
 
-    def parts(self, circles: int) -> Iterator[Part]:
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def parts(self, shapes: int) -> Iterator[Part]:
         """The steps."""
-        del circles
+        del shapes
         yield from descent("refine", [1.0] * self.steps)
 
 
+@documented
 @dataclass(frozen=True)
 class Settle(ScheduledStage):
     """Refines with rates that fall to almost nothing, so that Adam's noise dies out.
 
     Attributes:
-        steps: how many.
         floor: the last step's rates over the first's.
         start: the factor on the learning rates at the first step.
         begin: share of the settling that was done before these steps, 0..1.
     """
 
-    steps: int
+    steps: int = option(100, "Optimiser steps.", low=0, high=STEPS_MAX)
     floor: float = 0.02
     start: float = 0.7
     begin: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     @property
     def scales(self) -> list[float]:
@@ -44,7 +54,7 @@ class Settle(ScheduledStage):
         done = (self.progress(k + 1) for k in range(self.steps))
         return [self.start * (self.floor + (1 - self.floor) * math.sqrt(1 - share)) for share in done]
 
-    def parts(self, circles: int) -> Iterator[Part]:
+    def parts(self, shapes: int) -> Iterator[Part]:
         """The steps."""
-        del circles
+        del shapes
         yield from descent("settle", self.scales)

@@ -1,34 +1,36 @@
-"""Seeding: one batch of circles where the error is."""
+"""Seeding: one batch of shapes where the error is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from artpipe.renderers.options import check_options, documented, nested, option
 
 from .base import AtomicStage, Run
 from .events import Event, Grew
+from .limits import POOL_COUNT_MAX
 from .placing.place import Newcomers, place
 
 
+@documented
 @dataclass(frozen=True)
 class Seed(AtomicStage):
-    """Adds a batch of circles on top of the scene.
+    """Adds a batch of shapes on top of the scene."""
 
-    Attributes:
-        count: how many.
-        newcomers: how they look, and where they are sought.
-    """
+    count: int = option(256, "Shapes of the batch.", low=1, high=POOL_COUNT_MAX)
+    newcomers: Newcomers = nested(Newcomers, "How new shapes look, and where they are sought.")
 
-    count: int
-    newcomers: Newcomers = field(default_factory=Newcomers)
+    def __post_init__(self) -> None:
+        check_options(self)
 
-    def leaves(self, circles: int) -> int:
-        """The circles before it and the batch."""
-        return circles + self.count
+    def leaves(self, shapes: int) -> int:
+        """The shapes before it and the batch."""
+        return shapes + self.count
 
     def work(self, run: Run) -> Iterator[Event]:
         """Places the batch and hands it to the fit."""
         before = run.scene
         scene = place(run, before, self.count, before.count + self.count, self.newcomers)
         run.fit.put(scene)
-        yield Grew(run.step, scene.count - before.count, run.showable())
+        yield Grew(run.step, run.showable(), scene.count - before.count)

@@ -4,7 +4,8 @@ from click.testing import CliRunner
 
 from artpipe import InputError
 from artpipe.pipeline.cli.commands import main
-from artpipe.stages.pictures.picture import DEFAULT_SIZE, picture_size
+from artpipe.stages.pictures.picture import picture_size
+from artpipe.stages.pictures.sizes import DEFAULT_SIZE
 
 
 def run_cli(*words, enlarge=False):

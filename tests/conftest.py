@@ -37,13 +37,13 @@ def rng():
 
 @pytest.fixture(scope="session")
 def make_scene():
-    """`(rng, count, width, height, edge=..., radius=(low, high), …) -> Scene` of random circles, off all kinks."""
+    """`shapes.crowd`, off all kinks."""
     return _make_scene
 
 
 @pytest.fixture(scope="session")
 def off_kinks():
-    """`scene -> scene` with radii nudged until no pixel centre lies where the linear ramp begins or ends."""
+    """`scene -> scene` with softnesses and shapes nudged until no pixel centre lies where a slope jumps."""
     return _off_kinks
 
 
@@ -65,87 +65,106 @@ def gradient_units():
     return _gradient_units
 
 
-def _make_scene(
-    rng,
-    count,
-    width,
-    height,
-    edge="linear",
-    *,
-    radius=(0.5, 20.0),
-    softness=(0.5, 4.0),
-    opacity=(0.1, 1.0),
-    background=(0.2, 0.4, 0.6),
-):
-    from artpipe import Canvas, Scene
+def _make_scene(*arguments, **options):
+    from shapes import crowd
 
-    radii = rng.uniform(*radius, count)
-    rims = rng.uniform(*softness, count)  # pixels
-    scene = Scene.circles(
-        Canvas(width, height, background, edge),
-        x=rng.uniform(-5, width + 5, count),
-        y=rng.uniform(-5, height + 5, count),
-        radius=radii,
-        colour=rng.uniform(0, 1, (count, 3)),
-        opacity=rng.uniform(*opacity, count),
-        # r² - d² is about 2 r (r - d), so that r times the pixels gives both edges the same slope at the rim.
-        softness=rims if edge == "linear" else radii * rims,
-    )
-    return _off_kinks(scene)
+    return _off_kinks(crowd(*arguments, **options))
 
 
 def _off_kinks(scene, margin=0.0):
-    """Moves radii by 3/64 px at a time, which keeps them on a binary grid.
+    """Moves rims by a sixteenth of their softness, then shapes by 1/64 px, which keeps them on a binary grid.
 
     At a kink the gradient jumps, and which side a pixel is on hangs on the last bit. `margin` is in pixels, and
-    added to what float32 may misplace a rim by: some roundings of numbers as large as the radius.
+    added to what float32 may misplace a rim by: some roundings of numbers as large as the shape.
     """
-    from artpipe.renderers.primitives.base import RADIUS, SOFTNESS, X, Y
+    from shapes import extents
 
     if scene.canvas.edge != "linear":
         return scene
     rows = scene.rows.copy()
-    across = np.arange(scene.canvas.width)[None, :] + 0.5
-    down = np.arange(scene.canvas.height)[:, None] + 0.5
-    for row in rows:
-        distance = np.hypot(across - row[X].astype(np.float64), down - row[Y].astype(np.float64))
-        for _ in range(500):
-            from_rim = np.abs(np.abs(distance - row[RADIUS]) - row[SOFTNESS])
-            if from_rim.min() > margin + 1e-5 + 32 * FLOAT32_EPS * (row[RADIUS] + row[SOFTNESS]):
+    steps = margin + 1e-5 + 32 * FLOAT32_EPS * (extents(scene) + scene.softness)
+    for i, (row, kind) in enumerate(zip(rows, scene.kinds, strict=True)):
+        for attempt in range(500):
+            if not _has_kinks(scene.canvas, row, kind, steps[i]):
                 break
-            row[RADIUS] += 3 / 64
+            _nudge(row, kind, attempt)
         else:
-            raise AssertionError(f"no radius near {row[RADIUS]} keeps off the kinks")
+            raise AssertionError(f"no shape near {row} keeps off the kinks")
     return scene.with_rows(rows)
+
+
+def _nudge(row, kind, attempt):
+    from artpipe.renderers.primitives.base import SHAPE, SOFTNESS
+    from artpipe.renderers.primitives.table import BY_CODE
+
+    row[SOFTNESS] += 2.0 ** (np.floor(np.log2(row[SOFTNESS])) - 4)
+    if attempt % 8 == 7:  # its inside has kinks too
+        for k, column in enumerate(BY_CODE[int(kind)].columns, SHAPE):
+            if column.unit in ("x", "y"):
+                row[k] += (k - SHAPE + 1) / 64
+
+
+def _has_kinks(canvas, row, kind, step):
+    """Whether the coverage at a pixel centre has another slope a step on than a step back, in any length."""
+    from artpipe.renderers.primitives.base import SHAPE, SOFTNESS
+    from artpipe.renderers.primitives.falloff import LINEAR
+    from artpipe.renderers.primitives.table import BY_CODE
+
+    primitive = BY_CODE[int(kind)]
+    across, down = np.arange(canvas.width)[None, :] + 0.5, np.arange(canvas.height)[:, None] + 0.5
+
+    def coverage(row):
+        shape = row[SHAPE : primitive.width]
+        return LINEAR.coverage(np, primitive.distance(np, across, down, shape), row[SOFTNESS], None)
+
+    row = row.astype(np.float64)
+    here = coverage(row)
+    lengths = [k for k, column in enumerate(primitive.columns, SHAPE) if column.unit in ("x", "y", "length")]
+    for k in (SOFTNESS, *lengths):
+        ahead, behind = row.copy(), row.copy()
+        ahead[k] += step
+        behind[k] -= step
+        jump = np.abs(coverage(ahead) - 2 * here + coverage(behind)).max()
+        if jump > 0.04 * step / row[SOFTNESS]:
+            return True
+    return False
 
 
 def _picture_tolerance(scene):
     """A few roundings of colours, and of the largest rim.
 
-    Distance and radius are each rounded to eps of themselves before they are subtracted and divided by the
+    Distances are made of numbers as large as the shape, each rounded to eps of itself, and divided by the
     softness: r / s (logistic: r² / s) roundings in units of coverage. Of several rims over one pixel the widest
     dominates, since roundings do not line up.
     """
-    from artpipe.renderers.primitives.base import RADIUS, SOFTNESS
+    from shapes import extents
 
     if scene.count == 0:
         return 2e-6
-    radius, softness = scene.rows[:, RADIUS].astype(np.float64), scene.rows[:, SOFTNESS].astype(np.float64)
-    roundings = radius / softness if scene.canvas.edge == "linear" else radius**2 / softness
+    size = extents(scene) / np.sqrt(2)  # the radius of a circle
+    roundings = (size if scene.canvas.edge == "linear" else size**2) / scene.softness
     return 2e-6 + 2 * FLOAT32_EPS * float(roundings.max())
 
 
 def _gradient_units(scene, image_gradient):
-    """All of |dL/dC|, times the steepest slope of the coverage by that column (1 for colours and opacity)."""
-    from artpipe.renderers.primitives.base import RADIUS, SOFTNESS, X, Y
+    """All of |dL/dC|, times the steepest slope of the coverage by that column (1 for colours and opacity).
 
-    softness = scene.rows[:, SOFTNESS].astype(np.float64)
+    A logarithm or a share moves the rim by the shape's extent for a change of 1.
+    """
+    from shapes import extents
+
+    from artpipe.renderers.primitives.base import SHAPE, SOFTNESS
+
+    softness = scene.softness.astype(np.float64)
     steepest = 1 / (2 * softness)
     units = np.ones(scene.rows.shape)
     units[:, SOFTNESS] = steepest
     if scene.canvas.edge == "logistic":  # m (1 - m) <= 1/4, and dm/dd = 2 d m (1 - m) / s
-        steepest = np.maximum(scene.rows[:, RADIUS].astype(np.float64), np.sqrt(softness)) / (2 * softness)
-    units[:, [X, Y, RADIUS]] = steepest[:, None]
+        steepest = np.maximum(scene.thickness(), np.sqrt(softness)) / (2 * softness)
+    reach = extents(scene) + softness
+    for primitive, index, _ in scene.parts():
+        for k, column in enumerate(primitive.columns, SHAPE):
+            units[index, k] = steepest[index] * (1 if column.unit in ("x", "y", "length") else reach[index])
     return units * max(float(np.abs(image_gradient).sum()), 1e-30)
 
 

@@ -34,7 +34,7 @@ def soak(minutes, renderers):
         while time.monotonic() < ends or len(held) < 3:
             for picture in pictures:
                 for renderer in renderers:
-                    result = artpipe.fit(picture, circles=256, steps=200, seed=done, renderer=renderer, size="128x128")
+                    result = artpipe.fit(picture, count=256, steps=200, seed=done, renderer=renderer, size="128x128")
                     artpipe.export(result, Path(folder) / "a.svg", Path(folder) / "a.gif")
                     done += 1
             del result

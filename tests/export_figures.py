@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from artpipe import export, mean_squared_error, psnr, render
-from artpipe.pipeline.folders.rundir import load_record
+from artpipe.pipeline.folders.rundir import load_result
 from artpipe.stages.exporters.film import frames_of
 from artpipe.stages.exporters.options import ExportOptions
 
@@ -50,44 +50,44 @@ def drawn_svg(browser, path, width, height):
     return image
 
 
-def figures_of_svg(browser, record, folder):
-    own = render(record.scene)
-    for width in (record.scene.canvas.width, 1024):
-        export(record, folder / "wide.svg", width=width)
-        scaled = record.scene.scaled(width)
+def figures_of_svg(browser, result, folder):
+    own = render(result.scene)
+    for width in (result.scene.canvas.width, 1024):
+        export(result, folder / "wide.svg", width=width)
+        scaled = result.scene.scaled(width)
         drawn = drawn_svg(browser, folder / "wide.svg", scaled.canvas.width, scaled.canvas.height)
         yield f"SVG by Chromium at {width} px, of our raster", f"{decibels(drawn, render(scaled)):.2f} dB"
-        if width == record.scene.canvas.width and record.target is not None:
-            change = decibels(drawn, record.target) - decibels(own, record.target)
+        if width == result.scene.canvas.width and result.target is not None:
+            change = decibels(drawn, result.target) - decibels(own, result.target)
             yield "SVG by Chromium, PSNR to the target less ours", f"{change:+.3f} dB"
     for name, options in (
         ("soft.svg", {}), ("soft.svgz", {}), ("flat.svg", {"flat": True}), ("layers.svg", {"layers": 8}),
         ("animated.svg", {"animated": True}),
     ):  # fmt: skip
         start = time.perf_counter()
-        export(record, folder / name, **options)
+        export(result, folder / name, **options)
         seconds = time.perf_counter() - start
         yield name, f"{(folder / name).stat().st_size / 1000:.1f} kB in {seconds:.2f} s"
 
 
-def figures_of_films(record, folder):
+def figures_of_films(result, folder):
     for ending in (".gif", ".webp", ".apng", ".mp4"):
         path = folder / f"film{ending}"
         start = time.perf_counter()
-        export(record, path)
+        export(result, path)
         seconds = time.perf_counter() - start
         yield f"film{ending}", f"{path.stat().st_size / 1000:.0f} kB in {seconds:.2f} s"
     film = Image.open(folder / "film.gif")
     qualities = []
-    for k, frame in enumerate(frames_of(record, ExportOptions())):
+    for k, frame in enumerate(frames_of(result, ExportOptions())):
         film.seek(k)
         qualities.append(decibels(np.asarray(film.convert("RGB")) / 255, frame / 255))
     yield f"GIF, worst of its {film.n_frames} frames", f"{min(qualities):.2f} dB"
 
 
-def figures_of_viewer(browser, record, folder):
+def figures_of_viewer(browser, result, folder):
     path = folder / "viewer.html"
-    export(record, path)
+    export(result, path)
     yield "viewer.html", f"{path.stat().st_size / 1000:.0f} kB"
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto(path.as_uri())
@@ -110,15 +110,15 @@ def figures_of_viewer(browser, record, folder):
 
 def main():
     source = Path(sys.argv[1])
-    record = load_record(source)
+    result = load_result(source)
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         for figures in (
-            figures_of_svg(browser, record, folder),
-            figures_of_films(record, folder),
-            figures_of_viewer(browser, record, folder),
+            figures_of_svg(browser, result, folder),
+            figures_of_films(result, folder),
+            figures_of_viewer(browser, result, folder),
         ):
             for what, figure in figures:
                 print(f"{what:50} {figure}", flush=True)

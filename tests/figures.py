@@ -40,12 +40,13 @@ def main() -> None:
             continue
         target_loss = float(painting["jax_seed_loss"])
         for seed in range(arguments.trials):
-            metrics = artpipe.fit(arguments.folder / painting["file"], seed=seed, **options).metrics
-            beaten = next((row["seconds"] for row in metrics["history"] if 4 * row["mse"] < target_loss), math.nan)
-            results.append((metrics["seed_loss"], metrics["fit_seconds"], beaten))
+            result = artpipe.fit(arguments.folder / painting["file"], seed=seed, **options)
+            metrics, curve = result.metrics, result.history.curve
+            beaten = next((point.seconds for point in curve if 4 * point.mse < target_loss), math.nan)
+            results.append((metrics.seed_loss, metrics.fit_seconds, beaten))
             print(
-                f"{painting['image']:18} seed {seed}  seed_loss {metrics['seed_loss']:.6f}  {metrics['psnr']:.2f} dB  "
-                f"{metrics['fit_seconds']:.2f} s  published loss beaten at {beaten:.2f} s",
+                f"{painting['image']:18} seed {seed}  seed_loss {metrics.seed_loss:.6f}  {metrics.psnr:.2f} dB  "
+                f"{metrics.fit_seconds:.2f} s  published loss beaten at {beaten:.2f} s",
                 flush=True,
             )
     losses, seconds, beaten = zip(*results, strict=True)

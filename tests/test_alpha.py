@@ -4,34 +4,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from backends import FITS, slowly
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shapes import column_of
 
 import artpipe
-from artpipe import Canvas, FitSettings, InputError, Rates, Record, RendererOptions, Scene, load_renderer
+from artpipe import Canvas, FitSettings, InputError, Rates, Result, Scene, load_renderer
 from artpipe.renderers import alpha
 from artpipe.renderers.kernels import reference
-from artpipe.renderers.primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
-from artpipe.renderers.primitives.falloff import EDGES
+from artpipe.renderers.primitives.base import PAINT
+from artpipe.renderers.primitives.falloff import FALLOFFS
 from artpipe.stages.base import Run
 from artpipe.stages.grow import Grow
 from artpipe.stages.relocate import Relocate
 
-PATHS = {
-    "cpu": ("cpu", None),
-    **{
-        f"{name} {path}": (name, RendererOptions(path=path)) for name in ("jax", "torch") for path in ("kernel", "pure")
-    },
-}
-FITS = [name for name in PATHS if name != "cpu"]
+BACKENDS = {"cpu": ("cpu", None), **FITS}
 SIZE = (32, 24)
 BLACK, GREY, WHITE = (0.0,) * 3, (0.5,) * 3, (1.0,) * 3
 MAGENTA = (1.0, 0.0, 1.0)
-
-
-def slowly(paths):
-    """The paths as parameters of a test that has each compile its gradient, which takes JAX some seconds on one."""
-    return [pytest.param(path, marks=[pytest.mark.slow] * (path == "jax pure")) for path in paths]
 
 
 def on_nothing(scene):
@@ -43,10 +34,12 @@ def over_nothing(scene):
     """(H, W, 4) float64: the rows by the over operator on colours times alpha, straight at the end."""
     across, down = np.arange(scene.canvas.width)[None, :] + 0.5, np.arange(scene.canvas.height)[:, None] + 0.5
     painted = np.zeros((scene.canvas.height, scene.canvas.width, 4))
-    for row in scene.rows.astype(np.float64):
-        distance = np.hypot(across - row[X], down - row[Y])
-        a = row[OPACITY] * EDGES[scene.canvas.edge].coverage(distance, row[RADIUS], row[SOFTNESS])
-        painted = (1 - a[:, :, None]) * painted + a[:, :, None] * np.append(row[RED : BLUE + 1], 1.0)
+    names = ("x", "y", "radius", "opacity", "softness")
+    columns = zip(*(scene.column(name).astype(np.float64) for name in names), scene.colour, strict=True)
+    for x, y, radius, opacity, softness, colour in columns:
+        distance = np.hypot(across - x, down - y) - radius
+        a = opacity * FALLOFFS[scene.canvas.edge].coverage(np, distance, softness, radius)
+        painted = (1 - a[:, :, None]) * painted + a[:, :, None] * np.append(colour.astype(np.float64), 1.0)
     seen = painted[:, :, 3:] >= alpha.ALPHA_MIN
     painted[:, :, :3] = np.where(seen, painted[:, :, :3] / np.where(seen, painted[:, :, 3:], 1), 0)
     return painted
@@ -94,15 +87,15 @@ def start(make_scene):
 # --- drawing ---
 
 
-@pytest.mark.parametrize("edge", EDGES)
-@pytest.mark.parametrize("path", ["reference", *PATHS])
-def test_every_renderer_tells_colours_and_alpha(make_scene, picture_tolerance, path, edge):
+@pytest.mark.parametrize("edge", FALLOFFS)
+@pytest.mark.parametrize("backend", ["reference", *BACKENDS])
+def test_every_renderer_tells_colours_and_alpha(make_scene, picture_tolerance, backend, edge):
     scene = on_nothing(make_scene(np.random.default_rng(5), 20, *SIZE, edge, radius=(1, 8)))
     want = over_nothing(scene)
-    renderer = load_renderer("reference") if path == "reference" else load_renderer(*PATHS[path])
+    renderer = load_renderer("reference") if backend == "reference" else load_renderer(*BACKENDS[backend])
     got = alpha.render_with_alpha(renderer, scene)
-    assert got.shape == (*SIZE[::-1], 4) and got.dtype == (np.float64 if path == "reference" else np.float32)
-    tolerance = 1e-12 if path == "reference" else 2 * picture_tolerance(scene) + 1e-4  # at which tiles may stop
+    assert got.shape == (*SIZE[::-1], 4) and got.dtype == (np.float64 if backend == "reference" else np.float32)
+    tolerance = 1e-12 if backend == "reference" else 2 * picture_tolerance(scene) + 1e-4  # at which tiles may stop
     np.testing.assert_allclose(got[:, :, 3], want[:, :, 3], rtol=0, atol=tolerance)
     # Straight colours are quotients: as sure as their alpha is large.
     np.testing.assert_allclose(
@@ -172,12 +165,12 @@ def test_an_error_is_the_mean_over_black_and_white_and_zero_for_the_picture_itse
     assert alpha.picture_error(start, opaque) == pytest.approx(want, rel=1e-5)
 
 
-@pytest.mark.parametrize("path", slowly(PATHS))
+@pytest.mark.parametrize("backend", slowly(BACKENDS))
 def test_every_renderer_has_the_references_gradient_over_both(
-    assert_gradients_agree, gradient_units, start, target, path
+    assert_gradients_agree, gradient_units, start, target, backend
 ):
     weights = np.random.default_rng(0).uniform(0.1, 1, SIZE[::-1])
-    loss, by_rows = loss_and_gradient(load_renderer(*PATHS[path]), start, target, weights)
+    loss, by_rows = loss_and_gradient(load_renderer(*BACKENDS[backend]), start, target, weights)
     want_loss, want = loss_and_gradient(load_renderer("reference"), start, target, weights)
     assert loss == pytest.approx(want_loss, rel=1e-5)
     units = gradient_units(start, np.full((*SIZE[::-1], 3), 1 / (3 * SIZE[0] * SIZE[1])))
@@ -192,9 +185,10 @@ def test_the_references_gradient_is_that_of_finite_differences(make_scene, targe
     rng = np.random.default_rng(6)
     for _ in range(5):
         direction = rng.normal(size=start.rows.shape) * 2.0**-10
-        direction[:, RED : OPACITY + 1] *= np.minimum(1, np.minimum(start.rows, 1 - start.rows) * 50)[
-            :, RED : OPACITY + 1
-        ]
+        for k, column in enumerate(PAINT):
+            if column.high == 1:  # colours and opacity stay inside
+                held = start.column(column.name)
+                direction[:, k] *= np.minimum(1, np.minimum(held, 1 - held) * 50)
         ahead, behind = (start.with_rows(start.rows + sign * direction) for sign in (1, -1))
         moved = (ahead.rows.astype(np.float64) - behind.rows) / 2  # as float32 rounded it
         change = (reference_loss(ahead, target) - reference_loss(behind, target)) / 2
@@ -204,18 +198,18 @@ def test_the_references_gradient_is_that_of_finite_differences(make_scene, targe
 # --- fitting ---
 
 
-def open_fit(path, target, scene, **settings):
-    name, options = PATHS[path]
+def open_fit(backend, target, scene, **settings):
+    name, options = BACKENDS[backend]
     fit = load_renderer(name, options).fit(target, scene.canvas, FitSettings(**settings))
     fit.put(scene)
     return fit
 
 
-@pytest.mark.parametrize("path", slowly(FITS))
-def test_a_fit_answers_for_both_backdrops_and_goes_down_the_gradient(start, target, path):
+@pytest.mark.parametrize("backend", slowly(FITS))
+def test_a_fit_answers_for_both_backdrops_and_goes_down_the_gradient(start, target, backend):
     # With an epsilon far above all gradients, Adam's step is as long as the gradient is.
     epsilon, scale = 1e3, 1e4
-    fit = open_fit(path, target, start, beta1=0.0, beta2=0.0, epsilon=epsilon)
+    fit = open_fit(backend, target, start, beta1=0.0, beta2=0.0, epsilon=epsilon)
     want, by_rows = loss_and_gradient(load_renderer("reference"), start, target)
     assert fit.loss() == pytest.approx(want, rel=1e-5)
     worths = [reference.worth(start.with_background(b), alpha.flattened(target, b)) for b in (BLACK, WHITE)]
@@ -223,19 +217,20 @@ def test_a_fit_answers_for_both_backdrops_and_goes_down_the_gradient(start, targ
     flat = alpha.flattened(target, start.canvas.background)
     np.testing.assert_allclose(fit.residual(), reference.render(start) - flat, rtol=0, atol=1e-5)
     assert fit.step(1, scale) == pytest.approx(want, rel=1e-5)
-    for columns, rate in ([X, Y], Rates().position), ([RED, RED + 1, BLUE], Rates().colour):
-        moved = (fit.scene().rows - start.rows)[:, columns]
-        np.testing.assert_allclose(moved, -rate * scale / epsilon * by_rows[:, columns], rtol=1e-3, atol=3e-6)
-        assert np.abs(moved).max() > 1e-4
+    for names, rate in (("x", "y"), Rates().position), (("red", "green", "blue"), Rates().colour):
+        for name in names:
+            moved = fit.scene().column(name) - start.column(name)
+            np.testing.assert_allclose(moved, -rate * scale / epsilon * column_of(by_rows, name), rtol=1e-3, atol=3e-6)
+            assert np.abs(moved).max() > 1e-4
 
 
 def absolute(image, target):
     return abs(image - target).mean()
 
 
-@pytest.mark.parametrize("path", slowly(FITS))
-def test_a_loss_of_ones_own_is_asked_over_both(start, target, path):
-    fit = open_fit(path, target, start, loss=absolute)
+@pytest.mark.parametrize("backend", slowly(FITS))
+def test_a_loss_of_ones_own_is_asked_over_both(start, target, backend):
+    fit = open_fit(backend, target, start, loss=absolute)
 
     def want():
         scene = fit.scene()
@@ -252,7 +247,7 @@ def test_a_loss_of_ones_own_is_asked_over_both(start, target, path):
 def test_the_background_of_a_transparent_canvas_does_not_change_the_fit(start, target):
     ends = []
     for background in (MAGENTA, WHITE):
-        fit = open_fit("jax kernel", target, start.with_background(background))
+        fit = open_fit("jax numba", target, start.with_background(background))
         fit.step(5)
         ends.append(fit.scene().rows)
     np.testing.assert_array_equal(*ends)
@@ -262,7 +257,7 @@ def test_the_background_of_a_transparent_canvas_does_not_change_the_fit(start, t
 def test_alpha_out_of_range_is_refused_in_one_line(start, target, value):
     target[3, 4, 3] = value
     with pytest.raises(InputError, match="alpha") as caught:
-        open_fit("jax kernel", target, start)
+        open_fit("jax numba", target, start)
     assert "\n" not in str(caught.value)
 
 
@@ -272,7 +267,7 @@ def test_alpha_out_of_range_is_refused_in_one_line(start, target, value):
 def grown(target, count=40, **options):
     run = Run(target, load_renderer("jax"), **options)
     for event in Grow(count, 10, 60)(run):
-        run.chronicle.see(event, 0.0)
+        run.history.see(event, 0.0)
     return run
 
 
@@ -302,8 +297,9 @@ def test_relocation_leaves_a_scene_on_the_same_canvas(target):
 def test_newcomers_are_sought_where_the_target_shows(target):
     target[:, : SIZE[0] // 2, 3] = 0
     run = grown(target, count=10)
-    assert (run.scene.rows[:, X] > SIZE[0] // 2 - run.scene.rows[:, RADIUS]).all()
-    assert (run.scene.rows[:, X] > SIZE[0] // 2 - 2).mean() >= 0.9
+    x = run.scene.column("x")
+    assert (x > SIZE[0] // 2 - run.scene.column("radius")).all()
+    assert (x > SIZE[0] // 2 - 2).mean() >= 0.9
 
 
 def test_the_background_is_the_mean_colour_of_what_shows(target):
@@ -328,6 +324,6 @@ def test_targets_of_another_shape_are_refused(shape):
 
 
 def test_a_record_takes_a_target_with_alpha_of_the_scenes_size(start, target):
-    assert Record(start, target=target).target is target
+    assert Result(start, target=target).target is target
     with pytest.raises(InputError, match="target has shape"):
-        Record(start, target=target[:-1])
+        Result(start, target=target[:-1])

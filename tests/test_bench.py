@@ -18,14 +18,15 @@ from artpipe.pipeline.bench.baseline import first_logits, open_baseline
 from artpipe.pipeline.bench.contestants import CONTESTANTS, varied
 from artpipe.pipeline.bench.likeness import perceptual_distance, structural_similarity
 from artpipe.pipeline.bench.optimisers import OPTIMISERS, open_fixed, scales
-from artpipe.pipeline.bench.suite import Bench, BenchOptions
+from artpipe.pipeline.bench.options import BenchOptions
+from artpipe.pipeline.bench.suite import Bench
 from artpipe.pipeline.bench.trial import Trial
 from artpipe.pipeline.cli.commands import main
-from artpipe.pipeline.config import RunConfig
+from artpipe.pipeline.options import RunConfig
 from artpipe.stages.pictures.picture import load_picture, save_png
 
 WIDTH, HEIGHT = 20, 16
-SMALL = BenchOptions(circles=12, size="20", preset="draft", baseline_steps=40)
+SMALL = BenchOptions(count=12, size="20", preset="draft", baseline_steps=40)
 SEED_PAINTINGS = Path(os.environ.get("ARTPIPE_SEED_PAINTINGS", Path(__file__).parents[2] / "shared/paintings/seed"))
 
 
@@ -97,8 +98,8 @@ def test_the_first_step_of_adam_moves_every_logit_by_its_rate(target):
     baseline = open_baseline("jax", target, 5, 3)
     baseline.step()
     width, height = WIDTH, HEIGHT
-    rows = baseline.scene().rows[::-1].astype(np.float64)
-    shares = np.stack([(rows[:, 0] - 0.5) / width, (rows[:, 1] - 0.5) / height, rows[:, 5]], axis=1)
+    x, y, opacity = (baseline.scene().column(name)[::-1].astype(np.float64) for name in ("x", "y", "opacity"))
+    shares = np.stack([(x - 0.5) / width, (y - 0.5) / height, opacity], axis=1)
     moved = np.abs(np.log(shares / (1 - shares)) - before[:, [0, 1, 6]])
     np.testing.assert_allclose(moved, 0.05, rtol=2e-2)  # the rate, but for epsilon
 
@@ -149,7 +150,7 @@ def test_the_perceptual_distance_is_unknown_or_zero_for_equal_pictures(target):
 
 
 def test_the_fixed_count_seeds_all_at_once_and_never_relocates():
-    config = CONTESTANTS["fixed"].configure(RunConfig(most=30, growth=5))
+    config = CONTESTANTS["fixed"].configure(RunConfig(count=30, growth=5))
     (seeding, settling) = config.plan()
     assert (seeding.count, seeding.growth) == (30, 30)
     assert seeding.steps + settling.steps == RunConfig().filled.steps
@@ -162,8 +163,8 @@ def test_the_fixed_count_seeds_all_at_once_and_never_relocates():
 def test_a_varied_contestant_is_growth_with_those_options(text, name, value):
     key, contestant = varied(text)
     assert key.startswith("growth-") and text in contestant.sentence
-    assert getattr(contestant.configure(RunConfig(most=99)), name) == value
-    assert contestant.configure(RunConfig(most=99)).most == 99
+    assert getattr(contestant.configure(RunConfig(count=99)), name) == value
+    assert contestant.configure(RunConfig(count=99)).count == 99
 
 
 def test_a_varied_rate_is_spelt_in_two_ways():
@@ -192,7 +193,7 @@ def test_bad_options_of_a_bench_are_refused(options):
     [("jax", name) for name in OPTIMISERS] + [("torch", name) for name, known in OPTIMISERS.items() if known[2]],
 )
 def test_every_optimiser_lowers_the_loss_of_the_fixed_count(renderer, name, target):
-    config = RunConfig(most=12, growth=12, renderer=renderer, preset="draft")
+    config = RunConfig(count=12, growth=12, renderer=renderer, preset="draft")
     fit = open_fixed(name, target, config)
     first = mean_squared_error(render(fit.scene()), target)
     losses = [fit.step(1.0) for _ in range(60)]
@@ -202,7 +203,7 @@ def test_every_optimiser_lowers_the_loss_of_the_fixed_count(renderer, name, targ
 
 def test_optaxs_adam_goes_the_way_of_our_own_fit(target):
     """All rows have one age here, so that moments by rows are plain moments."""
-    config = RunConfig(most=12, growth=12, renderer="jax")
+    config = RunConfig(count=12, growth=12, renderer="jax")
     fit = open_fixed("adam", target, config)
     own = load_fitting_renderer("jax").fit(target, fit.scene().canvas, config.fit_settings())
     own.put(fit.scene())
@@ -282,7 +283,7 @@ def test_trials_come_back_from_their_files_as_they_were(finished):
 
 def test_a_bench_goes_on_where_it_stopped(pictures, tmp_path):
     contestants = ("fixed", "growth", "fixed-seconds")
-    options = BenchOptions(circles=6, size="20", preset="draft", renderers=("jax",), contestants=contestants)
+    options = BenchOptions(count=6, size="20", preset="draft", renderers=("jax",), contestants=contestants)
     begun = Bench.open(tmp_path / "bench", options, pictures)
     trials = begun.run()
     first = [next(trials), next(trials), next(trials)]
@@ -296,7 +297,7 @@ def test_a_bench_goes_on_where_it_stopped(pictures, tmp_path):
 
 def test_a_folder_with_another_bench_is_refused_and_left_alone(finished, pictures):
     bench, _ = finished
-    for options, others in ((BenchOptions(circles=13, size="20", preset="draft"), pictures[:1]), (SMALL, pictures)):
+    for options, others in ((BenchOptions(count=13, size="20", preset="draft"), pictures[:1]), (SMALL, pictures)):
         with pytest.raises(InputError, match=r"another|other"):
             Bench.open(bench.folder, options, others)
     assert Bench.open(bench.folder, SMALL, pictures[:1]).trials == bench.trials
@@ -422,7 +423,6 @@ def test_bench_takes_variations_published_losses_and_a_readme(pictures, tmp_path
     ("words", "said"),
     [
         (["missing.png"], "missing.png"),
-        (["{picture}", "--contestant", "winner"], "winner"),
         (["{picture}", "--vary", "growth"], "NAME=VALUE"),
         (["{picture}", "{picture}"], "name of its own"),
         (["{picture}", "--published", "missing.csv"], "missing.csv"),
@@ -435,3 +435,10 @@ def test_bench_refuses_in_one_line_and_begins_nothing(words, said, pictures, tmp
     assert result.exit_code == 1 and result.stdout == "" and len(result.stderr.splitlines()) == 1
     assert said in result.stderr
     assert not list(tmp_path.glob("**/trials/*"))
+
+
+@pytest.mark.parametrize("words", [("--contestant", "winner"), ("--optimizer", "sgd"), ("--trials", 0)], ids=str)
+def test_an_option_that_bench_cannot_use_is_a_usage_error(words, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run_bench(pictures[0], *words)
+    assert result.exit_code == 2 and words[0] in result.stderr and not any(tmp_path.iterdir())

@@ -129,7 +129,7 @@ def bench_of(trials):
         "format": "artpipe-bench",
         "version": 1,
         "machine": {"cpu": "A & B", "cores": 2, "gpu": None, "python": "3.12", "packages": {"jax": "1"}, "load": 0.5},
-        "options": {"circles": 2048, "size": "256", "preset": "balanced", "trials": 2, "full": False},
+        "options": {"count": 2048, "size": "256", "preset": "balanced", "trials": 2, "full": False},
         "trials": [one.to_json() for one in trials],
     }
 

@@ -14,7 +14,7 @@ from PIL import Image
 import artpipe
 from artpipe import Canvas, InputError, Scene
 from artpipe.renderers.alpha import flattened, picture_of
-from artpipe.renderers.kernels.bands import bands
+from artpipe.renderers.bands import bands
 from artpipe.renderers.kernels.numba.bins import TILE
 from artpipe.stages.exporters.png import BAND_PIXELS
 from artpipe.stages.pictures.picture import as_bytes

@@ -20,18 +20,19 @@ from measuring import peak_memory
 from run_processes import opened, sealed
 
 from artpipe import ArtpipeError, InputError
-from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.folders.checkpoints import Keeper, Start, load_start, restore
-from artpipe.pipeline.running.runner import carry_out, course_of, open_run
+from artpipe.pipeline.options import RunConfig
+from artpipe.pipeline.running.plan import plan_of
+from artpipe.pipeline.running.runner import carry_out, open_run
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 16), np.linspace(0, 1, 12))
 TARGET = np.stack([ACROSS, DOWN, ACROSS * DOWN], axis=2).astype(np.float32)
-CONFIG = RunConfig(growth=3, most=6, steps=30, relocate_every=6, patience=1000, seconds=1e6)
+CONFIG = RunConfig(growth=3, count=6, steps=30, relocate_every=6, patience=1000, seconds=1e6)
 OLDER, NEWER = "000001.bin", "000002.bin"
 
 
 def begun(config=CONFIG, target=TARGET):
-    return open_run(target, config), course_of(config)
+    return open_run(target, config), plan_of(config)
 
 
 def cut_off(folder, config=CONFIG, target=TARGET, parts=(12, 24)):
@@ -40,25 +41,25 @@ def cut_off(folder, config=CONFIG, target=TARGET, parts=(12, 24)):
     inside.mkdir(parents=True, exist_ok=True)
     keeper = Keeper(folder, 0, pytest.fail)
     keeper.begin(Start(config, "a.png", target, config.weights(target)))
-    run, course = begun(config, target)
+    run, plan = begun(config, target)
     done, steps = [], []
 
     def between():
         done.append(None)
         if len(done) in parts:
-            keeper.save(run, course)
+            keeper.save(run, plan)
             steps.append(run.step)
 
-    carry_out(run, course, config, [], time.perf_counter(), between=between)
+    carry_out(run, plan, config, [], time.perf_counter(), between=between)
     return steps
 
 
 def gone_on_with(folder, config=CONFIG, target=TARGET):
-    """The run as it is restored, its course, and what was said."""
+    """The run as it is restored, its plan, and what was said."""
     said = []
-    run, course = begun(config, target)
-    restore(folder, run, course, said.append)
-    return run, course, said
+    run, plan = begun(config, target)
+    plan = restore(folder, run, plan, said.append)
+    return run, plan, said
 
 
 @pytest.fixture
@@ -98,9 +99,9 @@ def assert_falls_back(folder):
 
 
 def test_the_last_checkpoint_is_gone_on_from_in_silence(folder):
-    run, course, said = gone_on_with(folder)
+    run, plan, said = gone_on_with(folder)
     assert said == [] and run.step == good_steps()[1]
-    assert course.elapsed > 0 and course.done > 0
+    assert plan.elapsed > 0 and plan.done > 0
 
 
 LENGTHS = {
@@ -185,10 +186,11 @@ def drop(*path):
 
 HOSTILE = {
     **{f"NaN in {name}": fill(name, np.nan) for name in ("rows", "drawn", "raw", "weight", "mean", "square")},
-    **{f"infinite {name}": fill(name, np.inf) for name in ("rows", "drawn", "raw", "square", "history", "moment_rows")},
-    **{f"no {name}": drop(name) for name in ("about", "rows", "ids", "drawn", "raw", "square", "history", "moments")},
-    **{f"no {name}": drop(name) for name in ("course", "stopping", "chance", "step_count", "canvas", "seen", "start")},
-    **{f"no {name} of the course": drop("course", name) for name in ("stage", "done", "circles", "seconds", "cut")},
+    **{f"infinite {name}": fill(name, np.inf) for name in ("rows", "drawn", "raw", "square", "curve", "snapshot_rows")},
+    **{f"no {name}": drop(name) for name in ("about", "rows", "ids", "drawn", "raw", "square", "curve", "snapshots")},
+    **{f"no {name}": drop(name) for name in ("plan", "stopping", "rng", "step_count", "canvas", "start")},
+    **{f"no {name}": drop(name) for name in ("growth_count", "other_count")},
+    **{f"no {name} of the plan": drop("plan", name) for name in ("stage", "done", "shapes", "seconds", "cut")},
     "rows one short": reshape("rows", lambda rows: rows[1:]),
     "raw one short": reshape("raw", lambda rows: rows[1:]),
     "raw one wide": reshape("raw", lambda rows: rows[:, :1]),
@@ -201,24 +203,25 @@ HOSTILE = {
     "ids that repeat": fill("ids", 3),
     "ids below 0": fill("ids", -1),
     "radii below 0": reshape("drawn", lambda rows: -np.abs(rows)),
-    "moments of more rows than there are": fill("moments", 2**40),
-    "moments of fewer than none": fill("moments", -1),
-    "too many moments": reshape("moments", lambda moments: np.zeros((100_000, 5), np.int64)),
-    "moments out of order": reshape("moments", lambda moments: moments * np.array([-1, 1, 1, 1, 1])),
-    "a history of NaN": fill("history", np.nan),
-    "a history below 0": fill("history", -1.0),
+    "snapshots of more rows than there are": fill("snapshots", 2**40),
+    "snapshots of fewer than none": fill("snapshots", -1),
+    "too many snapshots": reshape("snapshots", lambda snapshots: np.zeros((100_000, 4), np.int64)),
+    "snapshots out of order": reshape("snapshots", lambda snapshots: snapshots[::-1]),
+    "more rows added than there are": reshape("snapshots", lambda snapshots: snapshots + np.array([0, 0, 0, 99])),
+    "a curve of NaN": fill("curve", np.nan),
+    "a curve below 0": fill("curve", -1.0),
     **{
-        f"{name} {value}": put("course", name, value=value)
+        f"{name} {value}": put("plan", name, value=value)
         for name, value in (
             ("done", 10**18), ("done", -1), ("done", 1000), ("done", 1.0), ("done", True), ("done", None),
-            ("stage", 10**18), ("stage", -1), ("stage", 4), ("stage", 3), ("circles", 10**18), ("circles", -1),
-            ("circles", []), ("seconds", -1), ("seconds", 1e300), ("seconds", "1"), ("elapsed", None),
+            ("stage", 10**18), ("stage", -1), ("stage", 4), ("stage", 3), ("shapes", 10**18), ("shapes", -1),
+            ("shapes", []), ("seconds", -1), ("seconds", 1e300), ("seconds", "1"), ("elapsed", None),
             ("cut", 7), ("cut", []), ("cut", "abc"), ("cut", [1, 2]), ("cut", [1, 6, 10**12]), ("cut", [1, 10**12, 5]),
             ("cut", [1, 7, 5]), ("cut", [9, 6, 5]), ("cut", [-1, 6, 5]), ("cut", {"a": 1, "b": 2, "c": 3}),
         )
     },
-    **{f"begun {value}": put("course", "begun", value=value) for value in (-1, 10**18, 1.5, None, "1", True)},
-    "no begun of the course": drop("course", "begun"),
+    **{f"begun {value}": put("plan", "begun", value=value) for value in (-1, 10**18, 1.5, None, "1", True)},
+    "no begun of the plan": drop("plan", "begun"),
     "no paced": drop("paced"),
     "paced that is a number": put("paced", value=7),
     "paced of too many stages": put("paced", value=[{"steps": 1, "begin": 0, "growth": 1, "lead": 0}] * 4),
@@ -231,25 +234,24 @@ HOSTILE = {
             ("lead", 10**12),
         )
     },
-    "seconds that are not a number": put("course", "seconds", value=float("nan")),
-    "endless seconds": put("course", "seconds", value=float("inf")),
-    "a course that is a list": put("course", value=[]),
+    "seconds that are not a number": put("plan", "seconds", value=float("nan")),
+    "endless seconds": put("plan", "seconds", value=float("inf")),
+    "a plan that is a list": put("plan", value=[]),
     "a rule that is none": put("stopping", "reason", value="<b>"),
     "a best loss that is none": put("stopping", "best", value="nan"),
     "a best loss below 0": put("stopping", "best", value=-1),
     "a best step beyond all": put("stopping", "best_step", value=10**12),
-    "circles of the best that are none": put("stopping", "circles", value=[7]),
-    "a generator of another kind": put("chance", "bit_generator", value="MT19937"),
-    "a generator that is none": put("chance", value=None),
-    "a generator with too large a state": put("chance", "state", "state", value=2**200),
-    "a generator with a state below 0": put("chance", "state", "state", value=-1),
-    "a generator with words in it": put("chance", "state", "inc", value="12"),
+    "shapes of the best that are none": put("stopping", "shapes", value=[7]),
+    "a generator of another kind": put("rng", "bit_generator", value="MT19937"),
+    "a generator that is none": put("rng", value=None),
+    "a generator with too large a state": put("rng", "state", "state", value=2**200),
+    "a generator with a state below 0": put("rng", "state", "state", value=-1),
+    "a generator with words in it": put("rng", "state", "inc", value="12"),
     "steps beyond all": put("step_count", value=10**18),
     "a next id beyond all": put("next_id", value=2**63),
     "a next id below the ids": put("next_id", value=0),
-    "events below 0": put("seen", value=-5),
-    "nothing thinned": put("thinned", value=[]),
-    "a stride of words": put("thinned", value=[[1, "2"], [1, 2]]),
+    "growths below 0": put("growth_count", value=-5),
+    "snapshots that are no number": put("other_count", value="2"),
     "a canvas of another size": put("canvas", "width", value=17),
     "a huge canvas": put("canvas", value={"width": 65536, "height": 65536, "background": [0, 0, 0]}),
     "another background": put("canvas", "background", value=[0.0, 0.0, 0.0]),
@@ -277,7 +279,7 @@ def test_a_checkpoint_that_was_not_spoiled_but_sealed_again_is_used(folder):
 
 def test_arrays_that_unpack_to_far_more_than_the_file_are_not_used(folder):
     path = folder / "checkpoint" / NEWER
-    large = {"moment_rows": np.zeros((2_000_000, 8), np.float32), "moment_ids": np.zeros(2_000_000, np.int64)}
+    large = {"snapshot_rows": np.zeros((2_000_000, 8), np.float32), "snapshot_ids": np.zeros(2_000_000, np.int64)}
     path.write_bytes(spoiled(path.read_bytes(), lambda arrays, about: arrays.update(large), compressed=True))
     assert path.stat().st_size < 200_000
     assert_falls_back(folder)
@@ -310,42 +312,42 @@ def test_a_checkpoint_without_an_end_is_not_read(folder):
 def test_where_no_checkpoint_is_good_the_run_is_begun_anew(folder):
     for name in (OLDER, NEWER):
         (folder / "checkpoint" / name).write_bytes(b"")
-    run, course, said = gone_on_with(folder)
+    run, plan, said = gone_on_with(folder)
     assert len(said) == 2 and said[1].endswith("; beginning anew")
-    assert (run.step, run.scene.count, course.done, course.circles) == (0, 0, 0, None)
-    assert_ends_as_whole(run, course)
+    assert (run.step, run.scene.count, plan.done, plan.shapes) == (0, 0, 0, None)
+    assert_ends_as_whole(run, plan)
 
 
 def test_what_was_refused_halfway_leaves_no_trace_in_what_is_begun_anew(folder):
     (folder / "checkpoint" / OLDER).unlink()
     path = folder / "checkpoint" / NEWER
     path.write_bytes(spoiled(path.read_bytes(), HOSTILE["a generator of another kind"]))
-    run, course, said = gone_on_with(folder)
+    run, plan, said = gone_on_with(folder)
     assert len(said) == 1 and "beginning anew" in said[0]
-    assert_ends_as_whole(run, course)
+    assert_ends_as_whole(run, plan)
 
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_is_begun_anew(folder):
     for name in (OLDER, NEWER):
         (folder / "checkpoint" / name).unlink()
-    run, course, said = gone_on_with(folder)
+    run, plan, said = gone_on_with(folder)
     assert len(said) == 1 and said[0].endswith("holds no checkpoint yet: beginning anew")
-    assert_ends_as_whole(run, course)
+    assert_ends_as_whole(run, plan)
 
 
-def assert_ends_as_whole(run, course):
-    outcome = carry_out(run, course, CONFIG, [], time.perf_counter())
-    fresh, plan = begun()
-    wanted = carry_out(fresh, plan, CONFIG, [], time.perf_counter())
-    assert outcome.record.scene.same_as(wanted.record.scene) and outcome.reason == "finished"
+def assert_ends_as_whole(run, plan):
+    result = carry_out(run, plan, CONFIG, [], time.perf_counter())
+    fresh, again = begun()
+    wanted = carry_out(fresh, again, CONFIG, [], time.perf_counter())
+    assert result.scene.same_as(wanted.scene) and result.reason == "finished"
 
 
 def test_a_broken_checkpoint_is_never_kept_instead_of_a_good_one(folder):
     """The good one before it stays until there are two good ones after it."""
     inside = folder / "checkpoint"
     (inside / NEWER).write_bytes(b"torn")
-    run, course, _ = gone_on_with(folder)
-    Keeper(folder, 0, pytest.fail).save(run, course)
+    run, plan, _ = gone_on_with(folder)
+    Keeper(folder, 0, pytest.fail).save(run, plan)
     assert (inside / OLDER).read_bytes() == good_files()[OLDER]
     assert len(list(inside.glob("0*.bin"))) == 2
     assert gone_on_with(folder)[2] == []
@@ -377,13 +379,19 @@ STARTS = {
 }
 
 
+def test_a_run_of_another_version_is_refused_in_one_line(folder):
+    path = folder / "checkpoint" / "start.bin"
+    path.write_bytes(path.read_bytes().replace(b"artpipe checkpoint 2", b"artpipe checkpoint 1"))
+    assert f"{path} cannot be used: it was written by another version of artpipe" in refusal("resume", folder)
+
+
 @pytest.mark.parametrize("case", STARTS)
 def test_a_broken_beginning_is_refused_in_one_line(folder, case):
     path = folder / "checkpoint" / "start.bin"
     path.write_bytes(STARTS[case](path.read_bytes()))
     before = {path.name: path.read_bytes() for path in path.parent.iterdir()}
     line = refusal("resume", folder)
-    assert f"{path} is broken" in line and "begun anew" in line
+    assert f"{path} cannot be used" in line and "begun anew" in line
     assert {path.name: path.read_bytes() for path in path.parent.iterdir()} == before
 
 
@@ -426,14 +434,14 @@ def test_a_checkpoint_that_cannot_be_written_is_told_of_once_and_the_run_goes_on
     (tmp_path / "checkpoint").mkdir()
     keeper = Keeper(tmp_path, 0, said.append)
     keeper.begin(Start(CONFIG, "a.png", TARGET, None))
-    run, course = begun()
+    run, plan = begun()
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, former[1]))  # no file may become longer; Python ignores the signal
     try:
-        outcome = carry_out(run, course, CONFIG, [], time.perf_counter(), between=lambda: keeper.offer(run, course))
+        result = carry_out(run, plan, CONFIG, [], time.perf_counter(), between=lambda: keeper.offer(run, plan))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, former)
-    assert outcome.reason == "finished"
+    assert result.reason == "finished"
     assert len(said) == 1 and "\n" not in said[0] and said[0].endswith("the run goes on without a checkpoint")
     assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == ["start.bin"]
 
@@ -447,8 +455,8 @@ def test_results_that_cannot_be_saved_are_saved_elsewhere(folder):
     assert result.exit_code == 1 and len(line) == 1
     assert str(folder / "scene.json") in line[0] and "The scene is saved as" in line[0]
     spare = Path(line[0].split("The scene is saved as ")[1].split(";")[0])
-    run, course = begun()
-    assert load_scene(spare).same_as(carry_out(run, course, CONFIG, [], 0.0).record.scene)
+    run, plan = begun()
+    assert load_scene(spare).same_as(carry_out(run, plan, CONFIG, [], 0.0).scene)
     spare.unlink()
     spare.parent.rmdir()
     (folder / "scene.json" / "inner").rmdir()
@@ -522,13 +530,12 @@ def came_of(folder, name):
     if name == "start.bin":  # what it asks for may be large; that it is read is enough
         return "whole" if RunConfig.from_json(start.config.to_json()) == start.config else "is not whole"
     try:
-        run, course = begun()
-        restore(folder, run, course, said.append)
-        for part, _ in zip(course.parts(run), range(3), strict=False):
-            for _ in part.work(run):
+        run, plan = begun()
+        plan = restore(folder, run, plan, said.append)
+        for part, _ in zip(plan.parts(run), range(3), strict=False):
+            for _ in plan.work(part, run):
                 pass
-            course.done += 1
-        run.record()
+        run.result()
     except ArtpipeError as error:  # numbers that are in order, but not those of any fit
         return "refused" if is_a_line(str(error)) and not said else f"said {said!r}, {str(error)[:500]!r}"
     except BaseException as error:

@@ -15,10 +15,13 @@ from command_line import refusal, run_cli, succeeded
 from picture_files import RGB, chunk, png_of
 from PIL import Image
 
-from artpipe import Canvas, Scene, load_scene, mean_squared_error, save_scene
+from artpipe import Canvas, InputError, Scene, load_scene, mean_squared_error, save_scene
 from artpipe.pipeline.cli.commands import main
-from artpipe.pipeline.config import PRESETS, RunConfig
+from artpipe.pipeline.folders.rundir import load_config
+from artpipe.pipeline.options import RunConfig
+from artpipe.pipeline.presets import PRESETS
 from artpipe.renderers.kernels import reference
+from artpipe.renderers.options import changed, settings_of
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.pictures.picture import load_picture, save_png
 from artpipe.stages.placing.seeders import SEEDERS
@@ -113,27 +116,37 @@ def test_help_shows_the_default_of_every_option(words):
             assert re.search(r"\[(.*; )?default: |\[(.*; )?required", text), f"{option.opts[0]}: {text}"
 
 
-def options_of_run():
-    return {option.name: option for option in main.commands["run"].params if isinstance(option, click.Option)}
+SETTINGS = settings_of(RunConfig)
 
 
-@pytest.mark.parametrize("name", sorted(set(RunConfig().to_json()) - {"size", "rates"}))
-def test_the_defaults_that_help_of_run_tells_are_the_true_ones(name):
-    told = re.search(r"\[default: (.*?)\]", options_of_run()[name].help)[1]
-    true = getattr(RunConfig(), name)
-    if not (true is None or true == ()):
-        assert type(true)(told) == true
-    elif name != "steps" and hasattr(PRESETS["draft"], name):  # the preset's, in the order of the table
-        true = [getattr(preset, name) for preset in PRESETS.values()]
-        assert [float(number) for number in re.findall(r"[\d.]+", told)] == true
-    elif name != "steps":
-        assert told == "none"
+def help_of_run(setting):
+    """What the help of `run` says of an option."""
+    with click.Context(main.commands["run"]) as context:
+        (text,) = [
+            option.get_help_record(context)[1]
+            for option in main.commands["run"].params
+            if set(option.opts) == set(setting.flags)
+        ]
+    return text
 
 
-def test_help_of_run_tells_the_true_learning_rates():
-    for name, rate in RunConfig().to_json()["rates"].items():
-        told = re.search(r"\[default: (.*?)\]", options_of_run()[f"rate_{name}"].help)[1]
-        assert float(told) == rate
+@pytest.mark.parametrize("setting", [one for one in SETTINGS if one.name != "size"], ids=lambda one: one.name)
+def test_help_of_run_shows_the_true_default_and_range(setting):
+    text = help_of_run(setting)
+    shown = re.search(r"\[default: (.*?)(?:; range (.*?) to (.*?))?\]$", text)
+    if setting.default not in (None, ()):
+        assert setting.kind(shown[1]) == setting.default
+    elif setting.name != "steps" and hasattr(PRESETS["draft"], setting.name):  # in the order of the table
+        assert [float(number) for number in re.findall(r"[\d.]+", shown[1])] == [
+            getattr(preset, setting.name) for preset in PRESETS.values()
+        ]
+    elif setting.name != "steps":
+        assert shown[1] == "none"
+    if setting.kind in (int, float) and not setting.many:
+        for limit, beyond in (shown[2], -1), (shown[3], 1):
+            changed(RunConfig(), {setting.name: setting.kind(limit)})
+            with pytest.raises(InputError):
+                changed(RunConfig(), {setting.name: setting.kind(limit) + beyond})
 
 
 @pytest.mark.parametrize(("name", "table"), [("preset", PRESETS), ("renderer", FITTING_RENDERERS), ("seeder", SEEDERS)])
@@ -145,8 +158,9 @@ def test_choices_are_those_of_the_tables(name, table):
 
 
 def test_every_option_of_a_run_can_be_set_by_command_line():
-    expected = {*RunConfig().to_json(), *(f"rate_{name}" for name in RunConfig().to_json()["rates"])} - {"rates"}
-    assert expected <= set(options_of_run())
+    flags = {flag for option in main.commands["run"].params for flag in option.opts}
+    assert {flag for setting in SETTINGS for flag in setting.flags} <= flags
+    assert set(RunConfig().to_json()) == {setting.name.split(".")[0] for setting in SETTINGS}
 
 
 def test_the_group_shows_lines_to_copy_and_its_version():
@@ -173,7 +187,7 @@ def test_the_readme_documents_every_file_of_a_run():
 def test_metrics_tell_how_the_run_went(finished, picture):
     metrics = strict_json((finished / "metrics.json").read_text())
     scene = load_scene(finished / "scene.json")
-    assert metrics["circles"] == scene.count == MOST
+    assert metrics["shapes"] == scene.count == MOST
     assert metrics["steps"] == STEPS
     assert (metrics["renderer"], metrics["device"], metrics["kernel"]) == (finished.name, "cpu", "numba")
     assert metrics["mse"] == pytest.approx(mean_squared_error(reference.render(scene), load_picture(picture)), rel=1e-4)
@@ -187,11 +201,11 @@ def test_the_history_tells_the_loss_over_steps_and_seconds(finished):
     history = metrics["history"]
     assert len(history) > 3
     for row in history:
-        assert set(row) == {"step", "circles", "seconds", "mse"}
-        assert 0 < row["circles"] <= 1.5 * MOST and 0 < row["mse"] < 1
+        assert set(row) == {"step", "shapes", "seconds", "mse"}
+        assert 0 < row["shapes"] <= 1.5 * MOST and 0 < row["mse"] < 1
     for name in ("step", "seconds"):
         assert (np.diff([row[name] for row in history]) >= 0).all()
-    assert history[-1]["step"] == STEPS and history[-1]["circles"] == MOST
+    assert history[-1]["step"] == STEPS and history[-1]["shapes"] == MOST
     assert history[-1]["mse"] == pytest.approx(metrics["mse"], rel=0.02)
     assert history[-1]["mse"] < 0.5 * history[0]["mse"]
 
@@ -242,7 +256,7 @@ def test_snapshots_hold_whole_scenes_no_larger_than_the_last(finished):
 def test_run_json_tells_what_is_needed_to_repeat_it(finished, picture):
     record = strict_json((finished / "run.json").read_text())
     assert record["picture"] == str(picture) and record["device"] == "cpu"
-    assert record["options"]["most"] == MOST and record["options"]["seed"] == 3
+    assert record["options"]["count"] == MOST and record["options"]["seed"] == 3
     assert record["options"]["renderer"] == finished.name
     assert {"artpipe", "numpy", "jax", "numba"} <= set(record["packages"])
     assert record["python"] == ".".join(map(str, sys.version_info[:3]))
@@ -266,17 +280,35 @@ def test_options_override_a_configuration(finished, picture, tmp_path):
     )  # fmt: skip
     before, after = (strict_json((folder / "run.json").read_text())["options"] for folder in (finished, tmp_path))
     assert after == {
-        **before, "most": 6, "steps": 9, "background": "#336699", "rates": {**before["rates"], "colour": 0.02},
+        **before, "count": 6, "steps": 9, "background": "#336699", "rates": {**before["rates"], "colour": 0.02},
     }  # fmt: skip
     scene = load_scene(tmp_path / "scene.json")
     assert scene.count == 6 and scene.canvas.background == pytest.approx((0.2, 0.4, 0.6))
+
+
+def test_an_option_given_at_its_default_overrides_a_configuration_too(finished, picture, tmp_path):
+    words = ("--config", finished / "run.json", "--pool", RunConfig.pool, "--steps", 9, "-n", 6, "-q")
+    succeeded("run", picture, "-o", tmp_path, *words)
+    options = strict_json((tmp_path / "run.json").read_text())["options"]
+    assert options["pool"] == RunConfig.pool and options["count"] == 6 and options["growth"] == 5
+
+
+def test_the_configuration_of_the_first_version_is_still_read(finished, tmp_path):
+    content = strict_json((finished / "run.json").read_text())
+    options = content["options"]
+    options["most"] = options.pop("count")
+    (tmp_path / "old.json").write_text(json.dumps({**content, "version": 1}))
+    assert load_config(tmp_path / "old.json") == load_config(finished / "run.json")
+    (tmp_path / "old.json").write_text(json.dumps(content))  # which says that it is of the second version
+    with pytest.raises(InputError, match="'most'"):
+        load_config(tmp_path / "old.json")
 
 
 def test_the_command_line_and_python_paint_the_same(picture, finished):
     import artpipe
 
     result = artpipe.fit(
-        picture, circles=MOST, growth=5, steps=STEPS, pool=1.5, relocate_every=6, seed=3, renderer=finished.name,
+        picture, count=MOST, growth=5, steps=STEPS, pool=1.5, relocate_every=6, seed=3, renderer=finished.name,
         size=WIDTH,
     )  # fmt: skip
     assert result.scene.same_as(load_scene(finished / "scene.json"))
@@ -296,7 +328,7 @@ def test_the_command_line_and_python_paint_the_same(picture, finished):
 def test_every_option_reaches_the_run(picture, tmp_path, name, value, field, expected):
     succeeded("run", picture, "-o", tmp_path, "--max", 4, "--steps", 12, name, value, "-q")
     options = strict_json((tmp_path / "run.json").read_text())["options"]
-    assert options == {**RunConfig(most=4, steps=12, size=WIDTH).to_json(), field: expected}
+    assert options == {**RunConfig(count=4, steps=12, size=WIDTH).to_json(), field: expected}
     assert load_scene(tmp_path / "scene.json").count == 4
 
 
@@ -320,9 +352,9 @@ def test_a_small_picture_is_painted_at_the_default_size(tmp_path):
     assert Image.open(tmp_path / "small" / "painting.png").size == (12, 16)
     assert load_scene(tmp_path / "small" / "scene.json").count == 192
     (note,) = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
-    assert "12 x 16" in note and "192 circles instead of 300" in note
+    assert "12 x 16" in note and "192 shapes instead of 300" in note
     assert "note" not in succeeded(*words, "-o", tmp_path / "quiet", "--size", 16, "-q").stderr
-    assert strict_json((tmp_path / "small" / "run.json").read_text())["options"]["most"] == 192
+    assert strict_json((tmp_path / "small" / "run.json").read_text())["options"]["count"] == 192
 
 
 def test_colours_that_are_not_understood_are_noted_in_one_line(tmp_path):
@@ -344,7 +376,7 @@ def test_a_picture_of_one_colour_leaves_metrics_that_are_json(tmp_path, colour):
     save_png(np.full((8, 9, 3), colour), tmp_path / "plain.png")
     result = succeeded("run", tmp_path / "plain.png", "-o", tmp_path / "run", "--max", 3, "--steps", 6, "-q", "--json")
     assert strict_json((tmp_path / "run" / "metrics.json").read_text())["mse"] < 1e-6
-    assert strict_json(result.stdout)["circles"] == 3
+    assert strict_json(result.stdout)["shapes"] == 3
 
 
 # --- where it lands, and what is printed ---
@@ -373,9 +405,9 @@ def test_an_empty_folder_is_used_and_a_full_one_is_not(picture, tmp_path):
 
 def test_results_go_to_stdout_and_progress_to_stderr(picture, tmp_path):
     result = succeeded("run", picture, "-o", tmp_path / "a", "--max", 3, "--steps", 30)
-    assert "3 circles" in result.stdout and "30 steps" in result.stdout and " dB" in result.stdout
+    assert "3 shapes" in result.stdout and "30 steps" in result.stdout and " dB" in result.stdout
     assert result.stdout.splitlines()[-1] == str(tmp_path / "a")
-    assert re.search(r"step 30 of 30, 3 circles, [\d.]+ dB", result.stderr)
+    assert re.search(r"step 30 of 30, 3 shapes, [\d.]+ dB", result.stderr)
 
 
 def test_quiet_prints_nothing(picture, tmp_path):
@@ -406,8 +438,6 @@ def test_json_prints_the_metrics_alone_on_stdout(picture, tmp_path, quiet):
         (["tiny.png", "--config", "words.png"], "words.png"),
         (["tiny.png", "--config", "other.json"], "other.json"),
         (["tiny.png", "--config", "wrong.json"], "growth"),
-        (["tiny.png", "--rate-colour", "nan"], "colour"),
-        (["tiny.png", "--rate-position", "inf"], "position"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line_and_leaves_no_folder(picture, tmp_path, monkeypatch, words, part):
@@ -445,6 +475,8 @@ def test_an_output_folder_that_cannot_be_is_refused_in_one_line(picture, tmp_pat
         ["run", "a.png", "--steps", "many"], ["run", "a.png", "--steps", "-1"],
         ["run", "a.png", "--renderer", "cpu"], ["run", "a.png", "--preset", "fast"], ["run", "a.png", "--pool", "0.5"],
         ["run", "a.png", "--relocate-fraction", "1.5"], ["run", "a.png", "--rate-colour", "-1"],
+        ["run", "a.png", "--rate-colour", "nan"], ["run", "a.png", "--rate-position", "inf"],
+        ["run", "a.png", "--max", "250001"], ["run", "a.png", "--seed", "9223372036854775808"],
         ["render", "scene.json"], ["render", "scene.json", "-o", "a.png", "--width", "0"], ["bench", "--nope"],
     ],
     ids=" ".join,
@@ -511,7 +543,7 @@ def test_ctrl_c_saves_what_stands(picture, tmp_path, renderer):
     assert {path.name for path in (tmp_path / "run").iterdir()} == {*FILES, "checkpoint"}
     metrics = strict_json((tmp_path / "run" / "metrics.json").read_text())
     scene = load_scene(tmp_path / "run" / "scene.json")
-    assert 0 < metrics["circles"] == scene.count <= 12
+    assert 0 < metrics["shapes"] == scene.count <= 12
     assert 0 < metrics["steps"] < 1_000_000
     assert metrics["mse"] == pytest.approx(mean_squared_error(reference.render(scene), load_picture(picture)), rel=1e-4)
 
@@ -523,7 +555,8 @@ import artpipe
 assert not [name for name in {HEAVY} if name in sys.modules], "import artpipe"
 dir(artpipe), artpipe.__all__
 from artpipe.pipeline.cli.commands import main
-for words in ([], ["run"], ["load"], ["grow"], ["render"], ["bench", "renderers"]):
+benches = [["bench", name] for name in ("paintings", "sweep", "renderers")]
+for words in ([], ["run"], ["load"], ["grow"], ["search"], ["render"], ["export"], ["resume"], *benches):
     try:
         main([*words, "--help"], prog_name="artpipe")
     except SystemExit as end:

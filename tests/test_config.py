@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 import artpipe
 from artpipe import InputError, Rates
-from artpipe.pipeline.config import PRESETS, RunConfig, parse_background
-from artpipe.pipeline.running.runner import carry_out, course_of, open_run
+from artpipe.pipeline.options import RunConfig, parse_background
+from artpipe.pipeline.presets import PRESETS
+from artpipe.pipeline.running.plan import plan_of
+from artpipe.pipeline.running.runner import carry_out, open_run
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.pictures.picture import save_png
 from artpipe.stages.placing.seeders import SEEDERS
@@ -21,7 +23,7 @@ RATE = st.floats(0, 1e3)
 CONFIGS = st.builds(
     RunConfig,
     growth=st.integers(1, 250_000),
-    most=st.integers(1, 250_000),
+    count=st.integers(1, 250_000),
     preset=st.sampled_from(list(PRESETS)),
     steps=st.none() | st.integers(0, 10**7),
     renderer=st.sampled_from(FITTING_RENDERERS),
@@ -51,7 +53,7 @@ def refusal(function, *arguments, **options):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("growth", 0), ("growth", -1), ("most", 0), ("most", 10**9), ("steps", -1), ("steps", 10**12), ("seed", -1),
+        ("growth", 0), ("growth", -1), ("count", 0), ("count", 10**9), ("steps", -1), ("steps", 10**12), ("seed", -1),
         ("seed", 2**64), ("pool", 0.99), ("pool", 5), ("pool", np.nan), ("radius_scale", 0), ("radius_scale", np.nan),
         ("radius_scale", np.inf), ("softness_min", 0), ("softness_min", -1), ("softness_min", np.inf),
         ("relocate_every", 0), ("relocate_fraction", -0.1), ("relocate_fraction", 1.1), ("relocate_fraction", np.nan),
@@ -67,7 +69,7 @@ def test_a_number_out_of_range_is_refused_with_its_name_and_range(name, value):
     [("preset", PRESETS), ("seeder", SEEDERS), ("renderer", FITTING_RENDERERS), ("device", ("auto", "cpu", "cuda"))],
 )
 def test_a_name_that_is_no_choice_is_refused_with_the_choices(name, choices):
-    message = refusal(artpipe.fit, np.zeros((4, 4, 3)), circles=2, **{"steps": 1, name: "nope"})
+    message = refusal(artpipe.fit, np.zeros((4, 4, 3)), count=2, **{"steps": 1, name: "nope"})
     assert "nope" in message
     for choice in choices:
         assert choice in message
@@ -123,7 +125,7 @@ def test_a_configuration_comes_back_from_its_json(config):
 
 def test_what_json_leaves_out_has_its_default():
     assert RunConfig.from_json({}) == RunConfig()
-    assert RunConfig.from_json({"most": 5, "rates": {"radius": 1.0}}) == RunConfig(most=5, rates=Rates(radius=1.0))
+    assert RunConfig.from_json({"count": 5, "rates": {"radius": 1.0}}) == RunConfig(count=5, rates=Rates(radius=1.0))
 
 
 @pytest.mark.parametrize("key", ["max", "circles", "Growth", "", "rates.radius"])
@@ -144,7 +146,7 @@ def test_options_that_are_no_object_are_refused(values):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("growth", "8"), ("growth", 2.5), ("growth", None), ("growth", [8]), ("most", 2.5), ("most", None),
+        ("growth", "8"), ("growth", 2.5), ("growth", None), ("growth", [8]), ("count", 2.5), ("count", None),
         ("steps", "many"), ("steps", 2.5), ("seed", 0.5), ("seed", None), ("preset", None), ("preset", ["draft"]),
         ("background", 5), ("background", None), ("background", np.array([0.1, 0.2, 0.3])),
         ("pool", "1.5"), ("pool", None), ("relocate_every", 2.5), ("rates", None), ("rates", [1]),
@@ -158,14 +160,14 @@ def test_a_value_of_another_type_is_refused(name, value):
 
 def test_the_python_entry_refuses_what_the_configuration_refuses():
     target = np.zeros((4, 4, 3))
-    for options in ({"circles": 0}, {"steps": -1}, {"colour": "red"}, {"pool": 9}, {"renderer": "cpu"}):
+    for options in ({"count": 0}, {"steps": -1}, {"colour": "red"}, {"pool": 9}, {"renderer": "cpu"}):
         refusal(artpipe.fit, target, **options)
 
 
 def test_a_size_given_as_a_number_is_understood_or_refused(tmp_path):
     save_png(np.zeros((8, 8, 3)), tmp_path / "a.png")
     try:
-        assert artpipe.fit(tmp_path / "a.png", circles=1, steps=0, size=4).image.shape == (4, 4, 3)
+        assert artpipe.fit(tmp_path / "a.png", count=1, steps=0, size=4).image.shape == (4, 4, 3)
     except InputError as error:
         assert "size" in str(error)
 
@@ -173,16 +175,16 @@ def test_a_size_given_as_a_number_is_understood_or_refused(tmp_path):
 # --- the plan ---
 
 
-def outcome_of(config, side=8):
+def result_of(config, side=8):
     target = np.random.default_rng(0).uniform(0, 1, (side, side, 3)).astype(np.float32)
     run = open_run(target, config)
-    return carry_out(run, course_of(config), config, [], time.perf_counter())
+    return carry_out(run, plan_of(config), config, [], time.perf_counter())
 
 
 @settings(max_examples=25)
 @given(
     growth=st.integers(1, 40),
-    most=st.integers(1, 30),
+    count=st.integers(1, 30),
     steps=st.integers(0, 40),
     pool=st.floats(1, 2),
     relocate_every=st.none() | st.integers(1, 12),
@@ -193,38 +195,38 @@ def outcome_of(config, side=8):
 )
 def test_a_plan_ends_with_exactly_the_circles_and_steps_that_were_asked_for(**options):
     config = RunConfig(**options)
-    outcome = outcome_of(config)
-    assert outcome.reason == "finished"
-    assert outcome.record.scene.count == outcome.metrics["circles"] == config.most
-    assert outcome.metrics["steps"] == config.steps
-    assert 0 < outcome.initial.count <= config.most
+    result = result_of(config)
+    assert result.reason == "finished"
+    assert result.scene.count == result.metrics.shapes == config.count
+    assert result.metrics.steps == config.steps
+    assert 0 < result.initial.count <= config.count
 
 
 def test_a_plan_without_relocation_never_holds_more_than_it_ends_with():
-    config = RunConfig(growth=4, most=10, steps=12, relocate_fraction=0.0, pool=4)
+    config = RunConfig(growth=4, count=10, steps=12, relocate_fraction=0.0, pool=4)
     run = open_run(np.full((8, 8, 3), 0.5, np.float32), config)
     counts = [run.scene.count for stage in config.plan() for _ in stage(run)]
     assert max(counts) == counts[-1] == 10
 
 
 def test_the_first_batch_is_as_large_as_a_batch():
-    assert outcome_of(RunConfig(growth=4, most=10, steps=8)).initial.count == 4
+    assert result_of(RunConfig(growth=4, count=10, steps=8)).initial.count == 4
 
 
 def test_the_python_entry_gives_back_scene_picture_and_metrics():
     target = np.random.default_rng(0).uniform(0, 1, (9, 12, 3)).astype(np.float32)
     seen = []
-    result = artpipe.fit(target, circles=7, steps=10, growth=3, on_event=seen.append)
+    result = artpipe.fit(target, count=7, steps=10, growth=3, on_event=seen.append)
     assert result.scene.count == 7 and result.image.shape == target.shape and len(seen) > 3
-    assert result.metrics["steps"] == 10
-    assert result.metrics["mse"] == pytest.approx(np.mean((result.image - target) ** 2), rel=1e-4)
+    assert result.metrics.steps == 10
+    assert result.metrics.mse == pytest.approx(np.mean((result.image - target) ** 2), rel=1e-4)
     np.testing.assert_array_equal(artpipe.render(result.scene), result.image)
-    again = artpipe.fit(target, circles=7, steps=10, growth=3)
+    again = artpipe.fit(target, count=7, steps=10, growth=3)
     assert again.scene.same_as(result.scene)
 
 
 @pytest.mark.parametrize("device", ["cpu", "auto"])
 @pytest.mark.parametrize("renderer", FITTING_RENDERERS)
 def test_metrics_name_what_did_the_work(renderer, device):
-    metrics = outcome_of(RunConfig(growth=4, most=4, steps=2, renderer=renderer, device=device)).metrics
-    assert (metrics["renderer"], metrics["device"], metrics["kernel"]) == (renderer, "cpu", "numba")
+    metrics = result_of(RunConfig(growth=4, count=4, steps=2, renderer=renderer, device=device)).metrics
+    assert (metrics.renderer, metrics.device, metrics.kernel) == (renderer, "cpu", "numba")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shapes import KIND_IDS, KINDS, MIXED, NAMES, crowd, scene_of, softness_of
 
 from artpipe import Canvas, InputError, Scene, load_renderer
 from artpipe.renderers.kernels import reference
@@ -13,30 +14,36 @@ from artpipe.renderers.kernels.numba import kernel as cpu_kernel
 from artpipe.renderers.kernels.numba.kernel import CpuKernel, shared_kernel
 from artpipe.renderers.kernels.numba.tiles import TRANSMITTANCE_FLOOR
 from artpipe.renderers.losses.metrics import pixel_shares
+from artpipe.renderers.primitives.table import PRIMITIVES
 
 UNITS = st.floats(0, 1, width=32)
 OPACITIES = st.one_of(UNITS, st.sampled_from([0.0, 1.0]))
-# Positions in and around the canvas, on pixel centres and tile borders, and far away.
+# Positions in and around the canvas, and on pixel centres and tile borders.
 POSITIONS = st.one_of(
-    st.floats(-20, 60, width=32), st.integers(-1, 50).map(lambda i: i + 0.5), st.sampled_from([0.0, 16.0, 32.0]),
-    st.floats(-(2**19), 2**19, width=32),
+    st.floats(-20, 60, width=32), st.integers(-1, 50).map(lambda i: i + 0.5), st.sampled_from([0.0, 16.0, 32.0])
 )  # fmt: skip
-RADII = st.one_of(st.floats(0, 30, width=32), st.sampled_from([0.5, 8.0, 16.0]), st.floats(30, 400, width=32))
+AWAY = st.one_of(st.just(0.0), st.floats(-(2**19), 2**19, width=32))
+RADII = st.one_of(st.floats(0.0625, 30, width=32), st.sampled_from([0.5, 8.0, 16.0]), st.floats(30, 400, width=32))
 RIMS = st.one_of(st.floats(0.125, 8, width=32), st.sampled_from([0.5, 16.0]))
+VALUES = {"x": POSITIONS, "y": POSITIONS, "length": RADII, "log length": RADII.map(np.log), "share": st.floats(-1, 1)}
 
 
 @st.composite
 def scenes(draw):
-    edge = draw(st.sampled_from(["linear", "logistic"]))
+    name, edge = draw(st.sampled_from(KINDS))
     canvas = Canvas(draw(st.integers(1, 40)), draw(st.integers(1, 40)), draw(st.tuples(UNITS, UNITS, UNITS)), edge)
-    rows = []
+    scene, place = Scene.empty(canvas), {}
     for _ in range(draw(st.integers(0, 12))):
-        x, y, radius, rim = draw(POSITIONS), draw(POSITIONS), draw(RADII), draw(RIMS)
-        if rows and draw(st.booleans()):  # many rows in one place
-            x, y = rows[-1][:2]
-        softness = rim if edge == "linear" else max(radius, 0.5) * rim
-        rows.append([x, y, draw(UNITS), draw(UNITS), draw(UNITS), draw(OPACITIES), softness, radius])
-    return Scene(rows, canvas)
+        primitive = PRIMITIVES[draw(st.sampled_from(list(PRIMITIVES))) if name == MIXED else name]
+        shape = {column.name: draw(VALUES[column.unit]) for column in primitive.columns}
+        # Many rows in one place, and points of a shape that coincide.
+        shape |= {key: place[key] for key in set(shape) & set(place) if draw(st.booleans())}
+        place |= {key: value for key, value in shape.items() if key[0] in "xy"}
+        paint = {"colour": [draw(st.tuples(UNITS, UNITS, UNITS))], "opacity": [draw(OPACITIES)], "softness": [1.0]}
+        one = scene_of(canvas, primitive.name, paint | shape)
+        one = one.with_columns(softness=softness_of(canvas, one.thickness(), draw(RIMS))).moved(draw(AWAY), 0.0)
+        scene = scene.append(one.rows, one.kinds)
+    return scene
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
@@ -67,10 +74,11 @@ def test_any_scene_has_the_picture_gradient_and_worth_of_the_reference(
     np.testing.assert_allclose(worth, expected_worth, rtol=0, atol=(kernel + TRANSMITTANCE_FLOOR) * largest + 1e-7)
 
 
-@pytest.fixture(params=["linear", "logistic"])
-def problem(request, rng, make_scene):
-    """200 circles on 7 x 5 tiles, a target in planes, shares, and a gradient on the picture."""
-    scene = make_scene(rng, 200, 100, 70, request.param, radius=(0.5, 12))
+@pytest.fixture(params=KINDS, ids=KIND_IDS)
+def problem(request, rng):
+    """200 shapes on 7 x 5 tiles, a target in planes, shares, and a gradient on the picture."""
+    name, edge = request.param
+    scene = crowd(rng, 200, 100, 70, edge, name, radius=(0.5, 12))
     target = rng.uniform(0, 1, (3, 70, 100)).astype(np.float32)
     return scene, target, pixel_shares(None, 70, 100).astype(np.float32), rng.normal(size=(70, 100, 3))
 
@@ -78,11 +86,11 @@ def problem(request, rng, make_scene):
 def everything(kernel, problem):
     """All that a kernel says of a problem, as one list of arrays."""
     scene, target, shares, image_gradient = problem
-    answers = [kernel.render(scene.rows, scene.canvas)]
+    answers = [kernel.render(scene.rows, scene.kinds, scene.canvas)]
     for answer in (
-        kernel.loss_and_gradient(scene.rows, scene.canvas, target, shares),
-        kernel.pull_back(scene.rows, scene.canvas, image_gradient),
-        kernel.worth(scene.rows, scene.canvas, target, shares),
+        kernel.loss_and_gradient(scene.rows, scene.kinds, scene.canvas, target, shares),
+        kernel.vjp(scene.rows, scene.kinds, scene.canvas, image_gradient),
+        kernel.worth(scene.rows, scene.kinds, scene.canvas, target, shares),
     ):
         answers += answer
     return [np.asarray(answer) for answer in answers]
@@ -107,21 +115,21 @@ def test_the_bits_do_not_depend_on_the_count_of_threads(problem, threads):
         assert_same_bits(everything(kernel, problem), everything(shared_kernel(), problem))
 
 
-def test_what_was_drawn_before_leaves_no_trace(problem, rng, make_scene):
+def test_what_was_drawn_before_leaves_no_trace(problem, rng):
     used = CpuKernel(threads=2)
     for count, width, height in ((500, 130, 90), (0, 3, 2), (7, 20, 150)):
-        scene = make_scene(rng, count, width, height)
+        scene = crowd(rng, count, width, height, primitive=MIXED if count else "circle")
         target, shares = np.ones((3, height, width), np.float32), np.ones((height, width), np.float32)
         everything(used, (scene, target, shares, np.ones((height, width, 3))))
     assert_same_bits(everything(used, problem), everything(CpuKernel(threads=1), problem))
 
 
-def test_several_threads_may_call_one_kernel_at_once(rng, make_scene):
-    scenes = [make_scene(rng, 30, 40 + 9 * k, 60 - 7 * k) for k in range(6)]
+def test_several_threads_may_call_one_kernel_at_once(rng):
+    scenes = [crowd(rng, 30, 40 + 9 * k, 60 - 7 * k, primitive=MIXED) for k in range(6)]
     kernel = CpuKernel(threads=2)
-    alone = [kernel.render(scene.rows, scene.canvas) for scene in scenes]
+    alone = [kernel.render(scene.rows, scene.kinds, scene.canvas) for scene in scenes]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda scene: kernel.render(scene.rows, scene.canvas), scenes * 20))
+        together = list(pool.map(lambda scene: kernel.render(scene.rows, scene.kinds, scene.canvas), scenes * 20))
     for k, picture in enumerate(together):
         assert_same_bits([picture], [alone[k % len(scenes)]])
 
@@ -144,42 +152,43 @@ def test_entry_count_counts_the_tiles_that_circles_touch():
         Canvas(48, 32), x=[8, 16, 24, 99], y=[8, 16, 16, 99], radius=[4, 4, 99, 4], colour=np.ones((4, 3))
     )
     kernel = CpuKernel(threads=1)
-    kernel.render(scene.rows, scene.canvas)
+    kernel.render(scene.rows, scene.kinds, scene.canvas)
     assert kernel.entry_count == 1 + 4 + 6 + 0
 
 
 def test_a_numpy_view_is_drawn_like_its_copy(problem):
     scene, _, _, image_gradient = problem
-    kernel = shared_kernel()
+    kernel, kinds, canvas = shared_kernel(), scene.kinds, scene.canvas
     flipped = np.asfortranarray(scene.rows[::-1])[::-1]
-    assert_same_bits([kernel.render(flipped, scene.canvas)], [kernel.render(scene.rows, scene.canvas)])
+    assert_same_bits([kernel.render(flipped, kinds, canvas)], [kernel.render(scene.rows, kinds, canvas)])
     folded = np.moveaxis(np.ascontiguousarray(np.moveaxis(image_gradient, 2, 0)), 0, 2)
-    assert_same_bits(
-        kernel.pull_back(scene.rows, scene.canvas, folded), kernel.pull_back(scene.rows, scene.canvas, image_gradient)
-    )
+    answers = (kernel.vjp(scene.rows, kinds, canvas, gradient) for gradient in (folded, image_gradient))
+    assert_same_bits(*answers)
 
 
 BAD = st.sampled_from([np.nan, np.inf, -np.inf])
 CALLS = {
-    "render": lambda kernel, rows, canvas, case: kernel.render(rows, canvas),
-    "loss_and_gradient": lambda kernel, rows, canvas, case: kernel.loss_and_gradient(rows, canvas, *case),
-    "pull_back": lambda kernel, rows, canvas, case: kernel.pull_back(rows, canvas, np.ones((9, 11, 3), np.float32)),
-    "worth": lambda kernel, rows, canvas, case: kernel.worth(rows, canvas, *case),
+    "render": lambda kernel, rows, kinds, canvas, case: kernel.render(rows, kinds, canvas),
+    "loss_and_gradient": lambda kernel, rows, kinds, canvas, case: kernel.loss_and_gradient(rows, kinds, canvas, *case),
+    "vjp": lambda kernel, rows, kinds, canvas, case: kernel.vjp(rows, kinds, canvas, np.ones((9, 11, 3), np.float32)),
+    "worth": lambda kernel, rows, kinds, canvas, case: kernel.worth(rows, kinds, canvas, *case),
 }
 
 
 @pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("primitive", NAMES)
+@settings(max_examples=10)
 @given(count=st.integers(1, 9), at=st.integers(0), value=BAD)
-def test_rows_that_are_not_finite_are_refused_before_they_are_drawn(call, count, at, value):
+def test_rows_that_are_not_finite_are_refused_before_they_are_drawn(call, primitive, count, at, value):
     """Compiled without NaN and infinity in mind, the inner loops make any number of them."""
     canvas, case = Canvas(11, 9), (np.zeros((3, 9, 11), np.float32), np.ones((9, 11), np.float32))
-    rows = Scene.circles(canvas, x=[4] * count, y=[4] * count, radius=[3] * count, colour=[[0.5] * 3] * count).rows
-    row, column = divmod(at % rows.size, rows.shape[1])
-    bad = rows.copy()
-    bad[row, column] = value
-    with pytest.raises(InputError, match=f"row {row} has {value} in column .*; needs a finite number"):
-        CALLS[call](shared_kernel(), bad, canvas, case)
-    CALLS[call](shared_kernel(), rows, canvas, case)
+    scene = crowd(np.random.default_rng(1), count, 11, 9, primitive=primitive)
+    row = at % count
+    bad = scene.rows.copy()
+    bad[row, at % scene.select([row]).primitives[0].width] = value
+    with pytest.raises(InputError, match=f"row {row} has {value} in its .*; needs a finite number"):
+        CALLS[call](shared_kernel(), bad, scene.kinds, canvas, case)
+    CALLS[call](shared_kernel(), scene.rows, scene.kinds, canvas, case)
 
 
 @given(at=st.integers(0, 9 * 11 * 3 - 1), value=BAD)
@@ -188,4 +197,4 @@ def test_a_gradient_on_the_picture_that_is_not_finite_is_refused(at, value):
     image_gradient = np.ones((9, 11, 3), np.float32)
     image_gradient.reshape(-1)[at] = value
     with pytest.raises(InputError, match="gradient on the picture is not finite"):
-        shared_kernel().pull_back(scene.rows, scene.canvas, image_gradient)
+        shared_kernel().vjp(scene.rows, scene.kinds, scene.canvas, image_gradient)

@@ -7,27 +7,27 @@ import textwrap
 
 import numpy as np
 import pytest
+from shapes import KIND_IDS, KINDS, MIXED, crowd, made, seeded
 
 from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer
 from artpipe.renderers.kernels import reference
-from artpipe.renderers.primitives.base import X
 
 jax = pytest.importorskip("jax")
 torch = pytest.importorskip("torch")
 jnp = jax.numpy
 
-EDGES = ("linear", "logistic")
-PATHS = {
-    "kernel": RendererOptions(path="kernel"),
-    "pure": RendererOptions(path="pure"),
-    "pure in pieces": RendererOptions(path="pure", memory_mb=0.01),
+KERNELS = {
+    "numba": RendererOptions(kernel="numba"),
+    "dense": RendererOptions(kernel="dense"),
+    "dense in pieces": RendererOptions(kernel="dense", memory_mb=0.01),
 }
 SIZE = (22, 18)  # two tiles either way, neither full
 
 
-@pytest.fixture(params=EDGES)
+@pytest.fixture(params=KINDS, ids=KIND_IDS)
 def scene(request, rng, make_scene):
-    return make_scene(rng, 9, *SIZE, request.param, radius=(1, 8))
+    name, edge = request.param
+    return make_scene(rng, 9, *SIZE, edge, name, radius=(1, 8))
 
 
 @pytest.fixture
@@ -67,13 +67,13 @@ def assert_pulled_back(scene, target, picture_tolerance, gradient_units, assert_
     return check
 
 
-# JAX compiles a gradient of its pure path for 2 s and more.
-SLOW_IF_PURE = [pytest.param(path, marks=[pytest.mark.slow] * (path != "kernel")) for path in PATHS]
+# JAX compiles a gradient of its dense kernel for 2 s and more.
+SLOW_IF_DENSE = [pytest.param(kernel, marks=[pytest.mark.slow] * (kernel != "numba")) for kernel in KERNELS]
 
 
-@pytest.mark.parametrize("path", SLOW_IF_PURE)
-def test_jax_differentiates_any_loss_under_jit(scene, target, path, assert_pulled_back):
-    draw = load_renderer("jax", PATHS[path]).drawing(scene)
+@pytest.mark.parametrize("kernel", SLOW_IF_DENSE)
+def test_jax_differentiates_any_loss_under_jit(scene, target, kernel, assert_pulled_back):
+    draw = load_renderer("jax", KERNELS[kernel]).drawing(scene)
 
     @jax.jit
     def loss_and_gradient(rows, background):
@@ -83,9 +83,9 @@ def test_jax_differentiates_any_loss_under_jit(scene, target, path, assert_pulle
     assert_pulled_back(value, by_rows, by_background)
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_torch_differentiates_any_loss(scene, target, path, assert_pulled_back):
-    draw = load_renderer("torch", PATHS[path]).drawing(scene)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_torch_differentiates_any_loss(scene, target, kernel, assert_pulled_back):
+    draw = load_renderer("torch", KERNELS[kernel]).drawing(scene)
     rows = torch.tensor(scene.rows, requires_grad=True)
     background = torch.tensor(scene.canvas.background, requires_grad=True)
     value = torch_loss(draw(rows, background), torch.tensor(target))
@@ -100,10 +100,10 @@ def test_jax_grad_without_jit_is_the_same_as_with(scene, target):
     np.testing.assert_allclose(eager, compiled, rtol=1e-5, atol=1e-9)
 
 
-@pytest.mark.parametrize("path", SLOW_IF_PURE)
-def test_jax_maps_a_drawing_over_a_batch_of_scenes(rng, make_scene, target, path):
-    batch = [make_scene(rng, 9, *SIZE, radius=(1, 8)) for _ in range(3)]
-    draw = load_renderer("jax", PATHS[path]).drawing(batch[0])
+@pytest.mark.parametrize("kernel", SLOW_IF_DENSE)
+def test_jax_maps_a_drawing_over_a_batch_of_scenes(rng, make_scene, target, kernel):
+    batch = [make_scene(rng, 9, *SIZE, primitive=MIXED, radius=(1, 8)) for _ in range(3)]
+    draw = load_renderer("jax", KERNELS[kernel]).drawing(batch[0])
     rows = np.stack([scene.rows for scene in batch])
     pictures = jax.jit(jax.vmap(draw))(rows)
     gradients = jax.jit(jax.vmap(jax.grad(lambda rows: jnp.sum(draw(rows) * target))))(rows)
@@ -114,12 +114,12 @@ def test_jax_maps_a_drawing_over_a_batch_of_scenes(rng, make_scene, target, path
         np.testing.assert_allclose(gradients[k], expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_a_drawing_takes_any_count_of_rows_and_defaults_to_the_scenes_background(path):
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_drawing_takes_any_count_of_rows_and_defaults_to_the_scenes_background(kernel):
     canvas = Canvas(3, 2, (0.25, 0.5, 0.75))
     for name, array in (("jax", jnp.zeros), ("torch", torch.zeros)):
-        draw = load_renderer(name, PATHS[path]).drawing(Scene.empty(canvas))
-        nothing = array((0, 8))
+        draw = load_renderer(name, KERNELS[kernel]).drawing(Scene.empty(canvas))
+        nothing = array((0, Scene.empty(canvas).rows.shape[1]))
         assert np.asarray(draw(nothing)).tolist() == [[[0.25, 0.5, 0.75]] * 3] * 2
         assert np.asarray(draw(nothing, array(3))).tolist() == [[[0.0, 0.0, 0.0]] * 3] * 2
 
@@ -128,45 +128,55 @@ def test_a_drawing_takes_any_count_of_rows_and_defaults_to_the_scenes_background
 def test_jax_names_the_row_that_is_not_finite(scene, value):
     draw = load_renderer("jax").drawing(scene)
     rows = scene.rows.copy()
-    rows[5, X] = value
+    rows[5, scene.select([5]).primitives[0].width - 1] = value
     # JAX wraps what a callback raises in an error of its own.
-    with pytest.raises(Exception, match=f"row 5 has {value} in column x; needs a finite number"):
+    with pytest.raises(Exception, match=f"row 5 has {value} in its .*; needs a finite number"):
         jax.block_until_ready(draw(rows))
-    with pytest.raises(Exception, match=f"row 5 has {value} in column x; needs a finite number"):
+    with pytest.raises(Exception, match=f"row 5 has {value} in its .*; needs a finite number"):
         jax.block_until_ready(jax.jit(jax.grad(lambda rows: jnp.sum(draw(rows))))(rows))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_torch_names_the_row_that_is_not_finite(scene, value):
     rows = torch.tensor(scene.rows)
-    rows[5, X] = value
-    with pytest.raises(InputError, match=f"row 5 has {value} in column x; needs a finite number"):
+    rows[5, scene.select([5]).primitives[0].width - 1] = value
+    with pytest.raises(InputError, match=f"row 5 has {value} in its .*; needs a finite number"):
         load_renderer("torch").drawing(scene)(rows)
 
 
-@pytest.fixture(params=EDGES)
-def small_scene(request, off_kinks):
-    """Three circles on 6 x 5 pixels, none of which has a kink within 1e-3 px of a pixel centre."""
-    scene = Scene.circles(
-        Canvas(6, 5, (0.2, 0.4, 0.6), request.param),
-        x=[1.5, 3.2, 4.1], y=[2.1, 2.5, 1.3], radius=[1.2, 2.1, 1.4],
-        colour=[[0.9, 0.1, 0.3], [0.2, 0.8, 0.5], [0.4, 0.3, 0.7]],
-        opacity=[0.9, 0.5, 0.7],
-        softness=[0.7, 0.9, 2.0],
-    )  # fmt: skip
-    return off_kinks(scene, margin=1e-3)
+@pytest.mark.parametrize("name", ["jax", "torch"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_drawing_of_a_mix_wants_as_many_rows_as_its_scene(rng, name, kernel):
+    scene = crowd(rng, 8, *SIZE, primitive=MIXED)
+    draw = load_renderer(name, KERNELS[kernel]).drawing(scene)
+    with pytest.raises(InputError, match=r"rows has shape .*needs \(8, "):
+        draw({"jax": jnp.asarray, "torch": torch.tensor}[name](scene.rows[:-1]))
+
+
+@pytest.fixture(params=KINDS, ids=KIND_IDS)
+def small_scene(request, off_kinks, rng):
+    """Four shapes on 6 x 5 pixels, none of which has a kink within 1e-3 px of a pixel centre."""
+    name, edge = request.param
+    canvas, x, y, radius = (
+        Canvas(6, 5, (0.2, 0.4, 0.6), edge),
+        [1.5, 3.2, 4.1, 2],
+        [2.1, 2.5, 1.3, 4],
+        [1.2, 2.1, 1.4, 1],
+    )
+    plain = made(lambda kind: seeded(rng, canvas, kind, x, y, radius, [0.7, 0.9, 2.0, 0.6]), name)
+    return off_kinks(plain, margin=1e-3)
 
 
 @pytest.mark.parametrize("memory_mb", [512.0, 0.002])  # 0.002 MB hold 8 of the 30 pixels
 def test_torch_gradients_pass_gradcheck_in_float64(small_scene, memory_mb):
-    draw = load_renderer("torch", RendererOptions(path="pure", memory_mb=memory_mb)).drawing(small_scene)
+    draw = load_renderer("torch", RendererOptions(kernel="dense", memory_mb=memory_mb)).drawing(small_scene)
     rows = torch.tensor(small_scene.rows, dtype=torch.float64, requires_grad=True)
     background = torch.tensor(small_scene.canvas.background, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(draw, (rows, background), eps=1e-6, atol=1e-7)
 
 
 def test_torch_draws_in_the_precision_of_its_rows(small_scene):
-    draw = load_renderer("torch", RendererOptions(path="pure")).drawing(small_scene)
+    draw = load_renderer("torch", RendererOptions(kernel="dense")).drawing(small_scene)
     image = draw(torch.tensor(small_scene.rows, dtype=torch.float64))
     assert image.dtype == torch.float64
     np.testing.assert_allclose(image.numpy(), reference.render(small_scene), rtol=0, atol=1e-14)
@@ -189,7 +199,7 @@ def test_a_large_picture_in_a_compiled_loop_does_not_hang():
                               radius=rng.uniform(20, 200, n), colour=rng.uniform(0, 1, (n, 3)), opacity=0.5)
         draw, target = load_renderer("jax").drawing(scene), jnp.zeros((1024, 1024, 3))
         gradient = jax.grad(lambda rows: jnp.mean((draw(rows) - target) ** 2))
-        colours = jnp.zeros(8).at[2:5].set(1.0)[None, :]
+        colours = jnp.asarray(scene.with_columns(x=0, y=0, radius=0, opacity=0, softness=1e-3, colour=[1, 1, 1]).rows)
         walk = jax.jit(lambda rows: jax.lax.fori_loop(0, 3, lambda _, r: r - 5 * gradient(r) * colours, rows))
         moved = np.asarray(walk(scene.rows))
         assert np.isfinite(moved).all() and (moved != scene.rows).any()
@@ -204,8 +214,8 @@ def test_a_large_picture_in_a_compiled_loop_does_not_hang():
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler")
 def test_torch_compile_draws_and_differentiates_the_same(scene, target):
-    compiled = load_renderer("torch", RendererOptions(path="pure", compile=True))
-    plain = load_renderer("torch", RendererOptions(path="pure"))
+    compiled = load_renderer("torch", RendererOptions(kernel="dense", compile=True))
+    plain = load_renderer("torch", RendererOptions(kernel="dense"))
     np.testing.assert_allclose(compiled.render(scene), plain.render(scene), rtol=0, atol=1e-5)
     for got, want in zip(
         compiled.loss_and_gradient(scene, target), plain.loss_and_gradient(scene, target), strict=True
@@ -215,7 +225,7 @@ def test_torch_compile_draws_and_differentiates_the_same(scene, target):
 
 @pytest.mark.slow
 def test_torch_compile_takes_a_drawing_whole_into_a_graph_of_the_callers(scene):
-    draw = load_renderer("torch", RendererOptions(path="pure")).drawing(scene)
+    draw = load_renderer("torch", RendererOptions(kernel="dense")).drawing(scene)
     compiled = torch.compile(lambda rows: draw(rows).sum(), fullgraph=True, backend="eager")
     rows = torch.tensor(scene.rows.copy())
     assert compiled(rows).item() == pytest.approx(draw(rows).sum().item(), rel=1e-5)

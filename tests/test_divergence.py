@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
+from backends import FITS, slowly
 from cliffs import loss_with_a_cliff
 
-from artpipe import ArtpipeError, Canvas, Diverged, FitSettings, RendererOptions, Scene, load_renderer
+from artpipe import ArtpipeError, Canvas, Diverged, FitSettings, Scene, load_renderer
 
-FITS = {
-    f"{name} {path}": (name, RendererOptions(path=path)) for name in ("jax", "torch") for path in ("kernel", "pure")
-}
 TARGET = np.zeros((12, 16, 3), np.float32)
 
 
@@ -38,8 +36,7 @@ DISTANCES = {"jax": jax_distance, "torch": torch_distance}
 CORNERS = {"jax": jax_corner, "torch": torch_corner}
 
 
-# JAX compiles the step of its pure path anew for each loss, for some 5 s.
-@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name == "jax pure")) for name in FITS])
+@pytest.fixture(params=slowly())
 def backend(request):
     return request.param
 

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import artpipe
-from artpipe import Canvas, InputError, Record, Scene, load_scene, save_scene
-from artpipe.pipeline.folders.rundir import load_record, save_snapshots
+from artpipe import Canvas, InputError, Result, Scene, load_scene, save_scene
+from artpipe.pipeline.folders.rundir import load_result, save_snapshots
+from artpipe.stages.events import Snapshot
 from artpipe.stages.exporters.fidelity import rasterisers
 from artpipe.stages.exporters.options import ExportOptions
 from artpipe.stages.exporters.table import EXPORTERS
+from artpipe.stages.metrics import Metrics
 from artpipe.stages.pictures.picture import save_png
-from artpipe.stages.record import Moment
 
 WIDTH, HEIGHT = 36, 24
 MOST = 14
@@ -184,18 +185,22 @@ def test_a_run_folder_gives_the_film_and_the_svg_that_the_run_wrote(finished, ou
     assert (out / "again.svg").read_text() == (finished / "painting.svg").read_text()
 
 
-def test_a_record_from_a_run_folder_holds_what_the_run_kept(finished, picture):
-    record = load_record(finished)
+def test_a_result_from_a_run_folder_holds_what_the_run_kept(finished, picture):
+    result = load_result(finished)
     metrics = json.loads((finished / "metrics.json").read_text())
-    assert record.scene.same_as(load_scene(finished / "scene.json"))
-    assert record.title == picture.stem
-    assert list(record.history) == metrics["history"]
-    np.testing.assert_allclose(record.target * 255, np.asarray(Image.open(finished / "target.png")), atol=0.01)
+    assert result.scene.same_as(load_scene(finished / "scene.json"))
+    assert result.title == picture.stem
+    assert result.metrics == Metrics.from_json(metrics) and result.reason == "finished"
+    assert [point.to_json() for point in result.history.curve] == metrics["history"]
+    np.testing.assert_allclose(result.target * 255, np.asarray(Image.open(finished / "target.png")), atol=0.01)
     with np.load(finished / "snapshots.npz") as snapshots:
-        assert [moment.step for moment in record.moments] == snapshots["steps"].tolist()
-        assert [moment.scene.count for moment in record.moments] == snapshots["counts"].tolist()
-        assert np.concatenate([moment.scene.ids for moment in record.moments]).tolist() == snapshots["ids"].tolist()
-        rows = np.concatenate([moment.scene.rows for moment in record.moments])
+        assert [snapshot.step for snapshot in result.history.snapshots] == snapshots["steps"].tolist()
+        assert [snapshot.scene.count for snapshot in result.history.snapshots] == snapshots["counts"].tolist()
+        assert (
+            np.concatenate([snapshot.scene.ids for snapshot in result.history.snapshots]).tolist()
+            == snapshots["ids"].tolist()
+        )
+        rows = np.concatenate([snapshot.scene.rows for snapshot in result.history.snapshots])
         assert rows.tobytes() == snapshots["rows"].tobytes()
 
 
@@ -209,7 +214,7 @@ def test_a_run_folder_that_lacks_a_file_can_still_be_exported(copied, out, missi
 def test_a_folder_with_a_scene_alone_is_enough(finished, out, tmp_path):
     (tmp_path / "bare").mkdir()
     shutil.copy(finished / "scene.json", tmp_path / "bare")
-    assert load_record(tmp_path / "bare").title == "bare"
+    assert load_result(tmp_path / "bare").title == "bare"
     succeeded("export", tmp_path / "bare", *(out / f"a{ending}" for ending in (".webp", ".html", ".svg", ".png")))
 
 
@@ -377,21 +382,35 @@ def test_a_source_that_is_none_is_refused_in_one_line(tmp_path, out, source):
     assert list(out.iterdir()) == []
 
 
-ROW = '{"step": 1, "circles": 1, "seconds": 1, "mse": 0.1}'
+METRICS = Metrics(
+    shapes=1, steps=2, mse=0.1, fit_seconds=0.5, total_seconds=1.0, renderer="jax", kernel="numba", device="cpu",
+    reason="finished",
+).to_json()  # fmt: skip
+ROW = {"step": 1, "shapes": 1, "seconds": 1.0, "mse": 0.1}
+WHOLE = json.dumps({**METRICS, "history": [ROW]})
 BROKEN_METRICS = {
     "words": "words",
-    "half": '{"history": [',
+    "half": WHOLE[: len(WHOLE) // 2],
     "no table": "[]",
-    "a number": '{"history": 5}',
-    "a row that is none": '{"history": [5]}',
-    "a row without seconds": '{"history": [{"step": 1, "circles": 1, "mse": 1}]}',
-    "a word": ROW.join(['{"history": [', "]}"]).replace("0.1", '"much"'),
-    "NaN": ROW.join(['{"history": [', "]}"]).replace('"step": 1', '"step": NaN'),
-    "infinite": ROW.join(['{"history": [', "]}"]).replace('"seconds": 1', '"seconds": 1e999'),
-    "a number too large": ROW.join(['{"history": [', "]}"]).replace('"step": 1', '"step": ' + "9" * 400),
+    "without steps": WHOLE.replace('"steps"', '"other"'),
+    "a reason that is no text": WHOLE.replace('"finished"', "7"),
+    "without a history": json.dumps(METRICS),
+    "a history that is a number": WHOLE.replace(json.dumps([ROW]), "5"),
+    "a row that is none": WHOLE.replace(json.dumps(ROW), "5"),
+    "a row without seconds": WHOLE.replace('"seconds": 1.0, ', ""),
+    "a word": WHOLE.replace('"mse": 0.1}', '"mse": "much"}'),
+    "NaN": WHOLE.replace('"step": 1', '"step": NaN'),
+    "infinite": WHOLE.replace('"seconds": 1.0', '"seconds": 1e999'),
+    "a number too large": WHOLE.replace('"step": 1', '"step": ' + "9" * 400),
     "deep": "[" * 100_000,
     "no text": b"\xff\xfe\x00\x01",
 }
+
+
+def test_metrics_of_an_older_run_say_circles(copied):
+    (copied / "metrics.json").write_text(WHOLE.replace('"shapes"', '"circles"'))
+    result = load_result(copied)
+    assert result.metrics.shapes == 1 and result.history.curve == [(1, 1, 1.0, 0.1)]
 
 
 @pytest.mark.parametrize("ending", [".gif", ".html", ".svg"])
@@ -492,7 +511,7 @@ def small_run(tmp_path_factory):
     rows = rng.uniform(0.1, 1, (20, 8))
     scene = Scene(rows, Canvas(8, 6))
     save_scene(scene, folder / "scene.json")
-    save_snapshots([Moment(k, scene) for k in range(3)], folder / "snapshots.npz")
+    save_snapshots([Snapshot(k, scene) for k in range(3)], folder / "snapshots.npz")
     return folder, (folder / "snapshots.npz").read_bytes()
 
 
@@ -507,11 +526,11 @@ def test_damaged_snapshots_are_refused_or_still_whole(small_run, cut, changes):
         damaged[int(place * len(damaged))] = value
     (folder / "snapshots.npz").write_bytes(damaged)
     try:
-        record = load_record(folder)
+        result = load_result(folder)
     except InputError as error:
         assert "snapshots.npz" in str(error) and "\n" not in str(error)
     else:
-        assert all(moment.scene.canvas == record.scene.canvas for moment in record.moments)
+        assert all(snapshot.scene.canvas == result.scene.canvas for snapshot in result.history.snapshots)
 
 
 @pytest.mark.parametrize("name", ["scene.json", "run.json", "snapshots.npz", "target.png"])
@@ -610,28 +629,27 @@ def test_a_chain_with_a_bad_option_of_an_export_does_no_work(picture, out, words
 
 @pytest.fixture(scope="module")
 def result(picture):
-    return artpipe.fit(picture, circles=5, growth=2, steps=12, size=WIDTH)
+    return artpipe.fit(picture, count=5, growth=2, steps=12, size=WIDTH)
 
 
 def test_all_kinds_of_sources_can_be_exported_from_python(result, finished, out):
     sources = {
-        "result": result, "record": result.record, "scene": result.scene,
+        "result": result, "scene": result.scene,
         "folder": finished, "text": str(finished), "file": finished / "scene.json",
     }  # fmt: skip
     for name, source in sources.items():
         files = [out / f"{name}.svg", str(out / f"{name}.png")]
         assert artpipe.export(source, *files) == [Path(file) for file in files]
-        scene = result.scene if name in ("result", "record", "scene") else load_scene(finished / "scene.json")
+        scene = result.scene if name in ("result", "scene") else load_scene(finished / "scene.json")
         assert SHOWS[".svg"](out / f"{name}.svg", scene) and SHOWS[".png"](out / f"{name}.png", scene)
 
 
-def test_a_result_and_its_record_show_the_growth_and_the_title(result, out):
+def test_a_result_shows_the_growth_and_the_title(result, out):
     artpipe.export(result, out / "a.gif", out / "a.svg", seconds=1)
-    artpipe.export(result.record, out / "b.gif", seconds=1)
-    artpipe.export(Record(result.scene), out / "c.gif", seconds=1)
-    assert (out / "a.gif").read_bytes() == (out / "b.gif").read_bytes() != (out / "c.gif").read_bytes()
+    artpipe.export(Result(result.scene), out / "b.gif", seconds=1)
+    assert (out / "a.gif").read_bytes() != (out / "b.gif").read_bytes()
     assert "<title>Tiny</title>" in svg_text(out / "a.svg")
-    assert result.record.moments and result.record.history and result.record.scene is result.scene
+    assert result.history.snapshots and result.history.curve
 
 
 def test_no_files_are_no_work(result):

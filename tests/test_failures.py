@@ -12,7 +12,7 @@ from artpipe import Diverged, Interrupted, OutOfMemory
 from artpipe.stages.events import Progress
 
 TARGET = np.random.default_rng(5).random((12, 16, 3)).astype(np.float32)
-OPTIONS = {"circles": 8, "growth": 4, "steps": 60}
+OPTIONS = {"count": 8, "growth": 4, "steps": 60}
 
 
 def after_some_steps(act):
@@ -48,9 +48,9 @@ def test_a_fit_that_fails_raises_with_what_it_had_reached(renderer, name):
     error = caught.value
     assert type(error) is kind and isinstance(error, artpipe.ArtpipeError)
     result = error.result
-    assert 0 < result.scene.count <= 8 and 0 < result.metrics["steps"] < 60
-    assert result.metrics["reason"].startswith(name if name != "memory" else "out of memory")
-    assert artpipe.mean_squared_error(result.image, TARGET) == pytest.approx(result.metrics["mse"], rel=1e-3)
+    assert 0 < result.scene.count <= 8 and 0 < result.metrics.steps < 60
+    assert result.metrics.reason.startswith(name if name != "memory" else "out of memory")
+    assert artpipe.mean_squared_error(result.image, TARGET) == pytest.approx(result.metrics.mse, rel=1e-3)
 
 
 def test_errors_keep_their_result_through_a_pickle():
@@ -64,7 +64,7 @@ def test_ctrl_c_ends_a_fit_between_two_steps_and_leaves_the_handlers_as_they_wer
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(KeyboardInterrupt) as caught:
         artpipe.fit(TARGET, on_event=after_some_steps(lambda: signal.raise_signal(signal.SIGINT)), **OPTIONS)
-    assert isinstance(caught.value, Interrupted) and caught.value.result.metrics["reason"] == "interrupted"
+    assert isinstance(caught.value, Interrupted) and caught.value.result.metrics.reason == "interrupted"
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
@@ -79,7 +79,7 @@ def test_ctrl_c_at_the_very_end_is_not_lost():
 
     with pytest.raises(Interrupted) as caught:
         artpipe.fit(TARGET, on_event=see, **OPTIONS)
-    assert caught.value.result.metrics["steps"] == OPTIONS["steps"]
+    assert caught.value.result.metrics.steps == OPTIONS["steps"]
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_step():
@@ -125,7 +125,7 @@ def test_a_fit_in_another_thread_leaves_signals_alone():
     thread = threading.Thread(target=lambda: ends.append(artpipe.fit(TARGET, **OPTIONS)))
     thread.start()
     thread.join()
-    assert ends[0].metrics["reason"] == "finished"
+    assert ends[0].metrics.reason == "finished"
 
 
 def test_an_error_of_the_callers_own_comes_out_as_it_is():

@@ -18,14 +18,17 @@ import pytest
 from scene_files import plain_row, scene_of
 
 from artpipe import InputError, Scene, load_scene, save_scene
-from artpipe.pipeline.config import RunConfig
-from artpipe.pipeline.folders.rundir import load_config, load_record, save_run
+from artpipe.pipeline.folders.rundir import load_config, load_result, save_run
+from artpipe.pipeline.options import RunConfig
 from artpipe.renderers.primitives.table import PRIMITIVES
+from artpipe.stages.events import Snapshot
 from artpipe.stages.formats import version_1
 from artpipe.stages.formats.scene_arrays import ROWS_MAX, WIDEST, names_of, row_arrays
 from artpipe.stages.formats.scene_file import BYTES_MAX as SCENE_BYTES
-from artpipe.stages.formats.snapshots import MOMENTS_MAX, load_snapshots, save_snapshots
-from artpipe.stages.record import Moment, Record
+from artpipe.stages.formats.snapshots import SNAPSHOTS_MAX, load_snapshots, save_snapshots
+from artpipe.stages.history import History, LossPoint
+from artpipe.stages.metrics import Metrics
+from artpipe.stages.result import Result
 
 pytestmark = pytest.mark.slow
 
@@ -37,13 +40,16 @@ def good_run(folder, each=6):
     folder.mkdir()
     rng = np.random.default_rng(5)
     scenes = [scene_of(rng, PRIMITIVES, rows) for rows in (2, 4, each)]
-    count = scenes[-1].count
-    moments = tuple(Moment(10 * k, scene) for k, scene in enumerate(scenes))
-    history = [{"step": k, "circles": 8 + k, "seconds": k / 50, "mse": 1 / (k + 1)} for k in range(20)]
-    record = Record(scenes[-1], moments, tuple(history), np.full((30, 40, 3), 0.5, np.float32))
-    metrics = {"circles": count, "device": "cpu", "psnr": 20.5, "history": history}
-    save_run(folder, record, scenes[0], metrics, "a/painting.jpg", RunConfig(steps=20))
-    save_scene(record.scene, folder / "scene.npz")
+    snapshots = [Snapshot(10 * k, scene) for k, scene in enumerate(scenes)]
+    curve = [LossPoint(k, 8 + k, k / 50, 1 / (k + 1)) for k in range(20)]
+    metrics = Metrics(
+        shapes=scenes[-1].count, steps=20, mse=0.01, fit_seconds=0.4, total_seconds=1.5, renderer="jax",
+        kernel="numba", device="cpu", reason="finished",
+    )  # fmt: skip
+    target = np.full((30, 40, 3), 0.5, np.float32)
+    result = Result(scenes[-1], History(curve, snapshots), target, metrics=metrics)
+    save_run(folder, result, "a/painting.jpg", RunConfig(steps=20))
+    save_scene(result.scene, folder / "scene.npz")
     return folder
 
 
@@ -51,9 +57,9 @@ def good_run(folder, each=6):
 KINDS = {
     "scene.json": lambda path: [load_scene(path)],
     "scene.npz": lambda path: [load_scene(path)],
-    "run.json": lambda path: [load_config(path), load_record(path.parent)],
-    "metrics.json": lambda path: [load_record(path.parent)],
-    "snapshots.npz": lambda path: [load_record(path.parent)],
+    "run.json": lambda path: [load_config(path), load_result(path.parent)],
+    "metrics.json": lambda path: [load_result(path.parent)],
+    "snapshots.npz": lambda path: [load_result(path.parent)],
 }
 
 
@@ -61,9 +67,11 @@ def is_whole(result):
     """Whether what was read is what the rest of the program counts on."""
     if isinstance(result, RunConfig):
         return RunConfig.from_json(json.loads(json.dumps(result.to_json()))) == result
-    if isinstance(result, Record):
-        numbers = [value for row in result.history for value in row.values()]
-        scenes = [result.scene, *(moment.scene for moment in result.moments)]
+    if isinstance(result, Result):
+        numbers = [value for point in result.history.curve for value in point]
+        scenes = [result.scene, *(snapshot.scene for snapshot in result.history.snapshots)]
+        if result.metrics is not None:
+            assert Metrics.from_json(json.loads(json.dumps(result.metrics.to_json()))) == result.metrics
         return all(map(is_whole, scenes)) and all(0 <= value < 1e17 for value in numbers) and type(result.title) is str
     # Which refuses what is wrong.
     again = Scene(result.rows, result.canvas, ids=result.ids, kinds=result.kinds, next_id=result.next_id)
@@ -262,9 +270,9 @@ def test_a_device_without_an_end_is_not_read_for_ever(tmp_path, name):
 def test_snapshots_that_are_too_many_are_thinned_when_they_are_written(tmp_path):
     scene = scene_of(np.random.default_rng(1), PRIMITIVES, 2)
     folder = good_run(tmp_path / "run")
-    save_snapshots([Moment(k, scene) for k in range(MOMENTS_MAX + 1)], folder / "snapshots.npz")
+    save_snapshots([Snapshot(k, scene) for k in range(SNAPSHOTS_MAX + 1)], folder / "snapshots.npz")
     kept = load_snapshots(folder / "snapshots.npz", scene.canvas)
-    assert [moment.step for moment in kept] == list(range(1, MOMENTS_MAX + 1, 2))
+    assert [snapshot.step for snapshot in kept] == list(range(1, SNAPSHOTS_MAX + 1, 2))
 
 
 if __name__ == "__main__":

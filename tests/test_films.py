@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import artpipe
-from artpipe import Canvas, InputError, Record, Scene
+from artpipe import Canvas, InputError, Result, Scene
 from artpipe.renderers.alpha import flattened, picture_of
-from artpipe.renderers.primitives.base import X, Y
+from artpipe.stages.events import Snapshot
 from artpipe.stages.exporters.film import MEMORY, durations, frame_count, frames_of
 from artpipe.stages.exporters.growth import even_scenes
 from artpipe.stages.exporters.options import SECONDS_MAX, ExportOptions
+from artpipe.stages.history import History
 from artpipe.stages.pictures.picture import as_bytes
-from artpipe.stages.record import Moment
 
 # Starting FFmpeg forks; JAX, where another test has loaded it, warns of that.
 pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\):RuntimeWarning")
@@ -33,21 +33,22 @@ ALL_FILMS = [*FILMS, pytest.param(".mp4", marks=needs_ffmpeg)]
 
 
 @pytest.fixture(scope="module")
-def record(make_scene):
+def result(make_scene):
     """Fifty soft circles, ever more of them, ever nearer to where they end up."""
     rng = np.random.default_rng(50)
     scene = make_scene(rng, 50, 48, 36, softness=(1.0, 6.0), opacity=(0.2, 0.9))
-    moments = []
+    snapshots = []
     for k in range(6):
-        rows = scene.rows[: 8 * (k + 1)].copy()
-        rows[:, [X, Y]] += rng.normal(0, 2 - k / 3, (len(rows), 2))
-        moments.append(Moment(10 * k, Scene(rows, scene.canvas)))
-    return Record(scene, tuple(moments))
+        part = scene.select(np.arange(8 * (k + 1)))
+        dx, dy = rng.normal(0, 2 - k / 3, (2, part.count))
+        rows = part.with_columns(x=part.column("x") + dx, y=part.column("y") + dy).rows
+        snapshots.append(Snapshot(10 * k, Scene(rows, scene.canvas)))
+    return Result(scene, History(snapshots=snapshots))
 
 
-def film_of(record, folder, ending, **options):
+def film_of(result, folder, ending, **options):
     path = folder / f"film{ending}"
-    assert artpipe.export(record, path, **options) == [path]
+    assert artpipe.export(result, path, **options) == [path]
     return path
 
 
@@ -68,10 +69,10 @@ def shown_at(path, times):
     return [frames[k] for k in np.searchsorted(np.cumsum(stands), times, side="right")]
 
 
-def true_frames(record, count, width=None):
+def true_frames(result, count, width=None):
     """What a film should show: the even scenes, drawn."""
-    width = width or record.scene.canvas.width
-    return [as_bytes(artpipe.render(scene.scaled(width))) for scene in even_scenes(record, count)]
+    width = width or result.scene.canvas.width
+    return [as_bytes(artpipe.render(scene.scaled(width))) for scene in even_scenes(result, count)]
 
 
 def decibels(image, true):
@@ -83,8 +84,8 @@ def decibels(image, true):
 
 
 @pytest.mark.parametrize("ending", FILMS)
-def test_a_film_has_the_frames_asked_for_and_holds_the_last(record, tmp_path, ending):
-    frames, stands = read(film_of(record, tmp_path, ending, fps=5, seconds=2, hold=1))
+def test_a_film_has_the_frames_asked_for_and_holds_the_last(result, tmp_path, ending):
+    frames, stands = read(film_of(result, tmp_path, ending, fps=5, seconds=2, hold=1))
     assert len(frames) == 10
     assert stands == [200] * 9 + [1200]
 
@@ -93,11 +94,11 @@ def test_a_film_has_the_frames_asked_for_and_holds_the_last(record, tmp_path, en
     ("fps", "seconds", "hold"), [(12, 1, 0.5), (7, 1.3, 0), (50, 0.4, 0), (0.5, 9, 1), (12, 0.1, 0)]
 )
 @pytest.mark.parametrize("ending", FILMS)
-def test_a_film_lasts_as_long_as_asked(record, tmp_path, ending, fps, seconds, hold):
+def test_a_film_lasts_as_long_as_asked(result, tmp_path, ending, fps, seconds, hold):
     options = ExportOptions(fps=fps, seconds=seconds, hold=hold)
     count = frame_count(options)
     assert count == max(2, round(fps * seconds))
-    frames, stands = read(film_of(record, tmp_path, ending, fps=fps, seconds=seconds, hold=hold))
+    frames, stands = read(film_of(result, tmp_path, ending, fps=fps, seconds=seconds, hold=hold))
     assert 2 <= len(frames) <= count  # two that look the same may have become one
     unit = 10 if ending == ".gif" else 1  # GIF counts in hundredths of a second
     assert sum(stands) == pytest.approx(1000 * (count / fps + hold), abs=unit)
@@ -118,8 +119,8 @@ def test_the_frames_stand_as_long_as_asked_in_sum_and_none_is_skipped(fps, secon
 
 @pytest.mark.parametrize("loop", [0, 1, 3])
 @pytest.mark.parametrize("ending", FILMS)
-def test_a_film_plays_as_often_as_asked(record, tmp_path, ending, loop):
-    path = film_of(record, tmp_path, ending, fps=4, seconds=1, loop=loop)
+def test_a_film_plays_as_often_as_asked(result, tmp_path, ending, loop):
+    path = film_of(result, tmp_path, ending, fps=4, seconds=1, loop=loop)
     with Image.open(path) as image:
         told = image.info.get("loop")
     if ending != ".gif":
@@ -132,8 +133,8 @@ def test_a_film_plays_as_often_as_asked(record, tmp_path, ending, loop):
 
 @pytest.mark.parametrize("width", [None, 1, 17, 131])
 @pytest.mark.parametrize("ending", FILMS)
-def test_a_film_is_as_wide_as_asked(record, tmp_path, ending, width):
-    frames, _ = read(film_of(record, tmp_path, ending, fps=4, seconds=1, width=width))
+def test_a_film_is_as_wide_as_asked(result, tmp_path, ending, width):
+    frames, _ = read(film_of(result, tmp_path, ending, fps=4, seconds=1, width=width))
     width = width or 48
     assert {frame.shape for frame in frames} == {(max(1, round(36 * width / 48)), width, 3)}
 
@@ -142,12 +143,12 @@ def test_a_film_is_as_wide_as_asked(record, tmp_path, ending, width):
 
 
 @pytest.mark.parametrize("ending", ALL_FILMS)
-def test_a_film_begins_with_the_bare_canvas_and_ends_with_the_painting(record, tmp_path, ending):
-    path = film_of(record, tmp_path, ending, fps=6, seconds=2, hold=0)
+def test_a_film_begins_with_the_bare_canvas_and_ends_with_the_painting(result, tmp_path, ending):
+    path = film_of(result, tmp_path, ending, fps=6, seconds=2, hold=0)
     frames = read_mp4(path)[0] if ending == ".mp4" else read(path)[0]
-    bare = as_bytes(np.full((36, 48, 3), record.scene.canvas.background))
+    bare = as_bytes(np.full((36, 48, 3), result.scene.canvas.background))
     assert np.abs(frames[0].astype(int) - bare).max() <= 4
-    assert decibels(frames[-1], as_bytes(artpipe.render(record.scene))) > 34
+    assert decibels(frames[-1], as_bytes(artpipe.render(result.scene))) > 34
 
 
 # APNG is exact; GIF leaves alone what differs by less than its palette may.
@@ -155,10 +156,10 @@ LEAST_DECIBELS = {".gif": 34, ".webp": 34, ".apng": 89}
 
 
 @pytest.mark.parametrize("ending", FILMS)
-def test_each_frame_looks_as_it_should(record, tmp_path, ending):
-    path = film_of(record, tmp_path, ending, fps=10, seconds=3, hold=1, width=72)
+def test_each_frame_looks_as_it_should(result, tmp_path, ending):
+    path = film_of(result, tmp_path, ending, fps=10, seconds=3, hold=1, width=72)
     shown = shown_at(path, np.arange(30) * 100 + 50)
-    fidelity = [decibels(*pair) for pair in zip(shown, true_frames(record, 30, 72), strict=True)]
+    fidelity = [decibels(*pair) for pair in zip(shown, true_frames(result, 30, 72), strict=True)]
     assert min(fidelity) >= LEAST_DECIBELS[ending]
 
 
@@ -166,9 +167,9 @@ def test_each_frame_looks_as_it_should(record, tmp_path, ending):
 def test_a_gif_of_all_colours_there_are_is_still_near(make_scene, tmp_path, seed):
     """Each circle of another colour, so that 255 colours are few: the frames between count as much as the last."""
     rng = np.random.default_rng(seed)
-    record = Record(make_scene(rng, 60, 48, 36, softness=(0.2, 5.0), radius=(3.0, 16.0)))
-    shown = shown_at(film_of(record, tmp_path, ".gif", fps=10, seconds=4), np.arange(40) * 100 + 50)
-    fidelity = [decibels(*pair) for pair in zip(shown, true_frames(record, 40), strict=True)]
+    result = Result(make_scene(rng, 60, 48, 36, softness=(0.2, 5.0), radius=(3.0, 16.0)))
+    shown = shown_at(film_of(result, tmp_path, ".gif", fps=10, seconds=4), np.arange(40) * 100 + 50)
+    fidelity = [decibels(*pair) for pair in zip(shown, true_frames(result, 40), strict=True)]
     assert min(fidelity) >= 32
 
 
@@ -243,22 +244,24 @@ def test_a_gif_repaints_only_what_changes(make_scene, tmp_path):
     assert path.stat().st_size < alone / 2
 
 
-def test_the_same_record_gives_the_same_film(record, tmp_path):
+def test_the_same_result_gives_the_same_film(result, tmp_path):
     for ending in (".gif", ".webp"):
-        first = film_of(record, tmp_path, ending, fps=4, seconds=1).read_bytes()
-        assert film_of(record, tmp_path, ending, fps=4, seconds=1).read_bytes() == first
+        first = film_of(result, tmp_path, ending, fps=4, seconds=1).read_bytes()
+        assert film_of(result, tmp_path, ending, fps=4, seconds=1).read_bytes() == first
 
 
 # --- transparency ---
 
 
 @pytest.fixture(scope="module")
-def bare_record(record):
+def bare_result(result):
     """Every scene on a transparent canvas, with circles that come, move, and go where nothing is left in the end."""
-    canvas = replace(record.scene.canvas, transparent=True)
-    scene = replace(record.scene, canvas=canvas).select(np.arange(9))
-    moments = [Moment(moment.step, replace(moment.scene, canvas=canvas)) for moment in record.moments]
-    return Record(scene, tuple(moments))
+    canvas = replace(result.scene.canvas, transparent=True)
+    scene = replace(result.scene, canvas=canvas).select(np.arange(9))
+    snapshots = [
+        Snapshot(snapshot.step, replace(snapshot.scene, canvas=canvas)) for snapshot in result.history.snapshots
+    ]
+    return Result(scene, History(snapshots=snapshots))
 
 
 def read_with_alpha(path):
@@ -269,13 +272,13 @@ def read_with_alpha(path):
             yield np.asarray(image.convert("RGBA"))
 
 
-def true_with_alpha(record, count):
-    return [as_bytes(picture_of(scene)) for scene in even_scenes(record, count)]
+def true_with_alpha(result, count):
+    return [as_bytes(picture_of(scene)) for scene in even_scenes(result, count)]
 
 
-def test_an_apng_has_every_colour_and_alpha(bare_record, tmp_path):
-    true = true_with_alpha(bare_record, 12)
-    film = list(read_with_alpha(film_of(bare_record, tmp_path, ".apng", fps=6, seconds=2)))
+def test_an_apng_has_every_colour_and_alpha(bare_result, tmp_path):
+    true = true_with_alpha(bare_result, 12)
+    film = list(read_with_alpha(film_of(bare_result, tmp_path, ".apng", fps=6, seconds=2)))
     assert len(film) == 12
     for got, want in zip(film, true, strict=True):
         np.testing.assert_array_equal(got[:, :, 3], want[:, :, 3])
@@ -283,18 +286,18 @@ def test_an_apng_has_every_colour_and_alpha(bare_record, tmp_path):
     assert (film[0] == 0).all() and 0.05 < (film[-1][:, :, 3] == 0).mean() < 1
 
 
-def test_a_webp_has_the_alpha_exactly_and_colours_near(bare_record, tmp_path):
-    true = true_with_alpha(bare_record, 12)
-    film = list(read_with_alpha(film_of(bare_record, tmp_path, ".webp", fps=6, seconds=2)))
+def test_a_webp_has_the_alpha_exactly_and_colours_near(bare_result, tmp_path):
+    true = true_with_alpha(bare_result, 12)
+    film = list(read_with_alpha(film_of(bare_result, tmp_path, ".webp", fps=6, seconds=2)))
     assert len(film) == 12
     for got, want in zip(film, true, strict=True):
         np.testing.assert_array_equal(got[:, :, 3], want[:, :, 3])
         assert decibels(flattened(got / 255.0, (0, 0, 0)) * 255, flattened(want / 255.0, (0, 0, 0)) * 255) > 30
 
 
-def test_a_gif_is_opaque_from_the_threshold_on_and_clears_what_is_gone(bare_record, tmp_path):
-    true = true_with_alpha(bare_record, 12)
-    film = list(read_with_alpha(film_of(bare_record, tmp_path, ".gif", fps=6, seconds=2, alpha_threshold=0.5)))
+def test_a_gif_is_opaque_from_the_threshold_on_and_clears_what_is_gone(bare_result, tmp_path):
+    true = true_with_alpha(bare_result, 12)
+    film = list(read_with_alpha(film_of(bare_result, tmp_path, ".gif", fps=6, seconds=2, alpha_threshold=0.5)))
     shown = [want[:, :, 3] >= 128 for want in true]
     assert any((before & ~after).any() for before, after in itertools.pairwise(shown))
     at = 0
@@ -315,7 +318,7 @@ def half_transparent(request, make_scene):
     canvas = Canvas(60, 40, transparent=True)
     discs = make_scene(np.random.default_rng(3), 40, 20, 40, radius=(1.0, 4.0), opacity=(0.05, 0.1)).rows
     wall = Scene.circles(canvas, x=[-200], y=[20], radius=[230], colour=[(0.8, 0.2, 0.1)], opacity=request.param).rows
-    return Record(Scene(np.concatenate([wall, discs]), canvas))
+    return Result(Scene(np.concatenate([wall, discs]), canvas))
 
 
 @pytest.mark.parametrize(
@@ -329,22 +332,22 @@ def test_a_gif_of_a_half_transparent_picture_has_no_holes(half_transparent, tmp_
 
 
 @pytest.mark.parametrize(("threshold", "opaque"), [(0, 1.0), (1, 0.0)])
-def test_the_threshold_of_a_gif_is_the_one_asked_for(bare_record, tmp_path, threshold, opaque):
+def test_the_threshold_of_a_gif_is_the_one_asked_for(bare_result, tmp_path, threshold, opaque):
     options = {"fps": 4, "seconds": 1, "alpha_threshold": threshold}
-    *_, last = read_with_alpha(film_of(bare_record, tmp_path, ".gif", **options))
+    *_, last = read_with_alpha(film_of(bare_result, tmp_path, ".gif", **options))
     assert (last[:, :, 3] == 255).mean() == opaque
 
 
 @needs_ffmpeg
-def test_an_mp4_of_a_transparent_scene_lies_over_the_matte(bare_record, tmp_path):
-    *_, last = read_mp4(film_of(bare_record, tmp_path, ".mp4", fps=6, seconds=1, hold=0, matte="black"))[0]
-    assert decibels(last, flattened(picture_of(bare_record.scene), (0, 0, 0)) * 255) > 28
+def test_an_mp4_of_a_transparent_scene_lies_over_the_matte(bare_result, tmp_path):
+    *_, last = read_mp4(film_of(bare_result, tmp_path, ".mp4", fps=6, seconds=1, hold=0, matte="black"))[0]
+    assert decibels(last, flattened(picture_of(bare_result.scene), (0, 0, 0)) * 255) > 28
 
 
 @needs_ffmpeg
-def test_an_mp4_of_a_transparent_scene_lies_over_its_background(bare_record, tmp_path):
-    frames, _ = read_mp4(film_of(bare_record, tmp_path, ".mp4", fps=6, seconds=2, hold=0))
-    for got, want in zip(frames, true_frames(bare_record, 12), strict=True):
+def test_an_mp4_of_a_transparent_scene_lies_over_its_background(bare_result, tmp_path):
+    frames, _ = read_mp4(film_of(bare_result, tmp_path, ".mp4", fps=6, seconds=2, hold=0))
+    for got, want in zip(frames, true_frames(bare_result, 12), strict=True):
         assert decibels(got, want) > 28
 
 
@@ -361,8 +364,8 @@ def read_mp4(path):
 
 @needs_ffmpeg
 @pytest.mark.parametrize(("fps", "seconds", "hold", "count"), [(5, 2, 1, 15), (25, 1, 0, 25), (1, 2, 2, 4)])
-def test_an_mp4_has_the_frames_asked_for_at_the_rate_asked_for(record, tmp_path, fps, seconds, hold, count):
-    frames, about = read_mp4(film_of(record, tmp_path, ".mp4", fps=fps, seconds=seconds, hold=hold))
+def test_an_mp4_has_the_frames_asked_for_at_the_rate_asked_for(result, tmp_path, fps, seconds, hold, count):
+    frames, about = read_mp4(film_of(result, tmp_path, ".mp4", fps=fps, seconds=seconds, hold=hold))
     assert len(frames) == count
     assert about["fps"] == pytest.approx(fps) and about["codec"] == "h264"
     assert about["duration"] == pytest.approx(count / fps, abs=0.02)
@@ -370,10 +373,10 @@ def test_an_mp4_has_the_frames_asked_for_at_the_rate_asked_for(record, tmp_path,
 
 @needs_ffmpeg
 @pytest.mark.parametrize("width", [None, 97])
-def test_the_sides_of_an_mp4_are_cut_to_even_numbers_and_each_frame_looks_as_it_should(record, tmp_path, width):
-    path = film_of(record, tmp_path, ".mp4", fps=8, seconds=2, hold=0.5, width=width)
+def test_the_sides_of_an_mp4_are_cut_to_even_numbers_and_each_frame_looks_as_it_should(result, tmp_path, width):
+    path = film_of(result, tmp_path, ".mp4", fps=8, seconds=2, hold=0.5, width=width)
     frames, _ = read_mp4(path)
-    true = true_frames(record, 16, width)
+    true = true_frames(result, 16, width)
     height, width = (side // 2 * 2 for side in true[0].shape[:2])
     assert len(frames) == 20
     for frame, wanted in zip(frames, [*true, *true[-1:] * 4], strict=True):
@@ -413,10 +416,10 @@ def test_without_its_package_an_mp4_is_refused_in_one_line_that_says_what_to_ins
 # --- memory, and files that cannot be written ---
 
 
-def refused_width(record, options):
+def refused_width(result, options):
     """The width that is offered where a film is refused; None where it is not."""
     try:
-        first = next(frames_of(record, options))
+        first = next(frames_of(result, options))
     except InputError as error:
         assert "\n" not in str(error)
         return int(re.search(r"need too much memory. Try --width (\d+)$", str(error))[1])
@@ -433,29 +436,29 @@ def refused_width(record, options):
 @example(size=(309, 74), width=3000, seconds=80.0)  # the height is rounded up
 @example(size=(374, 363), width=4000, seconds=80.0)
 def test_a_film_too_large_for_memory_is_refused_with_a_width_that_fits(size, width, seconds):
-    record = Record(Scene.empty(Canvas(*size)))
+    result = Result(Scene.empty(Canvas(*size)))
     options = {"fps": 25, "seconds": seconds}
-    offered = refused_width(record, ExportOptions(width=width, **options))
+    offered = refused_width(result, ExportOptions(width=width, **options))
     assume(offered is not None)
     assert 1 <= offered < width
-    assert refused_width(record, ExportOptions(width=offered, **options)) is None
+    assert refused_width(result, ExportOptions(width=offered, **options)) is None
     # And it is no smaller than needed.
-    assert refused_width(record, ExportOptions(width=offered + 3, **options)) is not None
+    assert refused_width(result, ExportOptions(width=offered + 3, **options)) is not None
 
 
 def test_where_no_width_fits_none_is_offered():
-    record = Record(Scene.empty(Canvas(1, 65536)))
+    result = Result(Scene.empty(Canvas(1, 65536)))
     with pytest.raises(InputError) as refusal:
-        next(frames_of(record, ExportOptions(fps=50, seconds=240)))
+        next(frames_of(result, ExportOptions(fps=50, seconds=240)))
     assert "--width 0" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("ending", ALL_FILMS)
-def test_a_refused_film_leaves_the_old_file_as_it_was_and_no_other(record, tmp_path, ending):
+def test_a_refused_film_leaves_the_old_file_as_it_was_and_no_other(result, tmp_path, ending):
     path = tmp_path / f"film{ending}"
     path.write_bytes(b"mine")
     with pytest.raises(InputError, match="memory"):
-        artpipe.export(record, path, fps=50, seconds=SECONDS_MAX, width=2000)
+        artpipe.export(result, path, fps=50, seconds=SECONDS_MAX, width=2000)
     assert path.read_bytes() == b"mine" and list(tmp_path.iterdir()) == [path]
 
 
@@ -486,7 +489,7 @@ WRITTEN = [".gif", ".webp", ".apng", ".png", ".svg", ".svgz", ".html", ".json", 
 
 
 @pytest.fixture(scope="module")
-def full_disk(record, tmp_path_factory):
+def full_disk(result, tmp_path_factory):
     """The folder of a disk on which no file has room, after exports of every kind; and what was said of each."""
     folder = tmp_path_factory.mktemp("disk")
     names = [f"a{ending}" for ending in (*WRITTEN, *([".mp4"] if find_spec("imageio_ffmpeg") else []))]
@@ -494,7 +497,7 @@ def full_disk(record, tmp_path_factory):
         (folder / inner).mkdir()
     for name in names:
         (folder / "full" / name).write_bytes(b"mine")
-    artpipe.save_scene(record.scene, folder / "scene.json")
+    artpipe.save_scene(result.scene, folder / "scene.json")
     command = [sys.executable, "-c", ON_A_FULL_DISK, *names]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
     assert done.returncode == 0, done.stderr

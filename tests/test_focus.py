@@ -11,12 +11,13 @@ from PIL import Image
 
 import artpipe
 from artpipe import FitSettings, InputError, load_fitting_renderer, load_scene
-from artpipe.pipeline.config import RunConfig
+from artpipe.pipeline.options import RunConfig
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.base import Run
 from artpipe.stages.pictures.picture import load_picture, save_png
-from artpipe.stages.pictures.weights import detail, load_mask, parse_focus, weights_for
+from artpipe.stages.pictures.regions import parse_focus
+from artpipe.stages.pictures.weights import detail, load_mask, weights_for
 from artpipe.stages.seed import Seed
 
 WIDTH, HEIGHT = 36, 24
@@ -285,7 +286,7 @@ def errors_inside_and_outside(result, target, where):
 @pytest.mark.parametrize("renderer", FITTING_RENDERERS)
 def test_focus_makes_the_picture_truer_there_and_poorer_elsewhere(picture, renderer):
     target = load_picture(picture)
-    common = {"circles": 24, "steps": 80, "growth": 8, "renderer": renderer, "size": WIDTH}
+    common = {"count": 24, "steps": 80, "growth": 8, "renderer": renderer, "size": WIDTH}
     plain = artpipe.fit(picture, **common)
     focused = artpipe.fit(picture, **common, focus=[(0.3, 0.5, 0.2)])
     where = disc(0.3 * WIDTH, 0.5 * HEIGHT, 0.2 * WIDTH)
@@ -295,20 +296,20 @@ def test_focus_makes_the_picture_truer_there_and_poorer_elsewhere(picture, rende
 
 def test_metrics_keep_the_plain_error_beside_the_weighted_one():
     target = noise()
-    options = {"circles": 5, "steps": 8, "growth": 5}
+    options = {"count": 5, "steps": 8, "growth": 5}
     result = artpipe.fit(target, **options, focus=[(0.3, 0.5, 0.2)])
     squared = (result.image - target) ** 2
     weights = weights_for(target, focus=((0.3, 0.5, 0.2),))
-    assert result.metrics["mse"] == pytest.approx(squared.mean(), rel=1e-4)
-    assert result.metrics["psnr"] == pytest.approx(artpipe.psnr(result.metrics["mse"]))
-    assert result.metrics["seed_loss"] == pytest.approx(4 * result.metrics["mse"])
-    assert result.metrics["weighted_mse"] == pytest.approx(np.average(squared.mean(axis=2), weights=weights), rel=1e-4)
-    assert "weighted_mse" not in artpipe.fit(target, **options).metrics
+    assert result.metrics.mse == pytest.approx(squared.mean(), rel=1e-4)
+    assert result.metrics.psnr == pytest.approx(artpipe.psnr(result.metrics.mse))
+    assert result.metrics.seed_loss == pytest.approx(4 * result.metrics.mse)
+    assert result.metrics.weighted_mse == pytest.approx(np.average(squared.mean(axis=2), weights=weights), rel=1e-4)
+    assert artpipe.fit(target, **options).metrics.weighted_mse is None
 
 
 def test_weights_of_one_s_own_are_taken_as_they_are_and_times_the_others():
     target = noise()
-    options = {"circles": 6, "steps": 10, "growth": 3}
+    options = {"count": 6, "steps": 10, "growth": 3}
     focus, other = ((0.3, 0.5, 0.2),), np.random.default_rng(3).uniform(0.1, 1, (HEIGHT, WIDTH))
     own = weights_for(target, focus=focus)
     asked = artpipe.fit(target, **options, focus=focus)
@@ -316,7 +317,7 @@ def test_weights_of_one_s_own_are_taken_as_they_are_and_times_the_others():
     assert not artpipe.fit(target, **options).scene.same_as(asked.scene)
     both = artpipe.fit(target, **options, focus=focus, weights=other)
     squared = np.mean((both.image - target) ** 2, axis=2)
-    assert both.metrics["weighted_mse"] == pytest.approx(np.average(squared, weights=own * other), rel=1e-3)
+    assert both.metrics.weighted_mse == pytest.approx(np.average(squared, weights=own * other), rel=1e-3)
     for focus in ((), ((0.3, 0.5, 0.2),)):
         assert f"({HEIGHT}, {WIDTH})" in refused(artpipe.fit, target, **options, focus=focus, weights=other[1:])
         refused(artpipe.fit, target, **options, focus=focus, weights=-other)
@@ -365,7 +366,7 @@ def test_a_run_keeps_its_options_and_shows_what_counted_and_can_be_repeated(pict
     succeeded("run", picture, "-o", tmp_path / "b", "--no-export", "--config", tmp_path / "a" / "run.json", "-q")
     assert load_scene(tmp_path / "b" / "scene.json").same_as(scene)
     result = artpipe.fit(
-        picture, circles=8, growth=4, steps=12, mask=mask, focus=options["focus"], edges=0.75, weight_floor=0.1,
+        picture, count=8, growth=4, steps=12, mask=mask, focus=options["focus"], edges=0.75, weight_floor=0.1,
         size=WIDTH,
     )  # fmt: skip
     assert result.scene.same_as(scene)
@@ -382,7 +383,7 @@ def test_stages_by_hand_take_the_same_options(picture, tmp_path):
     for name, words in {"plain": [], "focused": ["--focus", "0.1,0.5,0.1", "--edges"]}.items():
         succeeded("load", picture, "-q", *words, *stages, tmp_path / f"{name}.json")
     plain, focused = (load_scene(tmp_path / f"{name}.json") for name in ("plain", "focused"))
-    assert focused.rows[:, 0].mean() < plain.rows[:, 0].mean()  # x
+    assert focused.column("x").mean() < plain.column("x").mean()
 
 
 @pytest.mark.parametrize(

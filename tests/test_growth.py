@@ -1,4 +1,4 @@
-"""How a painting came about, as scenes: what a record keeps of it, and at which pace it is shown."""
+"""How a painting came about, as scenes: what a result keeps of it, and at which pace it is shown."""
 
 import itertools
 
@@ -6,25 +6,26 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from shapes import limits_of, place_of
 
 import artpipe
-from artpipe import Canvas, InputError, Record, Scene
-from artpipe.renderers.primitives.base import OPACITY, RADIUS, SOFTNESS, X, Y
+from artpipe import Canvas, InputError, Result, Scene
 from artpipe.stages.events import Exported, Grew, Progress, Relocated, Snapshot
 from artpipe.stages.exporters.growth import between, even_batches, even_keys, even_scenes, keys
-from artpipe.stages.record import MOMENTS_KEPT, Chronicle, Moment
+from artpipe.stages.history import SNAPSHOTS_KEPT, History, LossPoint
 
 CANVAS = Canvas(12, 10, (0.2, 0.4, 0.6))
 # Of each column: the least and the most that a scene may hold, and what is plainly seen on the canvas above.
-LIMITS = np.array([[-1e6, -1e6, 0, 0, 0, 0, 1e-3, 0], [1e6, 1e6, 1, 1, 1, 1, 1e6, 1e6]], np.float32)
-VISIBLE = np.array([[0, 0, 0, 0, 0, 0.3, 1, 2], [12, 10, 1, 1, 1, 1, 3, 6]], np.float32)
+LIMITS = limits_of()
+VISIBLE = limits_of(x=(0, 12), y=(0, 10), opacity=(0.3, 1), softness=(1, 3), radius=(2, 6))
+OPACITY = place_of("opacity")
 
 
 def rows_within(limits, count, seed):
     """Rows anywhere between the limits, and often on them."""
     rng = np.random.default_rng(seed)
     low, high = limits
-    rows = low + (high - low) * rng.uniform(0, 1, (count, 8)).astype(np.float32)
+    rows = low + (high - low) * rng.uniform(0, 1, (count, len(low))).astype(np.float32)
     on_limit = rng.uniform(0, 1, rows.shape)
     return np.where(on_limit < 0.15, low, np.where(on_limit > 0.85, high, rows)).astype(np.float32)
 
@@ -170,11 +171,11 @@ def test_a_small_step_changes_the_picture_by_little(pair, share):
 
 @pytest.fixture(scope="module")
 def real():
-    """The record of a small painting that was grown and searched for."""
+    """The result of a small painting that was grown and searched for."""
     across, down = np.meshgrid(np.linspace(0, 1, 36, dtype=np.float32), np.linspace(0, 1, 24, dtype=np.float32))
     image = np.stack([across, down, 0.5 + 0.4 * np.sin(9 * across * down)], axis=2)
     image[(across - 0.3) ** 2 + (down - 0.6) ** 2 < 0.03] = (0.9, 0.2, 0.1)
-    return artpipe.fit(image, circles=14, growth=5, steps=40, pool=1.5, relocate_every=6, seed=3).record
+    return artpipe.fit(image, count=14, growth=5, steps=40, pool=1.5, relocate_every=6, seed=3)
 
 
 def disc(colour=(1, 0, 0), radius=4.0, row_id=0, **values):
@@ -184,36 +185,42 @@ def disc(colour=(1, 0, 0), radius=4.0, row_id=0, **values):
 
 
 def lasting(count, again=1):
-    """A record of a disc that grows to its size, and then stands for `again` more moments."""
-    grown = [Moment(k, disc(radius=0.5 + 4 * k / count)) for k in range(count)]
-    stands = [Moment(count + k, disc(radius=4.5)) for k in range(again)]
-    return Record(disc(radius=4.5), (*grown, *stands))
+    """A result of a disc that grows to its size, and then stands for `again` more snapshots."""
+    grown = [Snapshot(k, disc(radius=0.5 + 4 * k / count)) for k in range(count)]
+    stands = [Snapshot(count + k, disc(radius=4.5)) for k in range(again)]
+    return Result(disc(radius=4.5), known(*grown, *stands))
 
 
-RECORDS = {
-    "empty": Record(Scene.empty(CANVAS)),
-    "one circle": Record(disc()),
-    "one that is not seen": Record(disc(opacity=0.0)),
-    "one off the canvas": Record(disc(x=[900])),
-    "one pixel": Record(Scene.circles(Canvas(1, 1), x=[0.5], y=[0.5], radius=[1], colour=[(0, 0.5, 0.2)])),
-    "without moments": Record(Scene(rows_within(VISIBLE, 30, 4), CANVAS)),
+def known(*snapshots):
+    return History(snapshots=list(snapshots))
+
+
+RESULTS = {
+    "empty": Result(Scene.empty(CANVAS)),
+    "one circle": Result(disc()),
+    "one that is not seen": Result(disc(opacity=0.0)),
+    "one off the canvas": Result(disc(x=[900])),
+    "one pixel": Result(Scene.circles(Canvas(1, 1), x=[0.5], y=[0.5], radius=[1], colour=[(0, 0.5, 0.2)])),
+    "without snapshots": Result(Scene(rows_within(VISIBLE, 30, 4), CANVAS)),
     # What came first is less like the result than the bare canvas is.
-    "a bad beginning": Record(disc(), (Moment(0, disc((0, 1, 1), row_id=7)), Moment(9, disc((0, 1, 1), row_id=8)))),
-    "came back to nothing": Record(Scene.empty(CANVAS), (Moment(3, disc()), Moment(5, disc((0, 1, 0))))),
-    "the same again and again": Record(disc(), tuple(Moment(k, disc()) for k in range(9))),
+    "a bad beginning": Result(
+        disc(), known(Snapshot(0, disc((0, 1, 1), row_id=7)), Snapshot(9, disc((0, 1, 1), row_id=8)))
+    ),
+    "came back to nothing": Result(Scene.empty(CANVAS), known(Snapshot(3, disc()), Snapshot(5, disc((0, 1, 0))))),
+    "the same again and again": Result(disc(), known(*(Snapshot(k, disc()) for k in range(9)))),
     "stands at the end": lasting(10, 3),
     "long": lasting(50),
 }
 
 
 @pytest.mark.parametrize("count", [2, 3, 25])
-@pytest.mark.parametrize("name", [*RECORDS, "real"])
+@pytest.mark.parametrize("name", [*RESULTS, "real"])
 def test_there_are_as_many_even_scenes_as_asked_from_the_bare_canvas_to_the_result(name, count, real):
-    record = real if name == "real" else RECORDS[name]
-    film = even_scenes(record, count)
+    result = real if name == "real" else RESULTS[name]
+    film = even_scenes(result, count)
     assert len(film) == count
-    assert film[0].count == 0 and film[0].canvas == record.scene.canvas
-    assert film[-1].same_as(record.scene)
+    assert film[0].count == 0 and film[0].canvas == result.scene.canvas
+    assert film[-1].same_as(result.scene)
 
 
 def distances(film):
@@ -225,17 +232,19 @@ def distances(film):
 @pytest.mark.parametrize("with_moments", [True, False])
 @pytest.mark.parametrize("count", [10, 30, 60])
 def test_even_scenes_come_nearer_by_about_equal_steps(real, with_moments, count):
-    record = real if with_moments else Record(real.scene)
-    steps = -np.diff(distances(even_scenes(record, count)))
+    result = real if with_moments else Result(real.scene)
+    steps = -np.diff(distances(even_scenes(result, count)))
     mean = steps.mean()
     assert mean > 0
     assert steps.max() < 3 * mean
     assert steps.min() > -0.5 * mean  # where many circles move at once, a step back is not seen
 
 
-def test_even_scenes_show_what_the_record_knows(real):
+def test_even_scenes_show_what_the_result_holds(real):
     """Circles that were torn out before the end are shown on the way."""
-    torn_out = {row for moment in real.moments for row in moment.scene.ids.tolist()} - set(real.scene.ids.tolist())
+    torn_out = {row for snapshot in real.history.snapshots for row in snapshot.scene.ids.tolist()} - set(
+        real.scene.ids.tolist()
+    )
     assert torn_out
     shown = {row for scene in even_scenes(real, 60) for row in scene.ids.tolist()}
     assert shown & torn_out
@@ -244,22 +253,22 @@ def test_even_scenes_show_what_the_record_knows(real):
 # --- even keys ---
 
 
-def test_the_keys_of_a_record_are_the_bare_canvas_its_moments_and_the_result(real):
-    known = keys(real)
-    assert known[0].step == 0 and known[0].scene.count == 0
-    assert known[1:-1] == real.moments
-    assert known[-1].scene.same_as(real.scene) and known[-1].step == real.history[-1]["step"]
-    assert (np.diff([moment.step for moment in known]) >= 0).all()
+def test_the_keys_of_a_result_are_the_bare_canvas_its_snapshots_and_the_result(real):
+    found = keys(real)
+    assert found[0].step == 0 and found[0].scene.count == 0
+    assert list(found[1:-1]) == real.history.snapshots
+    assert found[-1].scene.same_as(real.scene) and found[-1].step == real.history.curve[-1].step
+    assert (np.diff([snapshot.step for snapshot in found]) >= 0).all()
 
 
 @pytest.mark.parametrize("count", [2, 3, 8, 40])
-@pytest.mark.parametrize("name", [*RECORDS, "real"])
+@pytest.mark.parametrize("name", [*RESULTS, "real"])
 def test_even_keys_are_at_most_as_many_as_asked_with_both_ends(name, count, real):
-    record = real if name == "real" else RECORDS[name]
-    chosen = even_keys(record, count)
+    result = real if name == "real" else RESULTS[name]
+    chosen = even_keys(result, count)
     assert 2 <= len(chosen) <= count
-    assert chosen[0].scene.count == 0 and chosen[-1].scene.same_as(record.scene)
-    rest = iter(keys(record))  # found in it one after the other, and so in order of time
+    assert chosen[0].scene.count == 0 and chosen[-1].scene.same_as(result.scene)
+    rest = iter(keys(result))  # found in it one after the other, and so in order of time
     assert all(any(key.step == one.step and key.scene.same_as(one.scene) for key in rest) for one in chosen)
 
 
@@ -269,7 +278,7 @@ def test_all_keys_are_chosen_where_there_are_no_more_than_asked(real):
 
 def test_even_keys_are_evenly_apart_in_looks():
     chosen = even_keys(lasting(60), 10)
-    steps = -np.diff(distances([moment.scene for moment in chosen]))
+    steps = -np.diff(distances([snapshot.scene for snapshot in chosen]))
     assert len(chosen) >= 8 and steps.max() < 2.5 * steps.mean()
 
 
@@ -295,10 +304,9 @@ def test_rows_that_are_not_seen_can_be_cut_too():
 def ever_smaller():
     """300 circles, each smaller than the one before, as in a painting that was grown."""
     rng = np.random.default_rng(8)
-    rows = rows_within(np.array([[0, 0, 0, 0, 0, 1, 1, 0], [40, 30, 1, 1, 1, 1, 1, 0]], np.float32), 300, 8)
-    rows[:, RADIUS] = 14 * 0.985 ** np.arange(300)
-    rows[:, [X, Y]] = rng.uniform(0, 1, (300, 2)) * [40, 30]
-    return Scene(rows, Canvas(40, 30))
+    rows = rows_within(limits_of(opacity=(1, 1), softness=(1, 1)), 300, 8)
+    x, y = rng.uniform(0, 1, (300, 2)).T
+    return Scene(rows, Canvas(40, 30)).with_columns(x=40 * x, y=30 * y, radius=14 * 0.985 ** np.arange(300))
 
 
 def changes(scene, ends):
@@ -330,76 +338,71 @@ def events(count):
     scene = disc()
     for step in range(count):
         yield Progress("search", step, 1, 1 / (1 + step))
-        yield Grew(step, 1, scene)
+        yield Grew(step, scene, 1)
         yield Snapshot(step, scene)
         yield Relocated(step, 1, 1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 60, 130, 1000, 6000])
-def test_a_chronicle_keeps_a_bounded_number_of_moments_from_first_to_last_in_order(count):
-    chronicle = Chronicle()
+def test_a_history_keeps_a_bounded_number_of_snapshots_from_first_to_last_in_order(count):
+    history = History()
     for event in events(count):
-        chronicle.see(event, 0.1)
-    steps = [moment.step for moment in chronicle.moments]
-    assert len(steps) <= 4 * MOMENTS_KEPT
+        history.see(event, 0.1)
+    steps = [snapshot.step for snapshot in history.snapshots]
+    assert len(steps) <= 4 * SNAPSHOTS_KEPT
     assert steps == sorted(steps)
-    if count <= MOMENTS_KEPT:
+    if count <= SNAPSHOTS_KEPT:
         assert steps == sorted([*range(count)] * 2)
     else:
-        assert steps[0] == 0 and len(steps) >= MOMENTS_KEPT
+        assert steps[0] == 0 and len(steps) >= SNAPSHOTS_KEPT
         # No part of the run is left out.
-        assert np.diff([*steps, count]).max() <= 2 * count / MOMENTS_KEPT
+        assert np.diff([*steps, count]).max() <= 2 * count / SNAPSHOTS_KEPT
 
 
-def test_a_chronicle_keeps_growths_however_many_snapshots_come():
-    chronicle = Chronicle()
-    chronicle.see(Grew(0, 1, disc(row_id=77)), 0.0)
+def test_a_history_keeps_growths_however_many_snapshots_come():
+    history = History()
+    history.see(Grew(0, disc(row_id=77), 1), 0.0)
     for event in events(2000):
-        if isinstance(event, Snapshot):
-            chronicle.see(event, 0.0)
-    chronicle.see(Grew(2000, 1, disc(row_id=78)), 0.0)
-    ids = [moment.scene.ids.tolist() for moment in chronicle.moments]
+        if type(event) is Snapshot:
+            history.see(event, 0.0)
+    history.see(Grew(2000, disc(row_id=78), 1), 0.0)
+    ids = [snapshot.scene.ids.tolist() for snapshot in history.snapshots]
     assert ids[0] == [77] and ids[-1] == [78]
 
 
 def test_events_of_one_step_stay_in_the_order_they_came():
-    chronicle = Chronicle()
+    history = History()
     for k in range(6):
         scene = disc(row_id=k)
-        chronicle.see(Grew(5, 1, scene) if k % 2 else Snapshot(5, scene), 0.0)
-    assert [moment.scene.ids.tolist() for moment in chronicle.moments] == [[k] for k in range(6)]
+        history.see(Grew(5, scene, 1) if k % 2 else Snapshot(5, scene), 0.0)
+    assert [snapshot.scene.ids.tolist() for snapshot in history.snapshots] == [[k] for k in range(6)]
 
 
-def test_the_history_holds_a_row_for_each_progress(tmp_path):
-    chronicle = Chronicle()
-    chronicle.see(Exported(0, tmp_path / "a.png"), 0.0)
-    chronicle.see(Progress("grow", 10, 256, 0.25), 1.5)
-    chronicle.see(Relocated(12, 200, 56), 1.6)
-    chronicle.see(Progress("search", 20, 512, 0.125), 2.25)
-    assert chronicle.history == [
-        {"step": 10, "circles": 256, "seconds": 1.5, "mse": 0.25},
-        {"step": 20, "circles": 512, "seconds": 2.25, "mse": 0.125},
+def test_the_loss_curve_holds_a_point_for_each_progress(tmp_path):
+    history = History()
+    history.see(Exported(0, tmp_path / "a.png"), 0.0)
+    history.see(Progress("grow", 10, 256, 0.25), 1.5)
+    history.see(Relocated(12, 200, 56), 1.6)
+    history.see(Progress("search", 20, 512, 0.125), 2.25)
+    assert history.curve == [
+        LossPoint(step=10, shapes=256, seconds=1.5, mse=0.25),
+        LossPoint(step=20, shapes=512, seconds=2.25, mse=0.125),
     ]
-    assert chronicle.moments == ()
+    assert history.snapshots == []
 
 
-def test_a_record_refuses_moments_and_targets_of_another_size():
+def test_a_result_refuses_snapshots_and_targets_of_another_size():
     other = Scene.empty(Canvas(CANVAS.height, CANVAS.width))
     with pytest.raises(InputError, match="step 3 is not 12 x 10 pixels"):
-        Record(disc(), (Moment(1, disc()), Moment(3, other)))
+        Result(disc(), known(Snapshot(1, disc()), Snapshot(3, other)))
     for shape in ((12, 10, 3), (10, 12), (10, 12, 5), (20, 24, 3)):
         with pytest.raises(InputError, match=r"target has shape .*needs \(10, 12, 3 or 4\)"):
-            Record(disc(), target=np.zeros(shape, np.float32))
-    record = Record(disc(), (Moment(1, disc()),), target=np.zeros((10, 12, 3), np.float32))
-    assert record.moments[0].step == 1
+            Result(disc(), target=np.zeros(shape, np.float32))
+    result = Result(disc(), known(Snapshot(1, disc())), target=np.zeros((10, 12, 3), np.float32))
+    assert result.history.snapshots[0].step == 1
 
 
-def test_what_moments_are_painted_on_may_have_another_colour():
+def test_what_snapshots_are_painted_on_may_have_another_colour():
     """A size is all that they must share: the background of the result stands behind the film."""
-    moment = Moment(1, disc().with_background((1, 0, 0)))
-    assert even_scenes(Record(disc(), (moment,)), 5)[-1].canvas == CANVAS
-
-
-def test_columns_are_where_these_tests_think_they_are():
-    scene = Scene.circles(CANVAS, x=[1], y=[2], radius=[3], colour=[(0, 0, 0)], opacity=0.25, softness=0.75)
-    assert scene.rows[0, [X, Y, RADIUS, OPACITY, SOFTNESS]].tolist() == [1, 2, 3, 0.25, 0.75]
+    snapshot = Snapshot(1, disc().with_background((1, 0, 0)))
+    assert even_scenes(Result(disc(), known(snapshot)), 5)[-1].canvas == CANVAS

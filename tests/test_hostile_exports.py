@@ -12,7 +12,7 @@ from command_line import refusal, succeeded
 from PIL import Image
 
 from artpipe import Canvas, Scene, save_scene
-from artpipe.renderers.scene import SIDE_MAX
+from artpipe.renderers.canvas import SIDE_MAX
 from artpipe.stages.exporters.table import EXPORTERS
 from artpipe.stages.pictures.picture import save_png
 

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import artpipe
-from artpipe import Canvas, Record, Scene
-from artpipe.renderers.primitives.base import BLUE, RED
-from artpipe.renderers.primitives.falloff import EDGES
+from artpipe import Canvas, Result, Scene
+from artpipe.renderers.primitives.falloff import FALLOFFS
 from artpipe.stages.exporters.layers import colour_layers
 from artpipe.stages.exporters.options import LAYERS_MAX, ExportOptions
 from artpipe.stages.exporters.svg import svg_text
@@ -21,7 +20,7 @@ INKSCAPE = "{http://www.inkscape.org/namespaces/inkscape}"
 WIDTH, HEIGHT = 64, 48
 
 
-@pytest.fixture(scope="module", params=EDGES)
+@pytest.fixture(scope="module", params=FALLOFFS)
 def scene(request, make_scene):
     """60 circles, from hard to very soft; all can be seen."""
     rng = np.random.default_rng(7)
@@ -30,13 +29,12 @@ def scene(request, make_scene):
 
 def painted(layers, canvas):
     """The picture of the layers, one over the other."""
-    rows = [layer.scene.rows for layer in layers]
-    return artpipe.render(Scene(np.concatenate(rows) if rows else np.zeros((0, 8)), canvas))
+    return artpipe.render(Scene.stacked([layer.scene for layer in layers]) if layers else Scene.empty(canvas))
 
 
 def groups_of(scene, count, **options):
     """Each group of the file, and the colours and the circles in it."""
-    root = ElementTree.fromstring(svg_text(Record(scene), ExportOptions(layers=count, **options)).encode())
+    root = ElementTree.fromstring(svg_text(Result(scene), ExportOptions(layers=count, **options)).encode())
     gradients = {f"url(#{one.get('id')})": one[0].get("stop-color") for one in root.iter(f"{SVG}radialGradient")}
     groups = []
     for group in root.iter(f"{SVG}g"):
@@ -52,13 +50,10 @@ def assert_layers_of(scene, layers, count):
     assert len({layer.colour for layer in layers}) == len(layers)
     places = [np.flatnonzero(np.isin(scene.ids, layer.scene.ids)) for layer in layers]
     assert len(np.unique(np.concatenate([[], *places]))) == sum(map(len, places))  # none is in two layers
-    columns = [k for k in range(scene.rows.shape[1]) if not RED <= k <= BLUE]
     for layer, place in zip(layers, places, strict=True):
         assert layer.scene.count > 0
         np.testing.assert_array_equal(layer.scene.ids, scene.ids[place])
-        np.testing.assert_array_equal(layer.scene.rows[:, columns], scene.rows[place][:, columns])
-        colours = np.broadcast_to(np.float32(layer.colour), (len(place), 3))
-        np.testing.assert_array_equal(layer.scene.rows[:, RED : BLUE + 1], colours)
+        np.testing.assert_array_equal(layer.scene.rows, scene.select(place).with_columns(colour=layer.colour).rows)
 
 
 @pytest.mark.parametrize("count", [1, 6, LAYERS_MAX])
@@ -194,7 +189,7 @@ def test_groups_of_the_file_are_the_layers_in_their_order(scene):
     ]
     assert [len(group) for group in places] == [layer.scene.count for layer in layers]
     for group, layer in zip(places, layers, strict=True):
-        np.testing.assert_allclose(group, layer.scene.rows[:, :2], atol=0.501)
+        np.testing.assert_allclose(group, layer.scene.centres(), atol=0.501)
 
 
 def test_an_empty_scene_has_no_layers_and_one_circle_one():

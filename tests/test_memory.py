@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 import artpipe
 from artpipe import InputError
-from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.folders.checkpoints import Keeper, Start
+from artpipe.pipeline.options import RunConfig
 from artpipe.pipeline.running.memory import available, check_memory, needed, parse_memory
-from artpipe.stages.pictures.picture import SIZE_MAX, parse_size, save_png, target_size
+from artpipe.stages.pictures.picture import save_png, target_size
+from artpipe.stages.pictures.sizes import SIZE_MAX, parse_size
 
 SIDES = st.integers(1, SIZE_MAX)
 COUNTS = st.integers(1, 250_000)
@@ -62,15 +63,15 @@ def test_what_fits_is_let_through_and_what_does_not_names_options_that_do(width,
 
 
 @pytest.mark.parametrize(
-    "options", [{"pool": 4.0}, {"pool": 4.0, "steps": 40}, {"most": 100_000, "pool": 1.0}], ids=str
+    "options", [{"pool": 4.0}, {"pool": 4.0, "steps": 40}, {"count": 100_000, "pool": 1.0}], ids=str
 )
 def test_the_whole_pool_is_counted_for_pictures_and_for_arrays(tmp_path, monkeypatch, options):
-    most = options.pop("most", 60_000)
+    most = options.pop("count", 60_000)
     save_png(np.full((40, 60, 3), 0.5, np.float32), tmp_path / "a.png")
     monkeypatch.setattr("artpipe.pipeline.running.memory.available", lambda: needed(420, 280, 80_000))
     for picture in (tmp_path / "a.png", np.full((40, 60, 3), 0.5, np.float32)):
         with pytest.raises(InputError, match=r"420 x 280 pixels .* Try --max \d+$"):
-            artpipe.fit(picture, circles=most, size=420, **options)
+            artpipe.fit(picture, count=most, size=420, **options)
     words = ("run", tmp_path / "a.png", "--size", 420, "-o", tmp_path / "run", "--max", most, "--pool", options["pool"])
     assert re.search(
         r"--memory gives 1\.00GB\. Try --memory [\d.]+GB, or --max \d+$", refusal(*words, "--memory", "1GB")
@@ -80,9 +81,9 @@ def test_the_whole_pool_is_counted_for_pictures_and_for_arrays(tmp_path, monkeyp
 
 def test_a_run_that_is_gone_on_with_counts_its_pool_too(tmp_path):
     (tmp_path / "checkpoint").mkdir()
-    config = RunConfig(most=60_000, pool=4.0)
+    config = RunConfig(count=60_000, pool=4.0)
     Keeper(tmp_path, 5, pytest.fail).begin(Start(config, "a.png", np.full((40, 60, 3), 0.5, np.float32), None))
-    assert "up to 240000 circles" in refusal("resume", tmp_path, "--memory", "1.5GB")
+    assert "up to 240000 shapes" in refusal("resume", tmp_path, "--memory", "1.5GB")
 
 
 @pytest.mark.parametrize("stages", [("grow", "--max", 90_000), ("seed", "--count", 45_000) * 2], ids=str)
@@ -90,13 +91,13 @@ def test_a_chain_of_stages_counts_the_most_circles_that_one_of_them_leaves(tmp_p
     save_png(np.full((40, 60, 3), 0.5, np.float32), tmp_path / "a.png")
     monkeypatch.setattr("artpipe.pipeline.running.memory.available", lambda: needed(60, 40, 80_000))
     line = refusal("load", tmp_path / "a.png", *stages, "relocate", "--max", 5, "export", tmp_path / "b.png")
-    assert "up to 90000 circles" in line and "--max 80000" in line
+    assert "up to 90000 shapes" in line and "--max 80000" in line
 
 
 def test_a_plan_without_a_search_needs_no_pool():
-    assert RunConfig(most=100, pool=4.0).pool_count == 400
-    assert RunConfig(most=100, pool=4.0, relocate_fraction=0.0).pool_count == 100
-    assert RunConfig(most=100, pool=4.0, steps=0).pool_count == 100
+    assert RunConfig(count=100, pool=4.0).pool_count == 400
+    assert RunConfig(count=100, pool=4.0, relocate_fraction=0.0).pool_count == 100
+    assert RunConfig(count=100, pool=4.0, steps=0).pool_count == 100
 
 
 def test_a_machine_has_room_for_the_default_canvas():
@@ -129,4 +130,4 @@ def test_a_run_stays_within_what_it_was_said_to_need(tmp_path, size, circles, re
     side = int(size.split("x")[0])
     unit = 1 if sys.platform == "darwin" else 1024
     assert int(done.stderr.split()[-1]) * unit <= needed(side, side, circles)
-    assert json.loads(done.stdout)["circles"] == circles
+    assert json.loads(done.stdout)["shapes"] == circles

@@ -101,15 +101,15 @@ def updates_compiled(caplog):
         yield lambda: sum(bool(re.search(r"Finished XLA compilation of jit\(_move", text)) for text in caplog.messages)
 
 
-@pytest.mark.parametrize("path", ["kernel", pytest.param("pure", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kernel", ["numba", pytest.param("dense", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("capacity", "most"), [(0, 6), (2048, 1)])
-def test_jax_compiles_seldom_while_a_fit_grows(rng, make_scene, updates_compiled, path, capacity, most):
+def test_jax_compiles_seldom_while_a_fit_grows(rng, make_scene, updates_compiled, kernel, capacity, most):
     scene = make_scene(rng, 0, 24, 16)
     batch = make_scene(rng, 256, 24, 16, radius=(0.5, 2)).rows
     target = rng.uniform(0, 1, (16, 24, 3))
     # A beta of its own: what other tests compiled is not found again.
     settings = FitSettings(capacity=capacity, beta1=0.9 + 1e-4 * (capacity + 1) / 2048)
-    fit = load_renderer("jax", RendererOptions(path=path, memory_mb=8)).fit(target, scene.canvas, settings)
+    fit = load_renderer("jax", RendererOptions(kernel=kernel, memory_mb=8)).fit(target, scene.canvas, settings)
     fit.put(scene)
     fit.step()
     while fit.scene().count < 2048:

@@ -14,16 +14,18 @@ from hypothesis import strategies as st
 from run_processes import waves
 
 import artpipe
-from artpipe.pipeline.config import PRESETS, RunConfig
 from artpipe.pipeline.folders.checkpoints import Keeper, Start, restore
+from artpipe.pipeline.options import RunConfig
+from artpipe.pipeline.presets import PRESETS
 from artpipe.pipeline.running.observers import Forward
-from artpipe.pipeline.running.runner import carry_out, course_of, open_run
+from artpipe.pipeline.running.plan import plan_of
+from artpipe.pipeline.running.runner import carry_out, open_run
 from artpipe.stages.events import Grew, Progress, Relocated
 from artpipe.stages.pictures.picture import save_png
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 24), np.linspace(0, 1, 20))
 TARGET = np.stack([ACROSS, DOWN, 0.5 + 0.5 * np.sin(9 * ACROSS * DOWN)], axis=2).astype(np.float32)
-CONFIG = RunConfig(growth=4, most=8, seed=3, seconds=1.0)
+CONFIG = RunConfig(growth=4, count=8, seed=3, seconds=1.0)
 STEP = 0.001  # seconds of an optimiser step by a steady clock
 
 
@@ -56,17 +58,17 @@ CLOCKS = {
 
 @pytest.fixture
 def clock(monkeypatch):
-    return lambda tick=CLOCKS["steady"]: monkeypatch.setattr("artpipe.pipeline.running.runner.time", Clock(tick))
+    return lambda tick=CLOCKS["steady"]: monkeypatch.setattr("artpipe.pipeline.running.plan.time", Clock(tick))
 
 
 def carried_out(config, target=TARGET, between=None):
-    """How a run goes by the clock in place, its course, and its events."""
+    """How a run goes by the clock in place, its plan, and its events."""
     events = []
-    run, course = open_run(target, config), course_of(config)
-    outcome = carry_out(
-        run, course, config, [Forward(events.append)], 0.0, between=between and (lambda: between(run, course))
+    run, plan = open_run(target, config), plan_of(config)
+    result = carry_out(
+        run, plan, config, [Forward(events.append)], 0.0, between=between and (lambda: between(run, plan))
     )
-    return outcome, course, events
+    return result, plan, events
 
 
 def steps_of(stage, events):
@@ -77,17 +79,17 @@ def steps_of(stage, events):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_run_takes_its_seconds_and_ends_settled_at_any_pace(clock, preset, tick):
     clock(CLOCKS[tick])
-    outcome, course, events = carried_out(replace(CONFIG, preset=preset))
-    assert outcome.reason == "seconds" and outcome.record.scene.count == 8
-    assert 0.85 < outcome.metrics["fit_seconds"] < 1.1
+    result, plan, events = carried_out(replace(CONFIG, preset=preset))
+    assert result.reason == "seconds" and result.scene.count == 8
+    assert 0.85 < result.metrics.fit_seconds < 1.1
     assert next(event for event in events if isinstance(event, Progress)).stage == "grow"
-    if course.stage < len(course.stages):
-        assert course.settles and course.stages[-1].progress(outcome.metrics["steps"] - course.begun) > 0.85
+    if plan.stage < len(plan.stages):
+        assert plan.settles and plan.stages[-1].progress(result.metrics.steps - plan.begun) > 0.85
 
 
 def test_the_share_that_is_relocated_falls_to_nothing_and_the_pool_shrinks_in_time(clock):
     clock()
-    _, _, events = carried_out(RunConfig(growth=20, most=40, seed=3, seconds=2.0, preset="best"))
+    _, _, events = carried_out(RunConfig(growth=20, count=40, seed=3, seconds=2.0, preset="best"))
     relocated = [event for event in events if isinstance(event, Relocated)]
     assert len(relocated) > 20
     assert relocated[0].added == 25 and relocated[-1].added <= 2  # half of the pool at first
@@ -101,8 +103,8 @@ def test_presets_take_their_shares_of_the_time_and_all_of_it(clock):
     steps = {}
     for preset in PRESETS:
         clock()
-        outcome, _, _ = carried_out(replace(CONFIG, preset=preset))
-        steps[preset] = outcome.metrics["steps"]
+        result, _, _ = carried_out(replace(CONFIG, preset=preset))
+        steps[preset] = result.metrics.steps
     assert min(steps.values()) > 0.9 * max(steps.values()) > 500
 
 
@@ -110,11 +112,11 @@ def test_a_plan_by_seconds_is_as_good_as_the_plan_of_as_many_steps(clock):
     """The run that a clock would cut off amid its search was far worse."""
     target = waves()
     for preset in PRESETS:
-        config = RunConfig(growth=16, most=48, preset=preset, seconds=0.6)
+        config = RunConfig(growth=16, count=48, preset=preset, seconds=0.6)
         clock()
         timed = carried_out(config, target)[0].metrics
-        planned = carried_out(replace(config, seconds=None, steps=timed["steps"]), target)[0].metrics
-        assert timed["psnr"] > planned["psnr"] - 0.5
+        planned = carried_out(replace(config, seconds=None, steps=timed.steps), target)[0].metrics
+        assert timed.psnr > planned.psnr - 0.5
 
 
 def test_steps_that_come_first_end_the_run_as_if_there_were_no_clock(clock):
@@ -123,29 +125,29 @@ def test_steps_that_come_first_end_the_run_as_if_there_were_no_clock(clock):
         config = replace(CONFIG, steps=steps)
         timed = carried_out(replace(config, seconds=100.0))[0]
         plain = carried_out(replace(config, seconds=None))[0]
-        assert timed.reason == "finished" and timed.metrics["steps"] == steps
-        assert timed.record.scene.same_as(plain.record.scene)
+        assert timed.reason == "finished" and timed.metrics.steps == steps
+        assert timed.scene.same_as(plain.scene)
 
 
 def test_seconds_that_come_first_leave_steps_out(clock):
     clock()
-    outcome, _, _ = carried_out(replace(CONFIG, steps=5000))
-    assert outcome.reason == "seconds" and 500 < outcome.metrics["steps"] < 1000
+    result, _, _ = carried_out(replace(CONFIG, steps=5000))
+    assert result.reason == "seconds" and 500 < result.metrics.steps < 1000
 
 
 def test_batches_are_larger_where_seeding_would_take_all_the_time(clock):
     clock(lambda now: 5 * STEP)
-    outcome, _, events = carried_out(RunConfig(growth=1, most=80, seconds=0.8))
+    result, _, events = carried_out(RunConfig(growth=1, count=80, seconds=0.8))
     batches = [event.added for event in events if isinstance(event, Grew)]
-    assert outcome.record.scene.count == 80 and sum(batches) == 100
+    assert result.scene.count == 80 and sum(batches) == 100
     assert batches[0] == 1 and max(batches) > 3
-    assert steps_of("settle", events) and outcome.metrics["fit_seconds"] < 0.85
+    assert steps_of("settle", events) and result.metrics.fit_seconds < 0.85
 
 
 def test_patience_ends_a_run_before_its_seconds_and_settles_within_them(clock):
     clock()
-    outcome, _, events = carried_out(replace(CONFIG, patience=60, seconds=30.0), np.full_like(TARGET, 0.5))
-    assert outcome.reason == "patience" and outcome.metrics["fit_seconds"] < 30
+    result, _, events = carried_out(replace(CONFIG, patience=60, seconds=30.0), np.full_like(TARGET, 0.5))
+    assert result.reason == "patience" and result.metrics.fit_seconds < 30
     assert steps_of("settle", events)
 
 
@@ -162,14 +164,14 @@ def test_any_run_with_seconds_ends_in_time_with_a_whole_scene(
     clock = Clock(lambda now: ticks[int(7 * now) % len(ticks)])
     monkeypatch.setattr("artpipe.pipeline.running.runner.time", clock)
     config = RunConfig(
-        growth=growth, most=most, pool=pool, seconds=seconds, preset=preset, steps=steps, relocate_every=every,
+        growth=growth, count=most, pool=pool, seconds=seconds, preset=preset, steps=steps, relocate_every=every,
         relocate_fraction=fraction,
     )  # fmt: skip
-    outcome, _, _ = carried_out(config)
-    assert outcome.reason == "seconds" or outcome.metrics["steps"] == steps
-    assert 0 < outcome.record.scene.count <= most
-    assert outcome.metrics["steps"] <= (300 if steps is None else steps) or steps is None
-    assert outcome.metrics["fit_seconds"] < seconds + 0.2
+    result, _, _ = carried_out(config)
+    assert result.reason == "seconds" or result.metrics.steps == steps
+    assert 0 < result.scene.count <= most
+    assert result.metrics.steps <= (300 if steps is None else steps) or steps is None
+    assert result.metrics.fit_seconds < seconds + 0.2
 
 
 def test_the_command_line_tells_how_many_of_the_seconds_are_over(clock, tmp_path):
@@ -180,7 +182,7 @@ def test_the_command_line_tells_how_many_of_the_seconds_are_over(clock, tmp_path
     assert re.search(r"^\w+: step \d+, \d of 1\.5 s, ", result.stderr, re.MULTILINE)
     assert ", ended by --seconds 1.5" in result.stdout
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["reason"] == "seconds" and metrics["circles"] == 8 and metrics["steps"] > 1000
+    assert metrics["reason"] == "seconds" and metrics["shapes"] == 8 and metrics["steps"] > 1000
 
 
 # --- interrupted ---
@@ -195,19 +197,19 @@ def test_a_run_goes_on_with_what_was_planned(clock, tmp_path, after):
     keeper.begin(Start(config, "a.png", TARGET, None))
     kept = []
 
-    def between(run, course):
+    def between(run, plan):
         if not kept and run.step >= after:
-            keeper.save(run, course)
-            kept.append((run.step, list(course.stages), course.stage, course.done, course.begun, course.seconds))
+            keeper.save(run, plan)
+            kept.append((run.step, list(plan.stages), plan.stage, plan.done, plan.begun, plan.seconds))
 
     whole, _, _ = carried_out(config, between=between)
-    run, course = open_run(TARGET, config), course_of(config)
-    restore(tmp_path, run, course, pytest.fail)
-    assert [(run.step, list(course.stages), course.stage, course.done, course.begun, course.seconds)] == kept
-    outcome = carry_out(run, course, config, [], 0.0)
-    assert outcome.reason == "seconds" and outcome.record.scene.count == 8
-    assert 0.85 < outcome.metrics["fit_seconds"] < 1.1
-    assert abs(outcome.metrics["steps"] - whole.metrics["steps"]) < 0.1 * whole.metrics["steps"]
+    run, plan = open_run(TARGET, config), plan_of(config)
+    plan = restore(tmp_path, run, plan, pytest.fail)
+    assert [(run.step, list(plan.stages), plan.stage, plan.done, plan.begun, plan.seconds)] == kept
+    result = carry_out(run, plan, config, [], 0.0)
+    assert result.reason == "seconds" and result.scene.count == 8
+    assert 0.85 < result.metrics.fit_seconds < 1.1
+    assert abs(result.metrics.steps - whole.metrics.steps) < 0.1 * whole.metrics.steps
 
 
 # --- by the machine's clock ---
@@ -216,7 +218,7 @@ def test_a_run_goes_on_with_what_was_planned(clock, tmp_path, after):
 @pytest.mark.slow
 def test_a_run_by_the_machine_s_clock_ends_in_time():
     began = time.perf_counter()
-    result = artpipe.fit(waves(), circles=48, growth=16, seconds=3.0, preset="best")
-    assert result.metrics["reason"] == "seconds" and result.scene.count == 48
-    assert 2.5 < result.metrics["fit_seconds"] < 3.3
+    result = artpipe.fit(waves(), count=48, growth=16, seconds=3.0, preset="best")
+    assert result.metrics.reason == "seconds" and result.scene.count == 48
+    assert 2.5 < result.metrics.fit_seconds < 3.3
     assert time.perf_counter() - began < 20

@@ -339,7 +339,7 @@ def test_any_array_in_range_gives_a_picture_in_range_and_is_left_alone(dtype, si
     ],
 )  # fmt: skip
 def test_what_is_no_picture_is_refused_with_the_reason(values, parts):
-    for function in (load_picture, picture_size, lambda given: artpipe.fit(given, circles=2, steps=1)):
+    for function in (load_picture, picture_size, lambda given: artpipe.fit(given, count=2, steps=1)):
         message = refusal(function, values)
         assert message.startswith("picture")
         for part in parts:
@@ -350,7 +350,7 @@ def test_what_is_no_picture_is_refused_with_the_reason(values, parts):
 
 
 def fitted(picture, **options):
-    return artpipe.fit(picture, **{"circles": 6, "steps": 4, "growth": 3, **options})
+    return artpipe.fit(picture, **{"count": 6, "steps": 4, "growth": 3, **options})
 
 
 def test_a_fit_takes_a_picture_in_every_way(tmp_path, levels):
@@ -374,7 +374,7 @@ def test_transparent_arrays_are_painted_transparent_unless_a_background_is_given
     assert fitted(clear).scene.canvas.transparent
     white = fitted(clear, background="white")
     assert not white.scene.canvas.transparent
-    np.testing.assert_allclose(white.record.target, clear[:, :, :3] * clear[:, :, 3:] + 1 - clear[:, :, 3:], atol=1e-6)
+    np.testing.assert_allclose(white.target, clear[:, :, :3] * clear[:, :, 3:] + 1 - clear[:, :, 3:], atol=1e-6)
 
 
 def test_a_mask_may_be_anything_that_a_picture_may(tmp_path, levels):

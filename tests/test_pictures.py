@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, features
 
 from artpipe import InputError
 from artpipe.stages.formats.files import whole_file, write_text
-from artpipe.stages.pictures.picture import DEFAULT_SIZE, SIZE_MAX, load_picture, parse_size, picture_size, save_png
+from artpipe.stages.pictures.picture import load_picture, picture_size, save_png
+from artpipe.stages.pictures.sizes import DEFAULT_SIZE, SIZE_MAX, parse_size
 
 WIDTH, HEIGHT = 12, 8
 

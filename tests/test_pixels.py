@@ -11,7 +11,7 @@ RED, GREEN, BLUE = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 DRAWERS = {
     "reference": ("reference", None),
     "cpu": ("cpu", None),
-    "torch pure": ("torch", RendererOptions(path="pure")),
+    "torch dense": ("torch", RendererOptions(kernel="dense")),
 }
 
 

@@ -2,16 +2,18 @@
 
 import numpy as np
 import pytest
+from shapes import place_of
 
 from artpipe import Canvas, InputError, Scene, mean_squared_error
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.kernels.numba.placing import PlacingBoard
 from artpipe.renderers.losses.metrics import pixel_shares
-from artpipe.renderers.primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
-from artpipe.renderers.primitives.falloff import EDGES
+from artpipe.renderers.primitives.falloff import FALLOFFS
+from artpipe.renderers.primitives.table import PRIMITIVES
 
 SIZES = ((32, 24), (37, 29), (5, 3), (1, 1), (9, 40))  # widths that are a multiple of eight, and that are none
-COLOUR = slice(RED, BLUE + 1)
+X, Y, RADIUS, OPACITY, SOFTNESS = map(place_of, ("x", "y", "radius", "opacity", "softness"))
+COLOUR = [place_of(name) for name in ("red", "green", "blue")]
 
 
 class Problem:
@@ -36,7 +38,7 @@ class Problem:
     def candidates(self, count, colours=False, opacity=(0.3, 0.99)):
         """Circles in and around the canvas that overlap, (count, 8) float32."""
         canvas = self.canvas
-        rows = np.zeros((count, 8), np.float32)
+        rows = np.zeros((count, PRIMITIVES["circle"].width), np.float32)
         rows[:, X] = self.rng.uniform(-4, canvas.width + 4, count)
         rows[:, Y] = self.rng.uniform(-4, canvas.height + 4, count)
         rows[:, RADIUS] = self.rng.uniform(1, 10, count)
@@ -51,8 +53,9 @@ class Problem:
         row = row.astype(np.float64)
         across = np.arange(self.canvas.width)[None, :] + 0.5
         down = np.arange(self.canvas.height)[:, None] + 0.5
-        distance = np.hypot(across - row[X], down - row[Y])
-        a = (row[OPACITY] * EDGES[self.canvas.edge].coverage(distance, row[RADIUS], row[SOFTNESS]))[:, :, None]
+        distance = np.hypot(across - row[X], down - row[Y]) - row[RADIUS]
+        m = FALLOFFS[self.canvas.edge].coverage(np, distance, row[SOFTNESS], row[RADIUS])
+        a = row[OPACITY] * m[:, :, None]
         w = self.shares[:, :, None]
         weight = np.sum(w * a * a)
         along = np.sum(w * a * (self.target - (1 - a) * image), axis=(0, 1))
@@ -65,7 +68,7 @@ class Problem:
         return mean_squared_error(reference.render(scene), self.target, self.weights)
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_a_lone_candidate_gets_the_colour_of_weighted_least_squares(size, edge):
     problem = Problem(edge, size)
@@ -77,12 +80,12 @@ def test_a_lone_candidate_gets_the_colour_of_weighted_least_squares(size, edge):
         _, chosen = problem.board_at(problem.image).choose(row[None], 1)
         assert len(chosen) == 1
         np.testing.assert_allclose(chosen[0, COLOUR], colour, atol=2e-4)
-        np.testing.assert_array_equal(np.delete(chosen[0], [2, 3, 4]), np.delete(row, [2, 3, 4]))
+        np.testing.assert_array_equal(np.delete(chosen[0], COLOUR), np.delete(row, COLOUR))
         compared += 1
     assert compared > 3
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 def test_the_gain_in_closed_form_is_what_the_reference_loss_falls_by(edge):
     problem = Problem(edge)
     for row in problem.candidates(20):
@@ -95,7 +98,7 @@ def test_the_gain_in_closed_form_is_what_the_reference_loss_falls_by(edge):
             assert gain < 1e-8
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 def test_no_other_colour_would_lower_the_loss_further(edge):
     problem = Problem(edge)
     rng = np.random.default_rng(1)
@@ -110,7 +113,7 @@ def test_no_other_colour_would_lower_the_loss_further(edge):
             assert problem.loss(problem.start.append(other)) >= best - 1e-9
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_the_board_shows_the_start_with_the_chosen_painted_over_it(size, edge):
     problem = Problem(edge, size)
@@ -159,7 +162,7 @@ def test_the_colours_of_candidates_are_not_read():
     np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 @pytest.mark.parametrize("seed", range(4))
 def test_the_first_chosen_is_the_candidate_that_gains_most(seed, edge):
     problem = Problem(edge, seed=seed)
@@ -169,7 +172,7 @@ def test_the_first_chosen_is_the_candidate_that_gains_most(seed, edge):
     assert order.tolist() == [int(np.argmax(gains))]
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 def test_each_chosen_circle_lowers_the_reference_loss(edge):
     problem = Problem(edge)
     _, chosen = problem.board.choose(problem.candidates(60), 60)
@@ -178,7 +181,7 @@ def test_each_chosen_circle_lowers_the_reference_loss(edge):
     assert (np.diff(losses) < 1e-8).all()
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 @pytest.mark.parametrize("seed", range(4))
 def test_lazy_greedy_equals_plain_greedy_where_painting_can_only_lower_other_gains(seed, edge):
     # White on black: whatever is painted leaves less to gain, never more.
@@ -195,7 +198,7 @@ def test_lazy_greedy_equals_plain_greedy_where_painting_can_only_lower_other_gai
     np.testing.assert_allclose(board.image(), image, atol=2e-5)
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 @pytest.mark.parametrize("seed", range(4))
 def test_lazy_greedy_equals_the_same_loop_in_float64(seed, edge):
     """A gain is computed again when its candidate comes up; the rest keep what they had."""
@@ -217,7 +220,7 @@ def test_lazy_greedy_equals_the_same_loop_in_float64(seed, edge):
     assert problem.board.choose(candidates, 20)[0].tolist() == order
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 @pytest.mark.parametrize("opacity_min", [0.3, 1.0])
 @pytest.mark.parametrize("case", ["beside the canvas", "invisible", "on a picture that is right already"])
 def test_a_candidate_that_gains_nothing_is_not_chosen(case, opacity_min, edge):
@@ -242,7 +245,7 @@ def test_pixels_without_weight_do_not_count():
     assert len(problem.board_at(problem.image).choose(rows, 12)[0]) == 0
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 def test_an_opacity_that_may_be_lower_gains_at_least_as_much(edge):
     problem = Problem(edge)
     gained_more = 0
@@ -258,7 +261,7 @@ def test_an_opacity_that_may_be_lower_gains_at_least_as_much(edge):
     assert gained_more >= 2
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 def test_a_chosen_opacity_comes_with_its_best_colour_and_nearly_its_best_value(edge):
     problem = Problem(edge)
     for row in problem.candidates(30, opacity=(0.6, 0.95)):
@@ -287,7 +290,7 @@ def test_the_least_opacity_is_never_above_a_candidate_s_own():
             assert chosen[0, OPACITY] == row[OPACITY]
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 def test_the_first_chosen_gains_most_with_a_free_opacity_too(edge):
     problem = Problem(edge)
     candidates = problem.candidates(25, opacity=(0.6, 0.95))
@@ -314,13 +317,13 @@ def test_never_more_are_chosen_than_asked_for_or_offered(count):
     np.testing.assert_array_equal(chosen, more[: len(chosen)])
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_circles_can_be_given_their_best_colours_without_being_painted(size, edge):
     problem = Problem(edge, size)
     rows = problem.candidates(30)
     coloured = problem.board.coloured(rows)
-    np.testing.assert_array_equal(np.delete(coloured, [2, 3, 4], axis=1), np.delete(rows, [2, 3, 4], axis=1))
+    np.testing.assert_array_equal(np.delete(coloured, COLOUR, axis=1), np.delete(rows, COLOUR, axis=1))
     np.testing.assert_allclose(problem.board.image(), problem.image, atol=1e-7)
     expected = [problem.best(row, problem.image)[0] for row in rows]
     seen = [abs(problem.best(row, problem.image)[1]) > 1e-7 for row in rows]
@@ -341,7 +344,7 @@ def test_no_candidates_are_no_circles():
     assert problem.board.coloured(np.zeros((0, 8), np.float32)).shape == (0, 8)
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", FALLOFFS)
 def test_circles_that_hang_over_every_side_are_painted_right(edge):
     problem = Problem(edge)
     rows = problem.candidates(8, opacity=(0.9, 0.9))

@@ -1,35 +1,30 @@
 import numpy as np
 import pytest
+from shapes import KIND_IDS, KINDS, column_of, made, seeded
 
 from artpipe import Canvas, Scene, mean_squared_error
 from artpipe.renderers.kernels import reference
-from artpipe.renderers.primitives.base import BLUE, OPACITY, RADIUS, RED, SOFTNESS, X, Y
-from artpipe.renderers.primitives.falloff import EDGES
+from artpipe.renderers.primitives.table import BY_CODE
 
 # Everything stands on a grid of 1/64 and is moved by 2^-11 either way: exact in the float32 rows of a scene (at
 # most 6 bits before the point, 11 behind), so that the difference quotient is one of float64 pictures.
 STEP = 2.0**-11
 
 
-@pytest.fixture(params=["linear", "logistic"])
+@pytest.fixture(params=KINDS, ids=KIND_IDS)
 def scene(request, rng, off_kinks):
-    """Twelve overlapping circles; one is centred on a pixel centre, one leaves the canvas, one hides another."""
-    count, linear = 12, request.param == "linear"
-    grid = lambda low, high, size=count: rng.integers(low * 64, high * 64, size, endpoint=True) / 64  # noqa: E731
-    columns = {
-        "x": grid(0, 14),
-        "y": grid(0, 11),
-        "radius": grid(1, 6),
-        "colour": rng.integers(4, 60, (count, 3)) / 64,
-        "opacity": rng.integers(8, 62, count) / 64,
-        "softness": grid(1, 3) if linear else grid(4, 20),
-    }
-    columns["x"][0], columns["y"][0] = 5.5, 4.5
-    columns["x"][1] = -2.0
-    columns["x"][3], columns["y"][3], columns["radius"][3] = columns["x"][2], columns["y"][2], 7.0
-    plain = Scene.circles(Canvas(14, 11, (0.25, 0.5, 0.75), request.param), **columns)
-    # Moving x, y, radius or softness by a step moves the rim by at most twice that.
-    return off_kinks(plain, margin=4 * STEP)
+    """Eight overlapping shapes; one is centred on a pixel centre, one leaves the canvas, one hides another."""
+    (name, edge), count = request.param, 8
+    canvas = Canvas(14, 11, (0.25, 0.5, 0.75), edge)
+    x, y, radius = rng.uniform(0, 14, count), rng.uniform(0, 11, count), rng.uniform(1, 6, count)
+    x[0], y[0] = 5.5, 4.5
+    x[1] = -2.0
+    x[3], y[3], radius[3] = x[2], y[2], 7.0
+    rim = rng.uniform(1, 3, count)
+    plain = made(lambda kind: seeded(rng, canvas, kind, x, y, radius, rim, rng.uniform(0.15, 0.95, count)), name)
+    plain = plain.with_columns(colour=0.06 + 0.88 * plain.colour)
+    # Moving a value by a step moves a rim by at most some times that.
+    return off_kinks(plain.with_rows(np.round(plain.rows * 64) / 64), margin=8 * STEP)
 
 
 @pytest.fixture
@@ -39,7 +34,8 @@ def target(scene, rng):
 
 def slope_by_rows(scene, loss):
     slope = np.zeros(scene.rows.shape)
-    for place in np.ndindex(*slope.shape):
+    for place in np.argwhere([np.arange(scene.rows.shape[1]) < BY_CODE[kind].width for kind in scene.kinds.tolist()]):
+        place = tuple(place)
         sides = []
         for step in (STEP, -STEP):
             rows = scene.rows.copy()
@@ -101,7 +97,7 @@ def test_worth_is_what_the_loss_rises_by_when_a_row_is_left_out(scene, target, r
     weights = rng.uniform(0, 1, target.shape[:2])
     whole = mean_squared_error(reference.render(scene), target, weights)
     for i, worth in enumerate(reference.worth(scene, target, weights)):
-        rest = Scene(np.delete(scene.rows, i, axis=0), scene.canvas)
+        rest = Scene(np.delete(scene.rows, i, axis=0), scene.canvas, kinds=np.delete(scene.kinds, i))
         left = mean_squared_error(reference.render(rest), target, weights)
         assert worth == pytest.approx(left - whole, rel=1e-9, abs=1e-15)
 
@@ -125,38 +121,10 @@ def test_worth_is_nothing_for_what_is_not_seen_and_negative_for_what_harms():
     assert reference.worth(scene.select([0, 2]), target)[1] == pytest.approx(2 / 3)  # red to green everywhere
 
 
-@pytest.mark.parametrize(
-    ("edge", "distance", "radius", "softness", "coverage"),
-    [
-        ("linear", 3.0, 3.0, 1.0, 0.5),
-        ("linear", 2.0, 3.0, 1.0, 1.0),
-        ("linear", 4.0, 3.0, 1.0, 0.0),
-        ("linear", 3.5, 3.0, 1.0, 0.25),
-        ("linear", 2.5, 3.0, 1.0, 0.75),
-        ("linear", 0.0, 1.0, 4.0, 0.625),
-        ("linear", 99.0, 3.0, 1.0, 0.0),
-        ("logistic", 3.0, 3.0, 1.0, 0.5),
-        ("logistic", 1.0, 2.0, 3 / np.log(3), 0.75),
-        ("logistic", 2.0, 1.0, 3 / np.log(3), 0.25),
-        ("logistic", 1e6, 1.0, 1e-3, 0.0),
-        ("logistic", 0.0, 1e6, 1e-3, 1.0),
-    ],
-)
-def test_the_edges_have_the_coverage_of_their_formula(edge, distance, radius, softness, coverage):
-    assert EDGES[edge].coverage(np.array(distance), radius, softness) == pytest.approx(coverage, abs=1e-15)
-
-
-@pytest.mark.parametrize("edge", EDGES)
-def test_beyond_its_support_an_edge_covers_less_than_float32_resolves(edge):
-    radius, softness = np.array([0.5, 3.0, 500.0]), np.array([0.25, 20.0, 4.0])
-    beyond = EDGES[edge].support(radius, softness) * (1 + 1e-12)
-    assert np.all(EDGES[edge].coverage(beyond, radius, softness) < 2.0**-24)
-
-
 def test_on_the_flat_of_a_linear_disc_only_colour_opacity_and_background_have_a_gradient():
     scene = Scene.circles(Canvas(3, 3), x=[1.5], y=[1.5], radius=[9], colour=[[0.2, 0.3, 0.4]], opacity=[0.25])
     by_rows, by_background = reference.gradient(scene, np.ones((3, 3, 3)))
-    assert by_rows[0, [X, Y, RADIUS, SOFTNESS]].tolist() == [0, 0, 0, 0]
-    np.testing.assert_allclose(by_rows[0, RED : BLUE + 1], 9 * 0.25)
-    assert by_rows[0, OPACITY] == pytest.approx(9 * (0.2 + 0.3 + 0.4 - 3))
+    expected = dict.fromkeys(("red", "green", "blue"), 9 * 0.25) | {"opacity": 9 * (0.2 + 0.3 + 0.4 - 3)}
+    for name in ("red", "green", "blue", "opacity", "softness", "x", "y", "radius"):
+        np.testing.assert_allclose(column_of(by_rows, name), expected.get(name, 0), rtol=1e-6)
     np.testing.assert_allclose(by_background, 9 * 0.75)

@@ -41,8 +41,8 @@ def test_an_unknown_renderer_is_refused_and_the_known_are_listed(name):
 
 @pytest.mark.parametrize("name", ["jax", "torch"])
 def test_the_tiled_kernel_is_refused_on_a_gpu(name):
-    with pytest.raises(InputError, match="draws on the CPU; for a GPU choose path='pure'"):
-        load_renderer(name, RendererOptions(device="cuda", path="kernel"))
+    with pytest.raises(InputError, match="draws on the CPU; for a GPU choose kernel='dense'"):
+        load_renderer(name, RendererOptions(device="cuda", kernel="numba"))
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ FORK = """
     picture = np.full((120, 160, 3), 0.5, np.float32)
 
     def work():
-        result = artpipe.fit(picture, circles=4, steps=5, renderer={name!r})
-        fit = load_fitting_renderer({name!r}, RendererOptions(path="pure")).fit(picture, result.scene.canvas)
+        result = artpipe.fit(picture, count=4, steps=5, renderer={name!r})
+        fit = load_fitting_renderer({name!r}, RendererOptions(kernel="dense")).fit(picture, result.scene.canvas)
         fit.put(result.scene)
         return fit.step(2)
 

@@ -1,116 +1,125 @@
-"""One scene, one picture, one gradient: every renderer and path against the reference."""
+"""One scene, one picture, one gradient: every kernel and every primitive against the reference."""
 
 import functools
 import itertools
 
 import numpy as np
 import pytest
+from shapes import KINDS, MIXED, degenerate, made, seeded, wild
 
 from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer, mean_squared_error
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.kernels.numba.tiles import TRANSMITTANCE_FLOOR
 from artpipe.renderers.losses.metrics import pixel_shares
-from artpipe.renderers.primitives.base import OPACITY
+from artpipe.renderers.primitives.base import PAINT, SHAPE
+from artpipe.renderers.primitives.falloff import FALLOFFS
+from artpipe.renderers.primitives.table import PRIMITIVES
 
-EDGES = ("linear", "logistic")
-BACKENDS = {
-    "cpu": ("cpu", None),
-    "jax kernel": ("jax", RendererOptions(path="kernel")),
-    "jax pure": ("jax", RendererOptions(path="pure")),
+KERNELS = {
+    "numba": ("cpu", None),
+    "jax": ("jax", RendererOptions(kernel="dense")),
     # 0.2 MB hold some 200 to 300 pixels of 24 rows: a canvas of 50 x 37 is drawn in 7 to 9 pieces.
-    "jax pure in pieces": ("jax", RendererOptions(path="pure", memory_mb=0.2)),
-    "torch kernel": ("torch", RendererOptions(path="kernel")),
-    "torch pure": ("torch", RendererOptions(path="pure")),
-    "torch pure in pieces": ("torch", RendererOptions(path="pure", memory_mb=0.2)),
+    "jax in pieces": ("jax", RendererOptions(kernel="dense", memory_mb=0.2)),
+    "torch": ("torch", RendererOptions(kernel="dense")),
+    "torch in pieces": ("torch", RendererOptions(kernel="dense", memory_mb=0.2)),
 }
 COUNT, WIDTH, HEIGHT = 24, 50, 37
-SIZES = ((1, 1), (1, 40), (16, 16), (17, 33), (64, 48))
+SIZES = ("1x1", "1x40", "16x16", "17x33", "64x48")
 GREY_BLUE = (0.2, 0.4, 0.6)
 
 
-def circles(edge, x, y, radius, softness, opacity=None, size=(WIDTH, HEIGHT)):
-    """A scene of random colours; `softness` in pixels for either edge."""
-    rng = np.random.default_rng(7)
-    count = len(x)
-    radius, softness = np.broadcast_to(radius, count), np.broadcast_to(softness, count)
-    return Scene.circles(
-        Canvas(*size, GREY_BLUE, edge),
-        x=x, y=y, radius=radius,
-        colour=rng.uniform(0, 1, (count, 3)),
-        opacity=rng.uniform(0.2, 1, count) if opacity is None else opacity,
-        softness=softness if edge == "linear" else np.maximum(radius, 0.5) * softness,
-    )  # fmt: skip
+def canvas_of(edge, size=(WIDTH, HEIGHT)):
+    return Canvas(*size, GREY_BLUE, edge)
 
 
-def off_canvas(edge, rng):
-    beside = rng.uniform(-40, -8, COUNT), rng.uniform(0, HEIGHT, COUNT)
-    x, y = np.where(np.arange(COUNT) % 2, beside[0], WIDTH - beside[0]), beside[1]
+def inside(rng, count=COUNT):
+    return rng.uniform(0, WIDTH, count), rng.uniform(0, HEIGHT, count)
+
+
+def off_canvas(canvas, primitive, rng):
+    x, y = (
+        np.where(np.arange(COUNT) % 2, rng.uniform(-40, -8, COUNT), WIDTH + rng.uniform(8, 40, COUNT)),
+        inside(rng)[1],
+    )
     radius = rng.uniform(0.5, 3.0, COUNT)
-    radius[:4] = 30  # these reach in
-    return circles(edge, x, y, radius, 0.5)
+    radius[: COUNT // 3] = 30  # these reach in
+    return seeded(rng, canvas, primitive, x, y, radius, 0.5)
 
 
-def tiny(edge, rng):
-    return circles(edge, rng.uniform(0, WIDTH, COUNT), rng.uniform(0, HEIGHT, COUNT), rng.uniform(0.5, 1, COUNT), 0.5)
+def tiny(canvas, primitive, rng):
+    return seeded(rng, canvas, primitive, *inside(rng), rng.uniform(0.5, 1, COUNT), 0.5)
 
 
-def huge(edge, rng):
+def huge(canvas, primitive, rng):
     radius = rng.uniform(60, 500, COUNT)
-    angle = rng.uniform(0, 2 * np.pi, COUNT)  # every rim crosses the canvas
+    angle = rng.uniform(0, 2 * np.pi, COUNT)  # every rim of a circle crosses the canvas
     x, y = 25 + radius * np.cos(angle), 18 + radius * np.sin(angle)
-    return circles(edge, x, y, radius, rng.uniform(0.5, 9, COUNT))
+    return seeded(rng, canvas, primitive, x, y, radius, rng.uniform(0.5, 9, COUNT))
 
 
-def invisible_and_opaque(edge, rng):
-    place = rng.uniform(0, WIDTH, COUNT), rng.uniform(0, HEIGHT, COUNT)
-    return circles(edge, *place, rng.uniform(2, 9, COUNT), 1.0, opacity=np.arange(COUNT) % 2)
+def any_shape(canvas, primitive, rng):
+    return wild(rng, canvas, primitive, COUNT, rng.uniform(0.5, 4, COUNT))
 
 
-def on_pixel_centres(edge, rng):
-    place = rng.integers(0, WIDTH, COUNT) + 0.5, rng.integers(0, HEIGHT, COUNT) + 0.5
+def without_area(canvas, primitive, rng):
+    return degenerate(rng, canvas, primitive, COUNT)
+
+
+def invisible_and_opaque(canvas, primitive, rng):
+    return seeded(rng, canvas, primitive, *inside(rng), rng.uniform(2, 9, COUNT), 1.0, opacity=np.arange(COUNT) % 2)
+
+
+def on_pixel_centres(canvas, primitive, rng):
+    x, y = rng.integers(0, WIDTH, COUNT) + 0.5, rng.integers(0, HEIGHT, COUNT) + 0.5
     # Half of them are blobs, whose ramp goes through the centre, where the direction is undefined.
-    return circles(edge, *place, rng.uniform(1, 2, COUNT), np.where(np.arange(COUNT) % 2, 4.0, 0.6))
+    return seeded(rng, canvas, primitive, x, y, rng.uniform(1, 2, COUNT), np.where(np.arange(COUNT) % 2, 4.0, 0.6))
 
 
-def touching_tile_borders(edge, rng):
-    radius, softness = rng.uniform(2, 7, COUNT), 0.5
-    reach = radius + softness
-    side = np.array([-1, 1] * (COUNT // 2))  # ends at column 16 from the left, or begins there
-    return circles(edge, 16 + side * reach, 16 * rng.integers(0, 3, COUNT) + reach, radius, softness)
+def touching_tile_borders(canvas, primitive, rng):
+    plain = seeded(rng, canvas, primitive, *inside(rng), rng.uniform(2, 7, COUNT), 0.5)
+    box, border = plain.bounds(), rng.integers(1, 4, (COUNT, 2)) * 16  # ends at a tile's border, or begins there
+    steps = border - np.where(np.arange(COUNT)[:, None] % 2, box[:, :2], box[:, 2:])
+    return Scene.stacked([plain.select([i]).moved(dx, dy) for i, (dx, dy) in enumerate(steps)])
 
 
-def sharp(edge, rng):
-    return circles(edge, rng.uniform(0, WIDTH, COUNT), rng.uniform(0, HEIGHT, COUNT), rng.uniform(1, 9, COUNT), 0.02)
+def sharp(canvas, primitive, rng):
+    return seeded(rng, canvas, primitive, *inside(rng), rng.uniform(1, 9, COUNT), 0.02)
 
 
-def deep_stack(edge, rng):
-    wobble = rng.uniform(-1, 1, (2, 60))
-    return circles(edge, 25 + wobble[0], 18 + wobble[1], rng.uniform(9, 12, 60), 1.5, opacity=np.ones(60))
+def deep_stack(canvas, primitive, rng):
+    x, y = 25 + rng.uniform(-1, 1, COUNT), 18 + rng.uniform(-1, 1, COUNT)
+    return seeded(rng, canvas, primitive, x, y, rng.uniform(9, 12, COUNT), 1.5, opacity=1.0)
 
 
-SPECIAL = (off_canvas, tiny, huge, invisible_and_opaque, on_pixel_centres, touching_tile_borders, sharp, deep_stack)
+SPECIAL = (
+    off_canvas, tiny, huge, any_shape, without_area, invisible_and_opaque, on_pixel_centres, touching_tile_borders,
+    sharp, deep_stack,
+)  # fmt: skip
 SCENES = {build.__name__.replace("_", " "): build for build in SPECIAL}
-NAMES = ["any", *(f"{w}x{h}" for w, h in SIZES), "empty", *SCENES]
+CASES = ["plain", *SIZES, "empty", *SCENES]
+WITHOUT_AREA = "without area"
 
 
 @pytest.fixture(scope="module")
 def judged(make_scene, off_kinks):
-    """`(name, edge) -> scene, target, weights`, and what the reference says of them, kept from test to test."""
+    """`(case, primitive, edge) -> Case`: a scene, and what the reference says of it, kept from test to test."""
 
     @functools.cache
-    def judge(name, edge):
+    def judge(name, primitive, edge):
         rng = np.random.default_rng(99)
         if name in SCENES:
-            scene = off_kinks(SCENES[name](edge, rng))
+            scene = made(lambda kind: SCENES[name](canvas_of(edge), kind, rng), primitive)
+            scene = scene if name == WITHOUT_AREA else off_kinks(scene)
         elif name == "empty":
-            scene = Scene.empty(Canvas(WIDTH, HEIGHT, GREY_BLUE, edge))
+            scene = Scene.empty(canvas_of(edge))
         else:
-            width, height = (WIDTH, HEIGHT) if name == "any" else map(int, name.split("x"))
-            scene = make_scene(rng, COUNT, width, height, edge)
+            width, height = (WIDTH, HEIGHT) if name == "plain" else map(int, name.split("x"))
+            scene = make_scene(rng, COUNT, width, height, edge, primitive)
         shape = (scene.canvas.height, scene.canvas.width)
         target = rng.uniform(0, 1, (*shape, 3)).astype(np.float32)
+        if name in ("plain", "empty", *SIZES):
+            return Case(scene, target, None)
         weights = rng.uniform(-0.5, 1, shape).clip(0)  # a third of the pixels do not count
-        weights[0, 0] = 1
         return Case(scene, target, weights)
 
     return judge
@@ -120,108 +129,117 @@ class Case:
     def __init__(self, scene, target, weights):
         self.scene, self.target, self.weights = scene, target, weights
         self.picture = reference.render(scene)
-        black = scene.rows.copy()
-        black[:, 2:5] = 0
-        light = reference.render(scene.with_rows(black).with_background((1, 1, 1)))  # what comes through all rows
+        black = scene.with_columns(colour=np.zeros(3)) if scene.count else scene
+        light = reference.render(black.with_background((1, 1, 1)))  # what comes through all rows
         self.is_deep = bool(light.min() < TRANSMITTANCE_FLOOR)
 
     @functools.cached_property
     def image_gradient(self):
-        shares = pixel_shares(None, *self.target.shape[:2])
+        shares = pixel_shares(self.weights, *self.target.shape[:2])
         return 2 * shares[:, :, None] * (self.picture - self.target)
 
     @functools.cached_property
     def judgement(self):
-        return reference.loss_and_gradient(self.scene, self.target)
+        return reference.loss_and_gradient(self.scene, self.target, self.weights)
 
-    @functools.cached_property
-    def worth(self):
-        return reference.worth(self.scene, self.target)
-
-    @functools.cached_property
-    def weighted_worth(self):
-        return reference.worth(self.scene, self.target, self.weights)
-
-    def floor(self, backend):
+    def floor(self, kernel):
         """What the tiled kernel may leave out: it stops where less than this share of light comes through."""
-        return TRANSMITTANCE_FLOOR if self.is_deep and "pure" not in backend else 0.0
+        return TRANSMITTANCE_FLOOR if self.is_deep and kernel == "numba" else 0.0
 
 
-def every(names):
-    """The table of backends x edges x scenes.
+def every(cases):
+    """The table of kernels x primitives x cases; what is drawn in pieces is so for all alike.
 
-    JAX compiles its pure path for each size of canvas and count of rows, 2 s for a gradient: in the fast set it
-    draws the scenes of one size, in pieces (the fits of the fast set use it in one).
+    JAX compiles its dense kernel for each size of canvas, count of rows and set of primitives, for some seconds: in the
+    fast set it draws scenes of one size, all primitives at once, and in pieces (fits draw in one).
     """
-    cases = []
-    for backend, edge, name in itertools.product(BACKENDS, EDGES, names):
-        same_size = name in ("any", *SCENES) and name != "deep stack"
-        if backend == "jax pure" and not same_size:
+    table = []
+    for kernel, (primitive, edge), name in itertools.product(KERNELS, KINDS, cases):
+        one_size, at_once = name in ("plain", *SCENES), primitive == MIXED
+        if kernel == "jax" and not one_size:
             continue
-        slow = backend == "jax pure" or ("pieces" in backend and name == "deep stack")
-        slow |= backend == "jax pure in pieces" and not same_size
+        if kernel == "torch in pieces" and not (at_once and (not one_size or name in ("plain", "deep stack"))):
+            continue
+        slow = kernel == "jax" or (kernel == "jax in pieces" and not (at_once and one_size))
         marks = [pytest.mark.slow] if slow else []
-        cases.append(pytest.param(backend, edge, name, marks=marks, id=f"{backend}-{edge}-{name}"))
-    return cases
+        table.append(pytest.param(kernel, primitive, edge, name, marks=marks, id=f"{kernel}-{primitive}-{edge}-{name}"))
+    return table
 
 
-@pytest.mark.parametrize(("backend", "edge", "name"), every(NAMES))
-def test_every_renderer_draws_the_picture_of_the_reference(judged, picture_tolerance, backend, edge, name):
-    case = judged(name, edge)
-    picture = load_renderer(*BACKENDS[backend]).render(case.scene)
+@pytest.mark.parametrize(("kernel", "primitive", "edge", "name"), every(CASES))
+def test_every_kernel_draws_the_picture_of_the_reference(judged, picture_tolerance, kernel, primitive, edge, name):
+    case = judged(name, primitive, edge)
+    picture = load_renderer(*KERNELS[kernel]).render(case.scene)
     assert picture.dtype == np.float32
-    tolerance = picture_tolerance(case.scene) + case.floor(backend)
+    tolerance = picture_tolerance(case.scene) + case.floor(kernel)
     np.testing.assert_allclose(picture, case.picture, rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize(("backend", "edge", "name"), every(NAMES))
-def test_every_renderer_has_the_loss_and_gradient_of_the_reference(
-    judged, picture_tolerance, gradient_units, assert_gradients_agree, backend, edge, name
+@pytest.mark.parametrize(("kernel", "primitive", "edge", "name"), every(CASES))
+def test_every_kernel_has_the_loss_and_gradient_of_the_reference(
+    judged, picture_tolerance, gradient_units, assert_gradients_agree, kernel, primitive, edge, name
 ):
-    case = judged(name, edge)
-    loss, by_rows, by_background = load_renderer(*BACKENDS[backend]).loss_and_gradient(case.scene, case.target)
+    case = judged(name, primitive, edge)
+    renderer = load_renderer(*KERNELS[kernel])
+    loss, by_rows, by_background = renderer.loss_and_gradient(case.scene, case.target, case.weights)
     expected_loss, expected_by_rows, expected_by_background = case.judgement
     # The slope of a rim is off by as much as its coverage, and the dL/dC that it is multiplied with by as much as the
     # picture; sums over hundreds of pixels add some roundings more.
-    tolerance, floor = 4 * picture_tolerance(case.scene), case.floor(backend)
+    tolerance, floor = 4 * picture_tolerance(case.scene), case.floor(kernel)
     assert loss == pytest.approx(expected_loss, rel=tolerance + floor)
-    units = gradient_units(case.scene, case.image_gradient)
-    assert_gradients_agree(by_rows, expected_by_rows, units, tolerance, floor)
-    whole = np.abs(case.image_gradient).sum()
+    assert loss == pytest.approx(mean_squared_error(case.picture, case.target, case.weights), rel=tolerance + floor)
+    units, whole = gradient_units(case.scene, case.image_gradient), np.abs(case.image_gradient).sum()
     assert_gradients_agree(by_background, expected_by_background, whole, tolerance, floor)
+    if name == WITHOUT_AREA:
+        # Which of its coinciding points a shape is nearest with is open; what it gains by moving as a whole is not.
+        assert np.isfinite(by_rows).all()
+        by_rows, expected_by_rows, units = (
+            paint_and_moves(case.scene, found) for found in (by_rows, expected_by_rows, units)
+        )
+    assert_gradients_agree(by_rows, expected_by_rows, units, tolerance, floor)
 
 
-@pytest.mark.parametrize(("backend", "edge", "name"), every(["any", "off canvas", "on pixel centres"]))
-def test_every_renderer_weighs_pixels_as_the_reference_does(
-    judged, picture_tolerance, gradient_units, assert_gradients_agree, backend, edge, name
-):
-    case = judged(name, edge)
-    scene, target, weights = case.scene, case.target, case.weights
-    loss, by_rows, by_background = load_renderer(*BACKENDS[backend]).loss_and_gradient(scene, target, weights)
-    expected_loss, expected_by_rows, expected_by_background = reference.loss_and_gradient(scene, target, weights)
-    tolerance = 4 * picture_tolerance(scene)
-    assert loss == pytest.approx(expected_loss, rel=tolerance)
-    assert loss == pytest.approx(mean_squared_error(case.picture, target, weights), rel=tolerance)
-    units = gradient_units(scene, case.image_gradient)
-    assert_gradients_agree(by_rows, expected_by_rows, units, tolerance)
-    assert_gradients_agree(by_background, expected_by_background, units.max(), tolerance)
+def paint_and_moves(scene, values):
+    """(N, 7): of values by rows those of the paint, and those of moving each shape across and down.
+
+    Those of a shape that is one point are left as 1: the reference moves one of its corners at a time, and sees the
+    shape grow to that side only.
+    """
+    moves = np.ones((scene.count, 2))
+    for primitive, index, shape in scene.parts():
+        places = [[k for k, column in enumerate(primitive.columns) if column.unit == unit] for unit in ("x", "y")]
+        spread = np.ptp([[shape[k] for k in columns] for columns in places], axis=1).max(axis=0)
+        seen = index[(spread > 0) | (len(places[0]) == 1)]
+        for side, columns in enumerate(places):
+            moves[seen, side] = values[seen][:, [SHAPE + k for k in columns]].sum(axis=1)
+    return np.concatenate([values[:, :SHAPE], moves], axis=1)
 
 
-@pytest.mark.parametrize("backend", ["cpu", "jax pure", "torch pure"])  # their kernel paths are the same call
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("edge", "name"), [(edge, name) for edge in EDGES for name in NAMES])
-def test_every_renderer_finds_the_worth_of_the_reference(judged, picture_tolerance, backend, edge, name, weighted):
-    case = judged(name, edge)
-    weights, expected = (case.weights, case.weighted_worth) if weighted else (None, case.worth)
-    worth = load_renderer(*BACKENDS[backend]).worth(case.scene, case.target, weights)
+@pytest.mark.parametrize(("primitive", "edge"), KINDS)
+@pytest.mark.parametrize("name", CASES)
+def test_the_tiled_kernel_finds_the_worth_of_the_reference(judged, picture_tolerance, primitive, edge, name):
+    case = judged(name, primitive, edge)
+    expected = reference.worth(case.scene, case.target, case.weights)
+    worth = load_renderer("cpu").worth(case.scene, case.target, case.weights)
     assert worth.shape == (case.scene.count,)
     # The rise is -2 e d + d² with |d| <= 1, each term as exact as the picture; tiny ones are the rest of large.
     largest = np.abs(expected).max(initial=0)
-    tolerance = picture_tolerance(case.scene) + case.floor("cpu")
+    tolerance = picture_tolerance(case.scene) + case.floor("numba")
     np.testing.assert_allclose(worth, expected, rtol=0, atol=4 * tolerance * largest + 1e-8)
 
 
-@pytest.fixture(params=EDGES)
+@pytest.mark.parametrize("framework", ["jax", "torch"])
+def test_frameworks_draw_with_the_same_tiled_kernel(judged, framework):
+    case = judged("plain", MIXED, "linear")
+    cpu, other = load_renderer("cpu"), load_renderer(framework, RendererOptions(kernel="numba"))
+    assert other.render(case.scene).tobytes() == cpu.render(case.scene).tobytes()
+    found, expected = (r.loss_and_gradient(case.scene, case.target, case.weights) for r in (other, cpu))
+    for got, want in zip(found, expected, strict=True):
+        assert np.asarray(got).tobytes() == np.asarray(want).tobytes()
+    assert other.worth(case.scene, case.target).tobytes() == cpu.worth(case.scene, case.target).tobytes()
+
+
+@pytest.fixture(params=FALLOFFS)
 def veiled(request):
     """Seven thin veils over an opaque disc over another, on one tile, and the rows of either disc.
 
@@ -237,11 +255,12 @@ def veiled(request):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("backend", ["cpu", "jax kernel", "torch kernel", "torch pure"])
-def test_what_an_opaque_row_hides_counts_in_the_gradient_of_its_opacity(veiled, backend):
+@pytest.mark.parametrize("kernel", ["numba", "torch"])
+def test_what_an_opaque_row_hides_counts_in_the_gradient_of_its_opacity(veiled, kernel):
     target = np.zeros((16, 16, 3), np.float32)
-    got = load_renderer(*BACKENDS[backend]).loss_and_gradient(veiled, target)[1][:, OPACITY]
-    want = reference.loss_and_gradient(veiled, target)[1][:, OPACITY]
+    opacity = [column.name for column in PAINT].index("opacity")
+    got = load_renderer(*KERNELS[kernel]).loss_and_gradient(veiled, target)[1][:, opacity]
+    want = reference.loss_and_gradient(veiled, target)[1][:, opacity]
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=TRANSMITTANCE_FLOOR * np.abs(want).max())
 
 
@@ -251,20 +270,27 @@ def test_what_an_opaque_row_hides_counts_in_its_worth(veiled):
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=TRANSMITTANCE_FLOOR * np.abs(want).max())
 
 
-@pytest.mark.parametrize("backend", ["cpu", pytest.param("jax pure", marks=pytest.mark.slow), "torch pure"])
-def test_columns_that_circles_do_not_use_change_nothing_and_have_no_gradient(judged, backend):
-    scene = judged("any", "linear").scene
-    wide = Scene(np.pad(scene.rows, ((0, 0), (0, 3))), scene.canvas)
-    target = judged("any", "linear").target
-    renderer = load_renderer(*BACKENDS[backend])
-    renderer.loss_and_gradient(scene, target)  # buffers are reused: leaves numbers behind
-    np.testing.assert_array_equal(renderer.render(wide), renderer.render(scene))
-    by_rows = renderer.loss_and_gradient(wide, target)[1]
-    np.testing.assert_allclose(by_rows[:, :8], renderer.loss_and_gradient(scene, target)[1], rtol=1e-6)
-    assert not by_rows[:, 8:].any()
+@pytest.mark.parametrize("kernel", ["numba", pytest.param("jax", marks=pytest.mark.slow), "torch"])
+@pytest.mark.parametrize("primitive", PRIMITIVES)
+def test_rows_among_wider_ones_are_drawn_as_they_are_alone(make_scene, rng, kernel, primitive):
+    """Columns that a primitive does not use change nothing, and have no gradient."""
+    scene = make_scene(rng, COUNT, WIDTH, HEIGHT, primitive=primitive)
+    target = rng.uniform(0, 1, (HEIGHT, WIDTH, 3)).astype(np.float32)
+    renderer = load_renderer(*KERNELS[kernel])
+    picture, (loss, by_rows, by_background) = renderer.render(scene), renderer.loss_and_gradient(scene, target)
+    own = PRIMITIVES[primitive].width
+    for other in PRIMITIVES:
+        unseen = make_scene(rng, 5, WIDTH, HEIGHT, primitive=other).moved(0, -900)
+        mixed = scene.append(unseen.rows, unseen.kinds)
+        np.testing.assert_allclose(renderer.render(mixed), picture, rtol=0, atol=1e-6)
+        found, by_mixed, by_mixed_background = renderer.loss_and_gradient(mixed, target)
+        assert found == pytest.approx(loss, rel=1e-6)
+        np.testing.assert_allclose(by_mixed[:COUNT, :own], by_rows, rtol=1e-4, atol=1e-5 * np.abs(by_rows).max())
+        np.testing.assert_allclose(by_mixed_background, by_background, rtol=1e-5)
+        assert not by_mixed[:COUNT, own:].any() and not by_mixed[COUNT:].any()
 
 
-@pytest.mark.parametrize("backend", ["cpu", "jax pure", "torch pure"])
+@pytest.mark.parametrize("kernel", ["numba", "jax", "torch"])
 @pytest.mark.parametrize(
     ("target", "weights", "message"),
     [
@@ -276,9 +302,8 @@ def test_columns_that_circles_do_not_use_change_nothing_and_have_no_gradient(jud
         (np.zeros((4, 4, 3)), np.full((4, 4), np.inf), "weights need to be finite"),
     ],
 )
-def test_every_renderer_refuses_targets_and_weights_that_do_not_fit(backend, target, weights, message):
+def test_every_renderer_refuses_targets_and_weights_that_do_not_fit(kernel, target, weights, message):
     scene = Scene.circles(Canvas(4, 4), x=[2], y=[2], radius=[1], colour=[[1, 0, 0]])
-    renderer = load_renderer(*BACKENDS[backend])
-    for ask in (renderer.loss_and_gradient, renderer.worth):
-        with pytest.raises(InputError, match=message):
-            ask(scene, target, weights)
+    renderer = load_renderer(*KERNELS[kernel])
+    with pytest.raises(InputError, match=message):
+        renderer.loss_and_gradient(scene, target, weights)

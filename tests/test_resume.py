@@ -14,18 +14,19 @@ from hypothesis import strategies as st
 from run_processes import ended, finished, results, started, wait_for, waves
 
 from artpipe import InputError, load_scene, mean_squared_error, render
-from artpipe.pipeline.config import RunConfig
 from artpipe.pipeline.folders.checkpoints import Keeper, Start, load_start, restore
-from artpipe.pipeline.folders.rundir import load_record
+from artpipe.pipeline.folders.rundir import load_result
+from artpipe.pipeline.options import RunConfig
 from artpipe.pipeline.running.interruption import Interruption
-from artpipe.pipeline.running.runner import carry_out, course_of, open_run
+from artpipe.pipeline.running.plan import plan_of
+from artpipe.pipeline.running.runner import carry_out, open_run
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.pictures.picture import save_png
 from artpipe.stages.relocate import Relocate
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 24), np.linspace(0, 1, 20))
 OPAQUE = np.stack([ACROSS, DOWN, 0.5 + 0.5 * np.sin(9 * ACROSS * DOWN)], axis=2).astype(np.float32)
-PLAIN = RunConfig(growth=4, most=8, steps=60, relocate_every=9, seed=3)
+PLAIN = RunConfig(growth=4, count=8, steps=60, relocate_every=9, seed=3)
 CONFIGS = {
     "plain": PLAIN,
     "weights": replace(PLAIN, focus=((0.3, 0.4, 0.2),), edges=0.5),
@@ -49,8 +50,8 @@ def whole(name, renderer):
     config = replace(CONFIGS[name], renderer=renderer)
     ends = []
     run = open_run(target_of(name), config)
-    outcome = carry_out(run, course_of(config), config, [], time.perf_counter(), between=lambda: ends.append(run.step))
-    return outcome, len(ends)
+    result = carry_out(run, plan_of(config), config, [], time.perf_counter(), between=lambda: ends.append(run.step))
+    return result, len(ends)
 
 
 def in_pieces(name, renderer, pieces, folder):
@@ -64,17 +65,17 @@ def in_pieces(name, renderer, pieces, folder):
         path.unlink()
     for number, parts in enumerate([*pieces, None]):
         start = load_start(folder)
-        run, course = open_run(start.target, start.config, weights=start.weights), course_of(start.config)
+        run, plan = open_run(start.target, start.config, weights=start.weights), plan_of(start.config)
         if number:
-            restore(folder, run, course, pytest.fail)
-        outcome = carried_out(run, course, config, parts)
-        if outcome.reason != "interrupted":
+            plan = restore(folder, run, plan, pytest.fail)
+        result = carried_out(run, plan, config, parts)
+        if result.reason != "interrupted":
             break
-        Keeper(folder, 0, pytest.fail).save(run, course)
-    return outcome
+        Keeper(folder, 0, pytest.fail).save(run, plan)
+    return result
 
 
-def carried_out(run, course, config, parts):
+def carried_out(run, plan, config, parts):
     """What comes of a run that is interrupted while it carries out the part after so many; None for not at all."""
     interruption, done = Interruption(), []
 
@@ -85,22 +86,21 @@ def carried_out(run, course, config, parts):
 
     if parts == 0:
         interruption.signal = signal.SIGINT
-    return carry_out(run, course, config, [], time.perf_counter(), interruption, between)
+    return carry_out(run, plan, config, [], time.perf_counter(), interruption, between)
 
 
-def assert_same(outcome, wanted):
-    assert outcome.reason == wanted.reason
-    record, other = outcome.record, wanted.record
-    assert record.scene.same_as(other.scene) and outcome.initial.same_as(wanted.initial)
-    assert [moment.step for moment in record.moments] == [moment.step for moment in other.moments]
-    assert all(a.scene.same_as(b.scene) for a, b in zip(record.moments, other.moments, strict=True))
-    metrics, expected = without_clock(outcome.metrics), without_clock(wanted.metrics)
-    assert metrics == expected
+def assert_same(result, wanted):
+    assert result.reason == wanted.reason
+    assert result.scene.same_as(wanted.scene) and result.initial.same_as(wanted.initial)
+    snapshots, expected = result.history.snapshots, wanted.history.snapshots
+    assert [(type(one), one.step) for one in snapshots] == [(type(one), one.step) for one in expected]
+    assert all(a.scene.same_as(b.scene) for a, b in zip(snapshots, expected, strict=True))
+    assert without_clock(result) == without_clock(wanted)
 
 
-def without_clock(metrics):
-    history = [{**row, "seconds": 0} for row in metrics["history"]]
-    return {**metrics, "fit_seconds": 0, "total_seconds": 0, "history": history}
+def without_clock(result):
+    curve = [point._replace(seconds=0) for point in result.history.curve]
+    return replace(result.metrics, fit_seconds=0, total_seconds=0), curve
 
 
 # --- in this process: after any part ---
@@ -146,17 +146,17 @@ def test_a_run_can_be_cut_off_after_any_of_its_parts(tmp_path, renderer):
 
 def test_the_runs_that_stop_rules_end_do_end_by_them():
     for name, reason in (("patience", "patience"), ("target-psnr of weights", "target-psnr"), ("plain", "finished")):
-        outcome, _ = whole(name, "jax")
-        assert outcome.reason == reason
-        assert outcome.metrics["steps"] == 60 or reason != "finished"
-        assert outcome.metrics["steps"] < 2000
+        result, _ = whole(name, "jax")
+        assert result.reason == reason
+        assert result.metrics.steps == 60 or reason != "finished"
+        assert result.metrics.steps < 2000
 
 
 def test_a_state_holds_what_is_drawn_apart_from_the_scene(tmp_path):
     """Rows that were placed are drawn rounded until the first step: a state without them would go astray."""
     run = open_run(OPAQUE, PLAIN)
-    course = course_of(PLAIN)
-    part = next(course.parts(run))
+    plan = plan_of(PLAIN)
+    part = next(plan.parts(run))
     for _ in part.work(run):
         pass
     state = run.state().fit
@@ -173,7 +173,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(renderer):
     before, state = run.state(), run.state()
     broken = [
         other.state(),
-        replace(state, chance={**state.chance, "bit_generator": "MT19937"}),
+        replace(state, rng={**state.rng, "bit_generator": "MT19937"}),
         replace(state, fit=replace(state.fit, rows=state.fit.rows[1:])),
         replace(state, fit=replace(state.fit, rows=np.full_like(state.fit.rows, np.nan))),
         replace(state, fit=replace(state.fit, slates=state.fit.slates[:-1])),
@@ -268,10 +268,10 @@ def test_a_run_that_is_asked_to_stop_saves_the_best_and_can_be_gone_on_with(unin
     assert hints == [f"interrupted; what stood is saved. To go on: artpipe resume {folder}"]
     assert errors.splitlines()[-1] == hints[0]
     assert sorted(path.name for path in folder.iterdir()) == sorted([*results(whole_folder)["names"], "checkpoint"])
-    record = load_record(folder)
-    losses = [mean_squared_error(render(moment.scene), record.target) for moment in record.moments[-8:]]
+    result = load_result(folder)
+    losses = [mean_squared_error(render(one.scene), result.target) for one in result.history.snapshots[-8:]]
     scene = load_scene(folder / "scene.json")
-    assert mean_squared_error(render(scene), record.target) <= min(losses) + 1e-9
+    assert mean_squared_error(render(scene), result.target) <= min(losses) + 1e-9
     assert 0 < scene.count <= 48 and results(folder)["metrics"]["reason"] == "interrupted"
 
     done = finished("resume", folder, "--no-export")

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from artpipe import Canvas, Diverged, FitSettings, InputError, Scene, load_fitting_renderer, load_scene
 from artpipe.renderers.kernels import reference
-from artpipe.renderers.primitives.base import OPACITY, RADIUS, SOFTNESS, X, Y
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.base import Run, keep_worthiest
 from artpipe.stages.descend import STEPS_PER_EVENT
@@ -106,10 +105,10 @@ def assert_valid(scene, run):
     assert (scene.canvas.width, scene.canvas.height) == (run.canvas.width, run.canvas.height)
     assert len(np.unique(scene.ids)) == scene.count
     assert scene.count == 0 or scene.ids.max() < scene.next_id
-    rows = scene.rows
-    assert np.isfinite(rows).all()
-    assert (rows[:, 2 : OPACITY + 1] >= 0).all() and (rows[:, 2 : OPACITY + 1] <= 1).all()
-    assert (rows[:, SOFTNESS] >= 0.99 * run.settings.softness_min).all() and (rows[:, RADIUS] > 0).all()
+    assert np.isfinite(scene.rows).all()
+    for shares in (scene.colour, scene.opacity):
+        assert (shares >= 0).all() and (shares <= 1).all()
+    assert (scene.softness >= 0.99 * run.settings.softness_min).all() and (scene.thickness() > 0).all()
     image = reference.render(scene)
     assert image.shape == run.target.shape and image.min() >= 0 and image.max() <= 1
 
@@ -134,7 +133,7 @@ def test_a_stage_tells_the_truth_about_its_work(name):
         assert event.step == run.step >= steps[-1]
         steps.append(event.step)
         if isinstance(event, Progress):
-            assert event.circles == run.scene.count
+            assert event.shapes == run.scene.count
             assert event.step - steps[-2] <= STEPS_PER_EVENT
             assert 0 < event.mse < 1
         elif isinstance(event, Relocated):
@@ -237,8 +236,8 @@ def test_settling_ends_calmer_than_refining():
     last_moves = []
     for stage in (Refine, Settle):
         run = run_of()
-        before, after = [run.scene.rows for _ in stage(STEPS_PER_EVENT + 1)(run)]
-        last_moves.append(np.abs(after - before)[:, [X, Y]].mean())
+        before, after = [run.scene.centres() for _ in stage(STEPS_PER_EVENT + 1)(run)]
+        last_moves.append(np.abs(after - before).mean())
     assert last_moves[1] < 0.3 * last_moves[0]
 
 
@@ -255,16 +254,16 @@ def test_newcomers_look_as_they_were_told_to():
     run = run_of(count=0)
     look = Newcomers("grid", radius_scale=0.7, softness_share=0.5, opacity=0.6, opacity_min=0.6, opacity_plain=0.6)
     list(Seed(6, look)(run))
-    rows = run.scene.rows
-    np.testing.assert_allclose(rows[:, RADIUS], 0.7 * math.sqrt(WIDTH * HEIGHT / (math.pi * 6)), rtol=1e-5)
-    np.testing.assert_allclose(rows[:, SOFTNESS], 0.5 * rows[:, RADIUS], rtol=1e-5)
-    np.testing.assert_allclose(rows[:, OPACITY], 0.6, rtol=1e-5)
+    radius = run.scene.column("radius")
+    np.testing.assert_allclose(radius, 0.7 * math.sqrt(WIDTH * HEIGHT / (math.pi * 6)), rtol=1e-5)
+    np.testing.assert_allclose(run.scene.softness, 0.5 * radius, rtol=1e-5)
+    np.testing.assert_allclose(run.scene.opacity, 0.6, rtol=1e-5)
 
 
 def test_newcomers_start_with_an_opacity_within_their_limits():
     run = run_of(count=0)
     list(Seed(30, Newcomers("random", opacity=0.8, opacity_min=0.4, opacity_plain=0.5))(run))
-    opacity = run.scene.rows[:, OPACITY]
+    opacity = run.scene.opacity
     assert (opacity >= 0.4 - 1e-6).all() and (opacity <= 0.8 + 1e-6).all()
 
 
@@ -554,8 +553,8 @@ def test_a_batch_on_a_finished_picture_adds_exactly_what_was_asked_for(seeder):
 
 
 def assert_inside(scene):
-    assert (scene.rows[:, [X, Y]] >= 0).all()
-    assert (scene.rows[:, [X, Y]] <= [scene.canvas.width, scene.canvas.height]).all()
+    assert (scene.centres() >= 0).all()
+    assert (scene.centres() <= [scene.canvas.width, scene.canvas.height]).all()
 
 
 @pytest.mark.parametrize("seeder", ["error", "gain"])
@@ -595,11 +594,13 @@ def test_circles_are_seeded_in_the_bright_corner(seeder):
     target[:12, -12:] = 1
     run = Run(target, load_fitting_renderer("jax"), background=(0, 0, 0))
     list(Seed(8, Newcomers(seeder, radius_scale=0.4))(run))
-    assert (run.scene.rows[:, X] > 40).all() and (run.scene.rows[:, Y] < 24).all()
+    x, y = run.scene.centres().T
+    assert (x > 40).all() and (y < 24).all()
     # A mean colour spreads the error over the canvas; the corner still holds most of the squared error.
     run = Run(target, load_fitting_renderer("jax"))
     list(Seed(8, Newcomers(seeder, radius_scale=0.4))(run))
-    assert np.mean((run.scene.rows[:, X] > 40) & (run.scene.rows[:, Y] < 24)) > 0.8
+    x, y = run.scene.centres().T
+    assert np.mean((x > 40) & (y < 24)) > 0.8
 
 
 @pytest.mark.parametrize("renderer", FITTING_RENDERERS)
@@ -610,10 +611,10 @@ def test_weights_steer_where_circles_are_seeded(renderer):
     look = Newcomers(radius_scale=0.3)
     run = Run(target, load_fitting_renderer(renderer), settings=FitSettings(weights=weights))
     list(Seed(12, look)(run))
-    assert (run.scene.rows[:, X] < 10 + 8).all()
+    assert (run.scene.column("x") < 10 + 8).all()
     plain = Run(target, load_fitting_renderer(renderer))
     list(Seed(12, look)(plain))
-    assert (plain.scene.rows[:, X] > 20).any()
+    assert (plain.scene.column("x") > 20).any()
 
 
 def test_the_loss_of_a_run_counts_pixels_by_their_weights():

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import artpipe
-from artpipe import Canvas, InputError, Record, Scene
+from artpipe import Canvas, InputError, Result, Scene
 from artpipe.pipeline.cli.commands import main
 from artpipe.renderers.alpha import picture_error
 from artpipe.renderers.alpha import picture_of as alpha_picture
@@ -63,14 +63,14 @@ def example(scene, tmp_path_factory):
 
     @functools.cache
     def example(kind):
-        return artpipe.export(Record(scene, title="Stars"), folder / f"{kind}.svg", **KINDS[kind])[0]
+        return artpipe.export(Result(scene, title="Stars"), folder / f"{kind}.svg", **KINDS[kind])[0]
 
     return example
 
 
 @pytest.fixture
 def svg(tmp_path):
-    """`(scene or record, **options) -> path` of the file that is written."""
+    """`(scene or result, **options) -> path` of the file that is written."""
 
     def svg(source, name="painting.svg", **options):
         return artpipe.export(source, tmp_path / name, **options)[0]
@@ -176,7 +176,7 @@ def test_files_of_different_pictures_share_no_names(make_scene):
     for seed in range(3):
         scene = make_scene(np.random.default_rng(seed), 80, WIDTH, HEIGHT)
         for options in ({}, {"layers": 4}, {"animated": True}):
-            text = svg_text(Record(scene), ExportOptions(**options))
+            text = svg_text(Result(scene), ExportOptions(**options))
             gradients = set(re.findall(r'<radialGradient id="(.*?)"', text))
             keyframes = set(re.findall(r"@keyframes (\w+)", text))
             assert gradients and bool(keyframes) == ("animated" in options)
@@ -206,7 +206,7 @@ def test_nothing_runs_and_nothing_is_fetched(example, kind):
 @pytest.mark.parametrize("kind", ["soft", "flat", "layers", "animated"])
 def test_the_same_scene_gives_the_same_bytes(svg, example, scene, kind):
     again = Scene(scene.rows.copy(), Canvas(WIDTH, HEIGHT, scene.canvas.background, scene.canvas.edge))
-    again = svg(Record(again, title="Stars"), **KINDS[kind])
+    again = svg(Result(again, title="Stars"), **KINDS[kind])
     assert again.read_bytes() == example(kind).read_bytes()
 
 
@@ -252,8 +252,8 @@ def test_what_cannot_be_is_refused_and_leaves_no_file(svg, tmp_path, options):
 
 def named(title, **options):
     """The root of a small file of this title, after what an XML file has to go through."""
-    record = Record(one_circle(width=8, height=6))
-    return ElementTree.fromstring(svg_text(record, ExportOptions(title=title, **options)).encode("utf-8"))
+    result = Result(one_circle(width=8, height=6))
+    return ElementTree.fromstring(svg_text(result, ExportOptions(title=title, **options)).encode("utf-8"))
 
 
 @pytest.mark.parametrize(
@@ -296,10 +296,10 @@ def test_a_long_title_is_cut_and_an_empty_one_is_empty():
     assert not named("")[0].text
 
 
-def test_a_title_that_is_given_counts_more_than_the_records(svg):
-    record = Record(one_circle(), title="<i>Name</i>")
-    assert parsed(svg(record))[0].text == "<i>Name</i>"
-    assert parsed(svg(record, title="Other"))[0].text == "Other"
+def test_a_title_that_is_given_counts_more_than_the_results(svg):
+    result = Result(one_circle(), title="<i>Name</i>")
+    assert parsed(svg(result))[0].text == "<i>Name</i>"
+    assert parsed(svg(result, title="Other"))[0].text == "Other"
 
 
 # ---------------------------------------------------------------- numbers
@@ -579,7 +579,7 @@ def test_a_flat_file_holds_discs_alone_and_is_smaller(svg, scene):
 def test_a_flat_disc_is_the_one_nearest_to_the_soft_circle(edge, radius, softness, opacity):
     softness = softness if edge == "linear" else softness * 10
     scene = one_circle(edge, x=32.0, y=24.0, radius=radius, softness=softness, opacity=opacity)
-    text = svg_text(Record(scene), ExportOptions(flat=True))
+    text = svg_text(Result(scene), ExportOptions(flat=True))
     (disc,) = circles_of(ElementTree.fromstring(text.encode()))
     rims = np.linspace(0, 1.2 * float(EDGES[edge].support(np.array(radius), np.array(softness))), 4001)
     distance = (rims[:-1] + rims[1:]) / 2
@@ -639,7 +639,7 @@ def test_batches_are_runs_of_the_painting_order(example):
 
 @pytest.mark.parametrize("count", [1, 40, 66, 67, 200, 1000])
 def test_no_batch_holds_many_circles(make_scene, rng, count):
-    text = svg_text(Record(make_scene(rng, count, WIDTH, HEIGHT, opacity=(1.0, 1.0))), ExportOptions(animated=True))
+    text = svg_text(Result(make_scene(rng, count, WIDTH, HEIGHT, opacity=(1.0, 1.0))), ExportOptions(animated=True))
     sizes = [len(group) for group in groups_of(ElementTree.fromstring(text.encode()))]
     assert max(sizes) <= max(1, BATCH_SHARE * count)
 
@@ -900,7 +900,7 @@ def test_chromium_draws_a_painting_as_we_do(svg, opened, painting, width):
     drawn = picture_of(opened(svg(painting, width=width)))
     assert decibels(drawn, artpipe.render(painting.scene.scaled(width))) >= 45
     if width == painting.scene.canvas.width:
-        loss = decibels(painting.image, painting.record.target) - decibels(drawn, painting.record.target)
+        loss = decibels(painting.image, painting.target) - decibels(drawn, painting.target)
         assert loss <= 0.4
 
 

@@ -77,7 +77,7 @@ def test_a_fit_and_its_renderer_draw_with_the_threads_asked_for(renderer):
 
 def test_a_fit_does_not_depend_on_the_threads(monkeypatch):
     picture = np.random.default_rng(2).uniform(0, 1, (40, 40, 3)).astype(np.float32)
-    options = {"circles": 12, "steps": 20, "growth": 4, "renderer": "torch"}
+    options = {"count": 12, "steps": 20, "growth": 4, "renderer": "torch"}
     scenes = [artpipe.fit(picture, threads=threads, **options).scene for threads in (1, 3)]
     monkeypatch.setenv("ARTPIPE_THREADS", "2")
     scenes.append(artpipe.fit(picture, **options).scene)
@@ -160,7 +160,7 @@ def problem(count=60, side=96):
         radius=rng.uniform(2, 20, count), colour=rng.uniform(0, 1, (count, 3)), opacity=0.6,
     )  # fmt: skip
     target = rng.uniform(0, 1, (3, side, side)).astype(np.float32)
-    return scene.rows, scene.canvas, target, pixel_shares(None, side, side).astype(np.float32)
+    return scene.rows, scene.kinds, scene.canvas, target, pixel_shares(None, side, side).astype(np.float32)
 
 
 def drawing_threads():
@@ -346,5 +346,5 @@ def test_the_address_space_of_many_threads_is_that_of_the_deepest_tile_not_of_al
     with CpuKernel(16) as kernel:
         kernel.loss_and_gradient(*problem())  # starts the threads, each with a stack
         before = reserved()
-        kernel.loss_and_gradient(scene.rows, scene.canvas, target, shares)
+        kernel.loss_and_gradient(scene.rows, scene.kinds, scene.canvas, target, shares)
         assert reserved() - before < 0.5  # all circles of all threads: 6 GB

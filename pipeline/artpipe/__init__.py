@@ -2,7 +2,7 @@
 
     import artpipe
 
-    result = artpipe.fit("painting.jpg", circles=2048)      # result.scene, result.image, result.metrics
+    result = artpipe.fit("painting.jpg", count=2048)        # result.scene, result.image, result.metrics
     image = artpipe.render(result.scene)                    # (H, W, 3) float32, sRGB in 0..1
     artpipe.export(result, "painting.svg", "timelapse.gif")
 
@@ -15,7 +15,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from artpipe.pipeline.api import Result as Result
     from artpipe.pipeline.api import export as export
     from artpipe.pipeline.api import fit as fit
     from artpipe.pipeline.api import render as render
@@ -38,13 +37,19 @@ if TYPE_CHECKING:
     from artpipe.renderers import mean_squared_error as mean_squared_error
     from artpipe.renderers import psnr as psnr
     from artpipe.renderers import seed_loss as seed_loss
+    from artpipe.stages.events import Snapshot as Snapshot
     from artpipe.stages.formats.scene_file import load_scene as load_scene
     from artpipe.stages.formats.scene_file import save_scene as save_scene
-    from artpipe.stages.record import Record as Record
+    from artpipe.stages.history import History as History
+    from artpipe.stages.metrics import Metrics as Metrics
+    from artpipe.stages.result import Result as Result
 
 _HOMES = {
-    "artpipe.pipeline.api": ["Result", "export", "fit", "render"],
-    "artpipe.stages.record": ["Record"],
+    "artpipe.pipeline.api": ["export", "fit", "render"],
+    "artpipe.stages.events": ["Snapshot"],
+    "artpipe.stages.history": ["History"],
+    "artpipe.stages.metrics": ["Metrics"],
+    "artpipe.stages.result": ["Result"],
     "artpipe.stages.formats.scene_file": ["load_scene", "save_scene"],
     "artpipe.renderers": [
         "ArtpipeError", "BackendUnavailable", "Canvas", "Diverged", "Fit", "FitSettings", "InputError",

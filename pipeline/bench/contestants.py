@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
-from artpipe.renderers import InputError, Rates
+from artpipe.renderers import InputError
+from artpipe.renderers.options import changed
 
-from ..config import RunConfig
+from ..options import RunConfig
 from .optimisers import OPTIMISERS
 
 
@@ -28,7 +30,7 @@ class Contestant:
 
 
 def _at_once(config: RunConfig) -> RunConfig:
-    return replace(config, growth=config.most, relocate_fraction=0.0)
+    return replace(config, growth=config.count, relocate_fraction=0.0)
 
 
 def _without_learned_softness(config: RunConfig) -> RunConfig:
@@ -81,28 +83,14 @@ def varied(text: str) -> tuple[str, Contestant]:
         InputError: it is not of that form, or an option is unknown or out of range.
     """
     changes: dict[str, object] = {}
-    rates: dict[str, object] = {}
     for part in text.split(","):
         name, equals, value = part.strip().partition("=")
         if not equals:
             raise InputError(f"--vary {text!r}: {part!r} needs the form NAME=VALUE")
-        group, dot, rate = name.partition(".")
-        if dot and group in ("rates", "lr"):
-            if rate not in {field.name for field in fields(Rates)}:
-                raise InputError(
-                    f"--vary: there is no rate {rate!r}; choose {', '.join(f.name for f in fields(Rates))}"
-                )
-            rates[rate] = _value(value)
-        else:
-            changes[name] = _value(value)
-
-    def configure(config: RunConfig) -> RunConfig:
-        values = {field.name: getattr(config, field.name) for field in fields(RunConfig)}
-        return RunConfig.from_json({**values, **changes, "rates": replace(config.rates, **rates)})  # type: ignore[arg-type]
-
-    configure(RunConfig())  # says now what is wrong
+        changes[re.sub(r"^lr\.", "rates.", name)] = _value(value)
+    changed(RunConfig(), changes)  # refuses now what cannot be used
     key = "growth-" + text.replace(" ", "").replace("/", "")
-    return key, Contestant(f"Growth with {text}.", configure)
+    return key, Contestant(f"Growth with {text}.", lambda config: changed(config, changes))
 
 
 def _value(text: str) -> object:

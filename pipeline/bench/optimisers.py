@@ -11,12 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from artpipe.renderers import Scene, load_fitting_renderer
-from artpipe.renderers.fits.rows import Parameters, circle_parameters
+from artpipe.renderers.fits.rows import Parameters, parameters_of
 from artpipe.stages.refine import Settle
 from artpipe.stages.seed import Seed
 
-from ..config import PRESETS, RunConfig
-from ..running.runner import open_run
+from ..options import RunConfig
+from ..presets import PRESETS
 
 Array = np.ndarray[Any, Any]
 
@@ -61,11 +61,13 @@ def open_fixed(name: str, target: Array, config: RunConfig) -> FixedFit:
         target: (H, W, 3), sRGB in 0..1.
         config: count, seeding, rates, seed, renderer.
     """
+    from ..running.runner import open_run  # loads the kernel
+
     run = open_run(target, config)
     seeding = config.plan()[0]
-    for _ in Seed(config.most, seeding.newcomers)(run):  # type: ignore[attr-defined]
+    for _ in Seed(config.count, seeding.newcomers)(run):  # type: ignore[attr-defined]
         pass
-    parameters = circle_parameters(run.canvas, config.rates, config.softness_min)
+    parameters = parameters_of(run.scene.kinds, run.canvas, config.fit_settings())
     return _OPENERS[config.renderer](name, run.target, run.scene, parameters)
 
 
@@ -85,12 +87,13 @@ class _OptaxFit:
         factor, (function, options), _ = OPTIMISERS[name]
         optimizer = getattr(optax, function)(learning_rate=1.0, **options)
         draw = load_fitting_renderer("jax").drawing(scene)
-        wanted, rates = jnp.asarray(target), jnp.asarray(parameters.rates * factor)[None]
-        low, high = jnp.asarray(parameters.low)[None], jnp.asarray(parameters.high)[None]
+        wanted, rates = jnp.asarray(target), jnp.asarray(parameters.rates * factor).T
+        low, high = jnp.asarray(parameters.low).T, jnp.asarray(parameters.high).T
+        is_log, is_logit = parameters.is_log.T, parameters.is_logit.T
 
         def rows(raw: Any) -> Any:
-            values = jnp.where(parameters.is_log, jnp.exp(jnp.where(parameters.is_log, raw, 0.0)), raw)
-            return jnp.where(parameters.is_logit, jax.nn.sigmoid(raw), values)
+            values = jnp.where(is_log, jnp.exp(jnp.where(is_log, raw, 0.0)), raw)
+            return jnp.where(is_logit, jax.nn.sigmoid(raw), values)
 
         def step(raw: Any, state: Any, scale: Any) -> Any:
             loss, gradient = jax.value_and_grad(lambda r: jnp.mean((draw(rows(r)) - wanted) ** 2))(raw)
@@ -123,7 +126,7 @@ class _TorchFit:
         raw = torch.from_numpy(parameters.encode(scene.rows))
         # A column each, since torch.optim has one rate for a tensor.
         self._columns = [raw[:, k].clone().requires_grad_() for k in range(raw.shape[1])]
-        self._rates = [float(rate) * factor for rate in parameters.rates]
+        self._rates = [float(rate) * factor for rate in parameters.rates[:, 0]]
         groups = [{"params": [column]} for column in self._columns]
         self._optimizer = getattr(torch.optim, class_name)(groups, lr=1.0, **options)
         self._loss().backward()
@@ -133,9 +136,9 @@ class _TorchFit:
 
         columns = []
         for k, column in enumerate(self._columns):
-            if self._parameters.is_log[k]:
+            if self._parameters.is_log[k, 0]:
                 column = column.exp()
-            elif self._parameters.is_logit[k]:
+            elif self._parameters.is_logit[k, 0]:
                 column = column.sigmoid()
             columns.append(column)
         return torch.stack(columns, dim=1)
@@ -153,7 +156,8 @@ class _TorchFit:
             group["lr"] = rate * scale
         self._optimizer.step()
         with torch.no_grad():
-            for column, low, high in zip(self._columns, self._parameters.low, self._parameters.high, strict=True):
+            bounds = (self._parameters.low[:, 0], self._parameters.high[:, 0])
+            for column, low, high in zip(self._columns, *bounds, strict=True):
                 column.clamp_(float(low), float(high))
         return float(loss.item())
 

@@ -222,8 +222,8 @@ def scope_sentence(bench: Mapping[str, Any], trials: Sequence[Trial]) -> str:
     options = bench.get("options", {})
     seeds = len(names_of(trials, "seed"))
     words = [_paintings(len(names_of(trials, "painting"))), f"{seeds} seed{'s' * (seeds != 1)}"]
-    if options.get("circles"):
-        words.append(f"{options['circles']} circles")
+    if options.get("count"):
+        words.append(f"{options['count']} circles")
     if options.get("size"):
         words.append(f"size {options['size']}")
     if options.get("preset"):

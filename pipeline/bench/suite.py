@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from artpipe.renderers import (
-    FITTING_RENDERERS,
     Diverged,
     InputError,
     Scene,
     load_fitting_renderer,
+    load_renderer,
     mean_squared_error,
     psnr,
     seed_loss,
@@ -27,16 +27,19 @@ from artpipe.renderers.kernels.numba.kernel import shared_kernel
 from artpipe.stages.events import Event, Progress
 from artpipe.stages.formats.files import write_text
 from artpipe.stages.formats.names import name_of_picture
-from artpipe.stages.pictures.picture import load_picture, parse_size, save_png
+from artpipe.stages.pictures.picture import load_picture, save_png
+from artpipe.stages.pictures.sizes import parse_size
 
-from ..config import RunConfig
 from ..folders.rundir import METRICS_BYTES_MAX, RUN_BYTES_MAX, read_json
-from ..running.runner import carry_out, course_of, open_run
+from ..options import RunConfig
+from ..running.plan import plan_of
+from ..running.runner import carry_out, open_run
 from .baseline import open_baseline
-from .contestants import CONTESTANTS, USUAL, Contestant, under, varied
+from .contestants import Contestant
 from .likeness import perceptual_distance, structural_similarity
-from .machine import changes, environment, installed_renderers, machine
+from .machine import changes, environment, machine
 from .optimisers import open_fixed, scales
+from .options import BenchOptions
 from .trial import Trial, trial_key
 
 Array = np.ndarray[Any, Any]
@@ -45,68 +48,6 @@ Array = np.ndarray[Any, Any]
 _TOLD_EVERY = 32
 # PSNR of a picture that is met exactly: JSON has no infinity.
 _PSNR_MOST = 120.0
-
-
-@dataclass(frozen=True)
-class BenchOptions:
-    """What a bench measures.
-
-    Attributes:
-        circles: at the end.
-        size: of the canvas, as for a run.
-        preset: of growth, and of all that is compared with it.
-        baseline_steps: of the seed project's method.
-        trials: seeds for each painting.
-        renderers: frameworks; those that are installed if not given.
-        contestants: keys of `CONTESTANTS`, and `vary` ones.
-        vary: texts for `contestants.varied`.
-        optimisers: keys of `OPTIMISERS` that the fixed count runs under too.
-    """
-
-    circles: int = 512
-    size: str = "128"
-    preset: str = "balanced"
-    baseline_steps: int = 512
-    trials: int = 1
-    renderers: tuple[str, ...] = field(default_factory=installed_renderers)
-    contestants: tuple[str, ...] = USUAL
-    vary: tuple[str, ...] = ()
-    optimisers: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in self.contestants:
-            if name not in CONTESTANTS:
-                raise InputError(f"contestant {name!r} is unknown; choose one of {', '.join(CONTESTANTS)}")
-        if "fixed-seconds" in self.contestants and not {"fixed", "growth"} <= set(self.contestants):
-            raise InputError("fixed-seconds takes its time from fixed and growth: name them too")
-        parse_size(self.size)
-        self.config(FITTING_RENDERERS[0], 0)
-        if not self.competing:
-            raise InputError(f"nobody competes; choose contestants of {', '.join(CONTESTANTS)}")
-
-    @property
-    def competing(self) -> dict[str, Contestant]:
-        """All contestants by key, in the order in which they run."""
-        return {
-            **{key: CONTESTANTS[key] for key in CONTESTANTS if key in self.contestants},
-            **dict(under(name, self.renderers) for name in self.optimisers),
-            **dict(map(varied, self.vary)),
-        }
-
-    def config(self, renderer: str, seed: int) -> RunConfig:
-        """The run that growth does."""
-        return RunConfig(
-            most=self.circles,
-            growth=max(1, self.circles // 8),
-            size=self.size,
-            preset=self.preset,
-            renderer=renderer,
-            seed=seed,
-        )
-
-
-FULL = BenchOptions(circles=2048, size="256x256", baseline_steps=4096)
-"""The size of the seed project's published figures."""
 
 
 @dataclass
@@ -216,7 +157,7 @@ class Bench:
         competing = self.options.competing[contestant]
         configure = competing.configure
         if configure is None:
-            course = _baseline_course(renderer, target, self.options.circles, seed, self.options.baseline_steps)
+            course = _baseline_course(renderer, target, self.options.count, seed, self.options.baseline_steps)
         else:
             config = configure(self.options.config(renderer, seed))
             if contestant == "fixed-seconds":
@@ -301,16 +242,20 @@ def _run_course(target: Array, config: RunConfig) -> _Course:
     run = open_run(target, replace(config, device="cpu"))
     compile_seconds = time.perf_counter() - started
     pairs = _Pairs()
-    outcome = carry_out(run, course_of(config), config, [pairs], started)
-    if outcome.reason == "interrupted":
+    result = carry_out(run, plan_of(config), config, [pairs], started)
+    if result.reason == "interrupted":
         raise KeyboardInterrupt
-    if not outcome.whole:
-        raise Diverged(outcome.reason)
-    metrics = outcome.metrics
-    rows = zip(outcome.record.history, pairs.at_progress, strict=True)
+    if not result.complete:
+        raise Diverged(result.reason)
+    history = [
+        {"step": step, "circles": shapes, "seconds": seconds, "mse": mse, "pairs": drawn}
+        for (step, shapes, seconds, mse), drawn in zip(result.history.curve, pairs.at_progress, strict=True)
+    ]
+    metrics = result.metrics
+    assert metrics is not None
     return _Course(
-        outcome.initial, outcome.record.scene, metrics["steps"], metrics["fit_seconds"], compile_seconds, pairs.drawn,
-        [{**row, "pairs": drawn} for row, drawn in rows], metrics["device"],
+        result.initial, result.scene, metrics.steps, metrics.fit_seconds, compile_seconds, pairs.drawn, history,
+        metrics.device,
     )  # fmt: skip
 
 

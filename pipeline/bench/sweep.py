@@ -22,14 +22,19 @@ import numpy as np
 
 from artpipe.renderers import BackendUnavailable, InputError
 from artpipe.renderers.alpha import WHITE
+from artpipe.renderers.options import changed, values_of
 from artpipe.stages.events import Event
 from artpipe.stages.formats.files import write_text
-from artpipe.stages.pictures.picture import load_picture, parse_size
+from artpipe.stages.pictures.picture import load_picture
+from artpipe.stages.pictures.sizes import parse_size
 
-from ..config import RunConfig, parse_background
-from ..running.runner import carry_out, course_of, open_run
+from ..folders.rundir import VERSION
+from ..options import RunConfig, parse_background
+from ..running.plan import plan_of
+from ..running.runner import carry_out, open_run
 from .machine import changes, environment
-from .sweep_space import Choices, Range, Value, configured, parse_param, settings
+from .options import SweepOptions
+from .sweep_space import Choices, Range, Value, parse_param
 
 if TYPE_CHECKING:
     import optuna
@@ -40,25 +45,6 @@ _TRIALS_BEFORE_PRUNING = 5
 _FITS_BEFORE_PRUNING = 2
 # An error of 1/250 of a grey level of 8 bits: less is exact. log(0) would outweigh all other pictures.
 _LOSS_FLOOR = 1e-9
-
-
-@dataclass(frozen=True)
-class SweepOptions:
-    """How long a sweep seeks, and how each trial is judged.
-
-    Attributes:
-        trials: how many in all, in this folder, by whatever process and however often it was interrupted.
-        repeats: fits of each picture in a trial, with seeds one apart.
-        budget_seconds: of fitting one picture; settings that take longer are given up. None: as long as it takes.
-    """
-
-    trials: int = 20
-    repeats: int = 1
-    budget_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if min(self.trials, self.repeats) < 1 or (self.budget_seconds is not None and not self.budget_seconds > 0):
-            raise InputError(f"a sweep needs trials, repeats and seconds above 0; got {self}")
 
 
 @dataclass(frozen=True)
@@ -190,7 +176,7 @@ class Sweep:
         size = None if self.base.size is None else parse_size(self.base.size)
         background = parse_background(self.base.background) or WHITE
         self._targets = [load_picture(path, size, background, enlarge=True) for path in self.pictures]
-        self._start: dict[str, Value] = {name: settings(self.base.filled)[name] for name in names}
+        self._start: dict[str, Value] = {name: values_of(self.base.filled)[name] for name in names}
         open_run(self._targets[0], self.base)  # so that a device that is missing leaves no folder
         self._study = self._open()
 
@@ -264,7 +250,7 @@ class Sweep:
             "pictures": [hashlib.sha256(target.tobytes()).hexdigest() for target in self._targets],
             "names": ", ".join(Path(picture).name for picture in self.pictures),
             "options": {
-                **settings(self.base),
+                **values_of(self.base),
                 "repeats": self.options.repeats,
                 "budget_seconds": self.options.budget_seconds,
             },
@@ -341,22 +327,23 @@ class Sweep:
             repeat, picture = divmod(index, len(self._targets))
             if on_fit:
                 on_fit(claimed.number, self.pictures[picture])
-            config = replace(configured(self.base, values), seed=self.base.seed + repeat)
+            config = replace(changed(self.base, values), seed=self.base.seed + repeat)
             run = open_run(self._targets[picture], config)
             deadline = _Deadline(math.inf if start else budget)
             try:
-                outcome = carry_out(run, course_of(config), config, [deadline], time.perf_counter())
+                result = carry_out(run, plan_of(config), config, [deadline], time.perf_counter())
             except _TooLate as late:
                 verdict, longest = "slow", max(longest, late.seconds)
                 break
-            if outcome.reason == "interrupted":
+            if result.reason == "interrupted":
                 raise KeyboardInterrupt
-            loss = outcome.metrics["seed_loss"]
-            longest = max(longest, outcome.metrics["fit_seconds"])
-            if not outcome.whole or not math.isfinite(loss):
+            metrics = result.metrics
+            assert metrics is not None
+            longest = max(longest, metrics.fit_seconds)
+            if not result.complete or not math.isfinite(metrics.seed_loss):
                 verdict = "diverged"
                 break
-            losses.append(max(loss, _LOSS_FLOOR))
+            losses.append(max(metrics.seed_loss, _LOSS_FLOOR))
             if longest > budget:
                 verdict = "slow"
             elif not start and self._is_hopeless(losses):
@@ -407,9 +394,9 @@ class Sweep:
             writer.writerow([*row, *values, *trial.losses, *[""] * (self.fit_count - len(trial.losses))])
         write_text(self.folder / "trials.csv", table.getvalue())
         if result.best is not None:
-            options = configured(self.base, result.best.values).to_json()
+            options = changed(self.base, result.best.values).to_json()
             told = {**result.to_json(), "pictures": self.pictures}
-            content = {"format": "artpipe-run", "version": 1, "options": options, "sweep": told}
+            content = {"format": "artpipe-run", "version": VERSION, "options": options, "sweep": told}
             write_text(result.config_file, json.dumps(content, indent=1) + "\n")
 
     def _done(self) -> list[SweepTrial]:

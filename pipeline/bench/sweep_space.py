@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from artpipe.renderers import InputError, Rates
+from artpipe.renderers import InputError
+from artpipe.renderers.options import changed, settings_of
 
-from ..config import STOP_RULES, RunConfig
+from ..options import RunConfig
 
 if TYPE_CHECKING:
     import optuna
 
 Value = int | float | str
 
-# What says what is painted, on what, with how many circles and for how long, and so is no setting to tune.
-_NOT_TUNED = ("most", "renderer", "device", "seed", "size", "background", "mask", "focus", *STOP_RULES)
 # A range this wide, high over low, is searched on a log scale.
 _LOG_RATIO = 10
 
-
-def _tunable() -> dict[str, type]:
-    """Name of each setting that can be swept to its type: int, float or str."""
-    hints = get_type_hints(RunConfig)
-    kinds = {name: next((kind for kind in get_args(hint) or (hint,)), hint) for name, hint in hints.items()}
-    single = {name: kind for name, kind in kinds.items() if kind in (int, float, str) and name not in _NOT_TUNED}
-    return {**single, **{f"rates.{rate.name}": float for rate in fields(Rates)}}
-
-
-TUNABLE = _tunable()
+TUNABLE = {setting.name: setting for setting in settings_of(RunConfig) if setting.option.tunable}
+"""Name to setting, of those that a sweep may vary."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +92,10 @@ class Choices:
 
 
 def parse_param(text: str) -> Range | Choices:
-    """What `--param` asks for: `NAME=LOW:HIGH`, `NAME=LOW:HIGH:log` or `NAME=A,B,C`.
+    """What `--param` asks for: `NAME`, `NAME=LOW:HIGH`, `NAME=LOW:HIGH:log` or `NAME=A,B,C`.
 
-    A range is on a log scale too where HIGH is ten times LOW or more. Rates are spelt `rates.position`,
-    `lr.position` or `rate-position`.
+    NAME alone asks for the range of the option's `tunable`, or for all its choices. A range is on a log scale too where
+    HIGH is ten times LOW or more. Rates are spelt `rates.position`, `lr.position` or `rate-position`.
 
     Raises:
         InputError: there is no such setting, or it cannot have these values.
@@ -113,36 +104,51 @@ def parse_param(text: str) -> Range | Choices:
         >>> parse_param("lr.position=0.2:1")
         Range(name='rates.position', low=0.2, high=1.0, log=False)
     """
-    name, _, values = (part.strip() for part in text.partition("="))
+    name, equals, values = (part.strip() for part in text.partition("="))
     name = re.sub(r"^(?:rates?|lr)[._]", "rates.", name.replace("-", "_"))
     if name not in TUNABLE:
         raise InputError(f"--param {text}: there is no setting {name!r} to sweep; there are {', '.join(TUNABLE)}")
     try:
+        if not equals:
+            return _own(name)
         parameter = (_parse_range if ":" in values else _parse_choices)(name, values)
         for value in (parameter.low, parameter.high) if isinstance(parameter, Range) else parameter.values:
-            configured(RunConfig(), {name: value})
+            changed(RunConfig(), {name: value})
     except InputError as error:
         raise InputError(f"--param {text}: {error}") from None
     return parameter
 
 
+def _own(name: str) -> Range | Choices:
+    """The values in which a setting is sought if the user names none."""
+    setting = TUNABLE[name]
+    if isinstance(setting.option.tunable, tuple):
+        return _range(name, *map(setting.kind, setting.option.tunable))
+    return Choices(name, tuple(setting.option.choices))
+
+
+def _range(name: str, low: float, high: float, log: bool = False) -> Range:
+    return Range(name, low, high, log or (low > 0 and high / low >= _LOG_RATIO))
+
+
 def _parse_range(name: str, text: str) -> Range:
-    if TUNABLE[name] is str:
+    kind = TUNABLE[name].kind
+    if kind is str:
         raise InputError(f"{name} has no range; needs choices, like {name}=A,B")
     words = text.split(":")
     if len(words) > 3 or words[2:] not in ([], ["log"]):
         raise InputError("a range is LOW:HIGH or LOW:HIGH:log")
-    low, high = (_number(word, TUNABLE[name]) for word in words[:2])
+    low, high = (_number(word, kind) for word in words[:2])
     if not low < high:
         raise InputError("needs LOW below HIGH")
     if words[2:] and low <= 0:
         raise InputError("a log scale needs LOW above 0")
-    return Range(name, low, high, bool(words[2:]) or (low > 0 and high / low >= _LOG_RATIO))
+    return _range(name, low, high, bool(words[2:]))
 
 
 def _parse_choices(name: str, text: str) -> Choices:
     words = [word.strip() for word in text.split(",")]
-    kind = TUNABLE[name]
+    kind = TUNABLE[name].kind
     values = tuple(word if kind is str else _number(word, kind) for word in words)
     if len(values) < 2 or len(set(values)) < len(values):
         raise InputError("needs LOW:HIGH, or two or more choices, all different")
@@ -153,24 +159,4 @@ def _number(word: str, kind: type) -> float:
     try:
         return int(word) if kind is int else float(word)
     except ValueError:
-        raise InputError(f"{word!r} is no {'whole ' if kind is int else ''}number") from None
-
-
-def configured(base: RunConfig, values: dict[str, Value]) -> RunConfig:
-    """A configuration with these settings, named as in `TUNABLE`, in place of its own.
-
-    Raises:
-        InputError: a value is out of range.
-    """
-    rates: dict[str, Any] = {
-        name.removeprefix("rates."): value for name, value in values.items() if name.startswith("rates.")
-    }
-    others: dict[str, Any] = {name: value for name, value in values.items() if not name.startswith("rates.")}
-    return replace(base, **others, rates=replace(base.rates, **rates))
-
-
-def settings(config: RunConfig) -> dict[str, Any]:
-    """All options of a configuration, the rates named as in `TUNABLE`."""
-    options = config.to_json()
-    rates = options.pop("rates")
-    return {**options, **{f"rates.{name}": value for name, value in rates.items()}}
+        raise InputError(f"{word!r} is not a {'whole ' if kind is int else ''}number") from None

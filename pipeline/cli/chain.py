@@ -7,7 +7,9 @@ before any work begins.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,10 @@ from typing import Any
 import click
 
 from artpipe import InputError
+from artpipe.renderers.options import changed
 
 from ..running.interruption import Interruption
+from .options import OptionCommand, with_options
 from .paths import FILE
 
 Pieces = list[tuple[str, list[str]]]
@@ -81,130 +85,55 @@ def run_chain(
     carry_out_chain(picture, options, stages, quiet, interruption)
 
 
-def _stage(name: str, *parameters: Callable[[Any], Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Makes a function from options to a stage into a command of `STAGE_COMMANDS`."""
-
-    def decorate(build: Callable[..., Any]) -> Callable[..., Any]:
-        def command(**values: Any) -> Any:
-            if not click.get_current_context().meta.get("artpipe.chained"):
-                raise InputError(f"{name} works on a picture; try: artpipe load P.JPG {name} export OUT.PNG")
-            return build(**values)
-
-        command.__doc__ = build.__doc__
-        for parameter in reversed(parameters):
-            command = parameter(command)
-        STAGE_COMMANDS[name] = click.command(name, context_settings={"show_default": True})(command)
-        return build
-
-    return decorate
+EXPORT_OPTIONS = "artpipe.stages.exporters.options:ExportOptions"
 
 
-STAGE_COMMANDS: dict[str, click.Command] = {}
+def _stage(name: str, help: str, build: Callable[..., Any]) -> click.Command:
+    """The command of a stage: it gives back the stage, and works only in a chain."""
 
-_SEEDER = click.option(
-    "--seeder", type=click.Choice(["error", "gain", "random", "grid"]), default="error", help="Where they are sought."
-)
+    @functools.wraps(build)
+    def command(**values: Any) -> Any:
+        if not click.get_current_context().meta.get("artpipe.chained"):
+            raise InputError(f"{name} works on a picture; try: artpipe load P.JPG {name} export OUT.PNG")
+        return build(**values)
 
-
-@_stage("seed", click.option("--count", type=click.IntRange(1), default=256, help="Circles of the batch."), _SEEDER)
-def _seed(count: int, seeder: str) -> Any:
-    """Stage: add one batch of circles where the error is."""
-    from artpipe.stages.placing.place import Newcomers
-    from artpipe.stages.seed import Seed
-
-    return Seed(count, Newcomers(seeder))
+    return click.command(name, cls=OptionCommand, help=f"Stage: {help}")(command)
 
 
-@_stage(
-    "grow",
-    click.option("--max", "count", type=click.IntRange(1), default=2048, help="Circles at its end."),
-    click.option("--growth", type=click.IntRange(1), default=256, help="Circles of a batch."),
-    click.option("--steps", type=click.IntRange(0), default=200, help="Optimiser steps, shared by the batches."),
-    _SEEDER,
-)
-def _grow(count: int, growth: int, steps: int, seeder: str) -> Any:
-    """Stage: seed a batch, refine all, repeat until enough stand."""
-    from artpipe.stages.grow import Grow
-    from artpipe.stages.placing.place import Newcomers
+def _stage_of(name: str, stage: str, help: str) -> click.Command:
+    """The command of a stage that has nothing but options: `module:Name` of its dataclass."""
 
-    return Grow(count, growth, steps, Newcomers(seeder))
+    def build(options: dict[str, Any]) -> Any:
+        module, _, kind = stage.partition(":")
+        return changed(getattr(import_module(module), kind)(), options)
+
+    return _stage(name, help, with_options(stage)(build))
 
 
-@_stage("refine", click.option("--steps", type=click.IntRange(0), default=100, help="Optimiser steps."))
-def _refine(steps: int) -> Any:
-    """Stage: move all circles by gradient descent."""
-    from artpipe.stages.refine import Refine
-
-    return Refine(steps)
-
-
-@_stage(
-    "relocate",
-    click.option(
-        "--fraction", type=click.FloatRange(0, 1), default=0.2, help="Share of circles, the least worth first."
-    ),
-    click.option("--max", "count", type=click.IntRange(1), help="Circles afterwards.  [default: as many as before]"),
-)
-def _relocate(fraction: float, count: int | None) -> Any:
-    """Stage: replace the circles worth least by others where the error is."""
-    from artpipe.stages.relocate import Relocate
-
-    return Relocate(fraction, count)
-
-
-@_stage(
-    "search",
-    click.option("--steps", type=click.IntRange(1), default=1000, help="Optimiser steps in all."),
-    click.option("--every", type=click.IntRange(1), default=30, help="Steps between relocations."),
-    click.option("--fraction", type=click.FloatRange(0, 1), default=0.4, help="Share relocated at first; falls to 0."),
-    click.option("--max", "count", type=click.IntRange(1), help="Circles at its end.  [default: as many as before]"),
-)
-def _search(steps: int, every: int, fraction: float, count: int | None) -> Any:
-    """Stage: relocate and refine by turns, ever fewer circles."""
-    from artpipe.stages.relocate import Search
-
-    return Search(steps, count, every, fraction)
-
-
-@_stage("settle", click.option("--steps", type=click.IntRange(0), default=100, help="Optimiser steps."))
-def _settle(steps: int) -> Any:
-    """Stage: refine with rates that fall to almost nothing."""
-    from artpipe.stages.refine import Settle
-
-    return Settle(steps)
-
-
-EXPORT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "--width",
-        type=click.IntRange(1, 65536),
-        help="Pixels; the height follows.  [default: the scene's; films at most 1024 a side]",
-    ),
-    click.option("--title", help="Name of the painting, in SVG and HTML.  [default: the picture's]"),
-    click.option("--fps", type=click.FloatRange(0.1, 50), default=12.0, help="Films: frames a second."),
-    click.option("--seconds", type=click.FloatRange(0.1, 300), default=5.0, help="Films, --animated: time to grow."),
-    click.option("--hold", type=click.FloatRange(0, 300), default=2.0, help="Seconds that the result then stands."),
-    click.option("--loop", type=click.IntRange(0, 65535), default=0, help="How often it plays; 0 for ever."),
-    click.option("--animated", is_flag=True, help="SVG that grows by itself."),
-    click.option("--flat", is_flag=True, help="SVG of hard discs: small, for cutters and old programs."),
-    click.option("--layers", type=click.IntRange(1, 24), help="SVG in layers, one a palette colour.  [default: none]"),
-    click.option(
-        "--matte",
-        metavar="white|black|#rrggbb",
-        help="GIF, MP4: colour beneath half-transparent pixels.  [default: white; MP4: the scene's background]",
-    ),
-    click.option(
-        "--alpha-threshold",
-        type=click.FloatRange(0, 1),
-        help="GIF: alpha from which on a pixel is opaque.  [default: one that few pixels are near to, at most 0.25]",
-    ),
-)
-
-
-@_stage("export", click.argument("files", nargs=-1, required=True, type=FILE), *EXPORT_OPTIONS)
-def _export(files: tuple[Path, ...], **options: Any) -> Any:
-    """Stage: write the scene as it stands; the files' endings say how (`artpipe export --help`)."""
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@with_options(EXPORT_OPTIONS)
+def _export(files: tuple[Path, ...], options: dict[str, Any]) -> Any:
     from artpipe.stages.export import Export
     from artpipe.stages.exporters.options import ExportOptions
 
     return Export(files, ExportOptions(**options))
+
+
+STAGE_COMMANDS: dict[str, click.Command] = {
+    command.name or "": command
+    for command in (
+        _stage_of("seed", "artpipe.stages.seed:Seed", "add one batch of circles where the error is."),
+        _stage_of("grow", "artpipe.stages.grow:Grow", "seed a batch, refine all, repeat until enough stand."),
+        _stage_of("refine", "artpipe.stages.refine:Refine", "move all circles by gradient descent."),
+        _stage_of(
+            "relocate", "artpipe.stages.relocate:Relocate",
+            "replace the circles worth least by others where the error is.",
+        ),
+        _stage_of("search", "artpipe.stages.relocate:Search", "relocate and refine by turns, ever fewer circles."),
+        _stage_of("settle", "artpipe.stages.refine:Settle", "refine with rates that fall to almost nothing."),
+        _stage(
+            "export", "write the current scene; the files' endings say how (`artpipe export --help`).", _export
+        ),
+    )
+}  # fmt: skip
+"""Name to command, of the stages that may follow `load`."""

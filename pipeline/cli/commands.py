@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,27 @@ import click
 
 from artpipe import ArtpipeError, InputError
 from artpipe.renderers.errors import printable
+from artpipe.renderers.options import changed
+from artpipe.renderers.threads import THREADS_MAX
 
 from .chain import EXPORT_OPTIONS, STAGE_COMMANDS, run_chain, split_chain
 from .notices import notices
-from .paths import FILE, FOLDER, PathType
+from .options import OptionCommand, with_options
+from .paths import FILE, FOLDER
 from .streams import standard_streams
+
+RUN_CONFIG = "artpipe.pipeline.options:RunConfig"
+BENCH_OPTIONS = "artpipe.pipeline.bench.options:BenchOptions"
+SWEEP_OPTIONS = "artpipe.pipeline.bench.options:SweepOptions"
+HABITS = "artpipe.pipeline.cli.habits:Habits"
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 
 
 class _Main(click.Group):
     """The root: prints deliberate errors in one line, and reads a chain of stages after `load`."""
+
+    command_class = OptionCommand
 
     def main(self, *args: Any, **options: Any) -> Any:
         with standard_streams():
@@ -78,107 +88,6 @@ def main() -> None:
     click.get_current_context().with_resource(notices())
 
 
-Decorator = Callable[[Any], Any]
-
-# Options that are not given stay None, and leave configuration and preset alone; so their defaults are told
-# in words.
-_PICTURE_OPTIONS: list[Decorator] = [
-    click.option("--renderer", type=click.Choice(["jax", "torch"]), help="Framework that fits.  [default: jax]"),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the fit runs.  [default: auto]"),
-    click.option("--seed", type=click.IntRange(0), help="Seed of all chance.  [default: 0]"),
-    click.option(
-        "--size", metavar="N|WxH",
-        help="Canvas in pixels: longest side, or width x height exactly.  [default: 256; pixel art to 511]",
-    ),
-    click.option(
-        "--background", metavar="auto|white|black|#rrggbb",
-        help="Colour under the circles; auto is the picture's mean.  [default: auto]",
-    ),
-]  # fmt: skip
-
-
-def _regions(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> Any:
-    """The regions that are named; None, as any option that is not given, if there are none."""
-    del ctx, parameter
-    if not texts:
-        return None
-    from artpipe.stages.pictures.weights import parse_focus
-
-    return tuple(parse_focus(text) for text in texts)
-
-
-class _Amount(click.FloatRange):
-    """A number that may be left out at the end of a line; says so where what follows was taken for it."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            float(value)
-        except ValueError:
-            self.fail(f"{value!r} is no amount. Give one, or put the option last", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-_FOCUS_OPTIONS: list[Decorator] = [
-    click.option(
-        "--mask", metavar="FILE", type=PathType(is_file=True, kind=str),
-        help="Image of the picture's proportions; where it is white, the picture counts more.  [default: none]",
-    ),
-    click.option(
-        "--focus", metavar="X,Y,R", multiple=True, callback=_regions,
-        help="Round region that counts more: shares of width, height and longer side, such as 0.5,0.4,0.2 or "
-        "50%,40%,20%; may be given again.  [default: none]",
-    ),
-    click.option(
-        "--edges", metavar="[AMOUNT]", type=_Amount(0, 1), is_flag=False, flag_value="0.75",
-        help="How much smooth parts lose against edges, 0 to 1; 0.75 if no amount follows.  [default: 0]",
-    ),
-    click.option(
-        "--weight-floor", type=click.FloatRange(0, 1),
-        help="Advanced: what counts least over what counts most, by mask, focus and edges.  [default: 0.0625]",
-    ),
-]  # fmt: skip
-_RATE_OPTIONS: list[Decorator] = [
-    click.option(
-        "--softness-min", type=click.FloatRange(0.001, 1000), help="Advanced: sharpest edge, pixels.  [default: 0.15]"
-    ),
-    *(
-        click.option(
-            f"--rate-{name}", type=click.FloatRange(0),
-            help=f"Advanced: learning rate of {what}.  [default: {default}]",
-        )
-        for name, what, default in (
-            ("position", "x and y, pixels", 0.75),
-            ("radius", "log radius", 0.06),
-            ("colour", "colours, 0..1", 0.015),
-            ("opacity", "logit opacity", 0.22),
-            ("softness", "log softness", 0.075),
-        )
-    ),
-]  # fmt: skip
-_GROWTH_OPTIONS: list[Decorator] = [
-    click.option("--growth", type=click.IntRange(1), help="Circles of a batch.  [default: 256]"),
-    click.option("--max", "most", type=click.IntRange(1), help="Circles at the end.  [default: 2048]"),
-    click.option(
-        "--preset", type=click.Choice(["draft", "balanced", "best"]),
-        help="How long to take: about 1, 4 or 60 seconds at 2048 circles.  [default: balanced]",
-    ),
-    click.option(
-        "--steps", type=click.IntRange(0),
-        help="Optimiser steps.  [default: 370, 1700 or 30000; with --seconds, as many as fit]",
-    ),
-]  # fmt: skip
-
-
-def _bytes(ctx: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
-    """The number of bytes that is named."""
-    del ctx, parameter
-    if text is None:
-        return None
-    from ..running.memory import parse_memory
-
-    return parse_memory(text)
-
-
 def _limit_threads(ctx: click.Context, parameter: click.Parameter, threads: int | None) -> None:
     """Limits the threads of the whole command."""
     del parameter
@@ -189,79 +98,21 @@ def _limit_threads(ctx: click.Context, parameter: click.Parameter, threads: int 
 
 
 _THREADS = click.option(
-    "--threads", type=click.IntRange(1, 1024), callback=_limit_threads, expose_value=False,
+    "--threads", type=click.IntRange(1, THREADS_MAX), callback=_limit_threads, expose_value=False,
     help="Threads that draw; the result does not depend on them.  [default: ARTPIPE_THREADS, or the usable cores]",
 )  # fmt: skip
-_STOP_OPTIONS: list[Decorator] = [
-    click.option(
-        "--seconds", type=click.FloatRange(0, min_open=True),
-        help="Fit for so long: as many steps as it takes, unless --steps ends it first.  [default: none]",
-    ),
-    click.option("--target-psnr", type=click.FloatRange(0), help="End at this likeness, dB.  [default: none]"),
-    click.option(
-        "--patience", type=click.IntRange(1),
-        help="Settle and end after so many steps without a better loss.  [default: none]",
-    ),
-]  # fmt: skip
-_HABITS: list[Decorator] = [
-    click.option(
-        "--export", "exports", multiple=True, metavar="FILE", type=FILE,
-        help="Write this file too, as `artpipe export` does; may be given again.",
-    ),
-    click.option("--no-export", is_flag=True, help="No painting.svg, timelapse.gif and viewer.html in the run folder."),
-    click.option(
-        "--checkpoint-every", type=click.FloatRange(0), default=5.0,
-        help="Advanced: seconds between checkpoints; 0 for one after each step.",
-    ),
-    click.option(
-        "--memory", callback=_bytes, metavar="SIZE",
-        help="Refuse a canvas that needs more, such as 2GB.  [default: what the machine has]",
-    ),
-    _THREADS,
-    click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors."),
-    click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON on stdout."),
-]  # fmt: skip
-_SEARCH_OPTIONS: list[Decorator] = [
-    click.option(
-        "--seeder", type=click.Choice(["error", "gain", "random", "grid"]),
-        help="Advanced: where new circles are sought.  [default: error]",
-    ),
-    click.option(
-        "--pool", type=click.FloatRange(1, 4), help="Advanced: circles in the search over --max.  [default: 1.25]"
-    ),
-    click.option(
-        "--radius-scale", type=click.FloatRange(0.05, 20),
-        help="Advanced: size of new circles over that of discs that tile the canvas.  [default: 1.2]",
-    ),
-    click.option(
-        "--relocate-every", type=click.IntRange(1), help="Advanced: steps between relocations.  [default: 25, 30 or 30]"
-    ),
-    click.option(
-        "--relocate-fraction", type=click.FloatRange(0, 1),
-        help="Advanced: share of circles relocated at first; 0 for none.  [default: 0.3, 0.45 or 0.5]",
-    ),
-]  # fmt: skip
-
-
-def _with_options(*options: Decorator) -> Decorator:
-    """Gives a command these options, listed in its help in this order."""
-
-    def decorate(command: Any) -> Any:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
 
 
 @main.command()
 @click.argument("picture", type=FILE)
 @click.option("-o", "--output", type=FOLDER, help="Run folder.  [default: outputs/NAME]")
 @click.option("--config", type=FILE, help="Repeat the options of this run.json.")
-@_with_options(
-    *_GROWTH_OPTIONS, *_STOP_OPTIONS, *_PICTURE_OPTIONS, *_FOCUS_OPTIONS, *_SEARCH_OPTIONS, *_RATE_OPTIONS, *_HABITS
-)
-def run(picture: Path, output: Path | None, config: Path | None, **options: Any) -> None:
+@with_options(RUN_CONFIG)
+@with_options(HABITS, into="habits")
+@_THREADS
+def run(
+    picture: Path, output: Path | None, config: Path | None, options: dict[str, Any], habits: dict[str, Any]
+) -> None:
     """Grow a picture into circles and keep all of it in a folder.
 
     Ctrl-C saves what stands; `artpipe resume FOLDER` goes on from there, and from a run that was killed.
@@ -270,38 +121,26 @@ def run(picture: Path, output: Path | None, config: Path | None, **options: Any)
 
     with Interruption() as interruption:
         with interruption.undisturbed():
+            from .habits import Habits
             from .work import paint
 
-        habits = _habits(options)
-        paint(picture, output, config, options, habits, interruption)
+        paint(picture, output, config, options, Habits(**habits), interruption)
 
 
 @main.command()
 @click.argument("folder", type=FOLDER)
-@_with_options(*_HABITS)
-def resume(folder: Path, **options: Any) -> None:
+@with_options(HABITS, into="habits")
+@_THREADS
+def resume(folder: Path, habits: dict[str, Any]) -> None:
     """Go on with a run that was interrupted or killed, to the very scene that it would have come to."""
     from ..running.interruption import Interruption
 
     with Interruption() as interruption:
         with interruption.undisturbed():
+            from .habits import Habits
             from .work import resume
 
-        resume(folder, _habits(options), interruption)
-
-
-def _habits(options: dict[str, Any]) -> Any:
-    """Takes out of the options those of `_HABITS`."""
-    from .work import Habits
-
-    return Habits(
-        exports=options.pop("exports"),
-        export_default=not options.pop("no_export"),
-        checkpoint_every=options.pop("checkpoint_every"),
-        memory=options.pop("memory"),
-        quiet=options.pop("quiet"),
-        as_json=options.pop("as_json"),
-    )
+        resume(folder, Habits(**habits), interruption)
 
 
 for _name, _command in STAGE_COMMANDS.items():
@@ -311,10 +150,11 @@ for _name, _command in STAGE_COMMANDS.items():
 
 @main.command()
 @click.argument("picture", type=FILE)
-@_with_options(*_PICTURE_OPTIONS, *_FOCUS_OPTIONS, *_RATE_OPTIONS, _THREADS)
+@with_options(RUN_CONFIG, "picture", "focus", "rates")
+@_THREADS
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.pass_context
-def load(ctx: click.Context, /, picture: Path, quiet: bool, **options: Any) -> None:
+def load(ctx: click.Context, /, picture: Path, quiet: bool, options: dict[str, Any]) -> None:
     """Load a picture, then carry out the stages that follow, in their order.
 
     \b
@@ -330,13 +170,13 @@ def load(ctx: click.Context, /, picture: Path, quiet: bool, **options: Any) -> N
 @main.command()
 @click.argument("source", type=FOLDER)
 @click.argument("files", nargs=-1, required=True, type=FILE)
-@_with_options(*EXPORT_OPTIONS)
+@with_options(EXPORT_OPTIONS)
 @_THREADS
 @click.option(
     "--check", is_flag=True, help="Tell size and fidelity of each SVG, drawn back by resvg and ThorVG (extra svg)."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
-def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, **options: Any) -> None:
+def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, options: dict[str, Any]) -> None:
     """Write a run folder or a scene file in the formats that the FILES' endings name.
 
     \b
@@ -358,25 +198,27 @@ def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, **op
 @main.command()
 @click.argument("source", type=FOLDER)
 @click.option("-o", "--output", type=FILE, required=True, help="PNG file to write.")
-@click.option("--width", type=click.IntRange(1, 65536), help="Pixels; the height follows.  [default: the scene's]")
+@with_options(EXPORT_OPTIONS, "width")
 @_THREADS
-def render(source: Path, output: Path, width: int | None) -> None:
+def render(source: Path, output: Path, options: dict[str, Any]) -> None:
     """Draw a run folder or a scene file as a PNG, at any size: the circles themselves, not an enlarged picture."""
     from artpipe.stages.exporters.options import ExportOptions
     from artpipe.stages.exporters.png import export_png
     from artpipe.stages.formats.scene_file import load_scene
-    from artpipe.stages.record import Record
+    from artpipe.stages.result import Result
 
     from ..folders.rundir import scene_file
 
     if output.suffix.lower() != ".png":
         raise InputError(f"cannot write {output}: needs a name that ends in .png")
-    export_png(Record(load_scene(scene_file(source))), output, ExportOptions(width=width))
+    export_png(Result(load_scene(scene_file(source))), output, ExportOptions(**options))
     click.echo(printable(output))
 
 
 class _Bench(click.Group):
     """Takes pictures and options without a command's name for those of `paintings`."""
+
+    command_class = OptionCommand
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
@@ -408,40 +250,7 @@ def bench() -> None:
 @click.option(
     "--full", is_flag=True, help="2048 circles, 256x256 pixels, 4096 steps of the baseline: the published size."
 )
-@click.option("--circles", type=click.IntRange(1), help="Circles at the end.  [default: 512, or 2048]")
-@click.option("--size", metavar="N|WxH", help="Canvas in pixels.  [default: 128, or 256x256]")
-@click.option("--baseline-steps", type=click.IntRange(1), help="Steps of the baseline.  [default: 512, or 4096]")
-@click.option(
-    "--preset",
-    type=click.Choice(["draft", "balanced", "best"]),
-    default="balanced",
-    help="Of growth and the tuned fixed count.",
-)
-@click.option("--trials", type=click.IntRange(1), default=1, help="Random seeds for each painting.")
-@click.option(
-    "--renderer",
-    "renderers",
-    multiple=True,
-    type=click.Choice(["jax", "torch"]),
-    help="Framework; may be given again.  [default: those installed]",
-)
-@click.option(
-    "--contestant",
-    "contestants",
-    multiple=True,
-    help="Key of a contestant; may be given again.  [default: baseline, fixed, fixed-seconds, growth]",
-)
-@click.option(
-    "--vary",
-    multiple=True,
-    metavar="NAME=VALUE,…",
-    help="One more contestant: growth with these options, such as rates.position=1.",
-)
-@click.option(
-    "--optimizer", "optimisers", multiple=True,
-    type=click.Choice(["adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "lion", "adabelief"]),
-    help="One more contestant: the tuned fixed count under it; lion and adabelief in JAX alone.  [default: none]",
-)  # fmt: skip
+@with_options(BENCH_OPTIONS)
 @click.option("--published", type=FILE, help="CSV of published losses to hold the baseline against.")
 @click.option("--readme", type=FILE, help="Write the results into this README, between its marks.")
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
@@ -454,21 +263,19 @@ def paintings(
     readme: Path | None,
     quiet: bool,
     as_json: bool,
-    **options: Any,
+    options: dict[str, Any],
 ) -> None:
     """Run every contestant on every picture, and report what each reached and when.
 
     Contestants: baseline, fixed, fixed-seconds, growth, growth-no-relocation, growth-fixed-softness; the
     report says what they are. A bench that is interrupted keeps what it has; the same line goes on.
     """
-    from dataclasses import replace
-
     from ..bench.command import bench_paintings, read_published, sample_pictures
+    from ..bench.options import FULL, BenchOptions
     from ..bench.readme import around_results
-    from ..bench.suite import FULL, Bench, BenchOptions
+    from ..bench.suite import Bench
 
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    wanted = replace(FULL if full else BenchOptions(), **given)
+    wanted = changed(FULL if full else BenchOptions(), options)
     losses = None if published is None else read_published(published)
     if readme is not None:
         around_results(readme)  # says now what is wrong
@@ -479,34 +286,28 @@ def paintings(
 @bench.command()
 @click.argument("pictures", nargs=-1, required=True, type=FILE)
 @click.option(
-    "--param", "params", multiple=True, metavar="NAME=LOW:HIGH|A,B,C",
-    help="Setting to seek, such as rates.position=0.2:1.0 or growth=64,128,256; may be given again.",
+    "--param", "params", multiple=True, metavar="NAME[=LOW:HIGH|A,B,C]",
+    help="Setting to seek, such as rates.position=0.2:1.0 or growth=64,128,256; without values, in its usual range; "
+    "may be given again.",
 )  # fmt: skip
-@click.option("--trials", type=click.IntRange(1), default=20, help="Trials in all, over all processes in this folder.")
-@click.option("--repeats", type=click.IntRange(1), default=1, help="Seeds that each picture is fitted with in a trial.")
-@click.option(
-    "--budget-seconds", type=click.FloatRange(0, min_open=True),
-    help="Give up settings that fit a picture for longer than this.  [default: none]",
-)  # fmt: skip
+@with_options(SWEEP_OPTIONS, into="habits")
 @click.option(
     "-o", "--output", type=FOLDER, default=Path("outputs/sweep"),
     help="Folder to begin in, or to go on in.",
 )  # fmt: skip
 @click.option("--config", type=FILE, help="Begin with the options of this run.json.")
-@_with_options(*_GROWTH_OPTIONS, *_PICTURE_OPTIONS, *_SEARCH_OPTIONS, *_RATE_OPTIONS)
+@with_options(RUN_CONFIG, "growth", "picture", "search", "rates")
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 def sweep(
     pictures: tuple[Path, ...],
     params: tuple[str, ...],
-    trials: int,
-    repeats: int,
-    budget_seconds: float | None,
+    habits: dict[str, Any],
     output: Path,
     config: Path | None,
     quiet: bool,
     as_json: bool,
-    **options: Any,
+    options: dict[str, Any],
 ) -> None:
     """Seek good settings for some pictures, with Optuna (extra sweep); interrupted, it goes on from there.
 
@@ -515,15 +316,14 @@ def sweep(
     artpipe bench sweep images/*.jpg --param lr.opacity=0.05:0.5:log --preset draft --repeats 3
     artpipe run painting.jpg --config outputs/sweep/best.json
     """  # noqa: D301
-    from ..bench.sweep import Sweep, SweepOptions
+    from ..bench.options import SweepOptions
+    from ..bench.sweep import Sweep
     from ..bench.sweep_command import carry_out_sweep
-    from ..config import RunConfig
     from ..folders.rundir import load_config
-    from .work import with_options
+    from ..options import RunConfig
 
-    base = with_options(RunConfig() if config is None else load_config(config), options)
-    wanted = SweepOptions(trials, repeats, budget_seconds)
-    carry_out_sweep(Sweep(pictures, params, output, base, wanted), quiet, as_json)
+    base = changed(RunConfig() if config is None else load_config(config), options)
+    carry_out_sweep(Sweep(pictures, params, output, base, SweepOptions(**habits)), quiet, as_json)
 
 
 @bench.command()

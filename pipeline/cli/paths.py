@@ -16,11 +16,10 @@ class PathType(click.Path):
 
     Args:
         is_file: whether it names a file, so that it cannot end in a slash.
-        kind: what a command gets, Path or str.
     """
 
-    def __init__(self, is_file: bool = False, kind: type[Any] = Path) -> None:
-        super().__init__(path_type=kind)
+    def __init__(self, is_file: bool = False) -> None:
+        super().__init__(path_type=Path)
         self._is_file = is_file
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

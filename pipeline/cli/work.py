@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import click
 
 from artpipe.renderers import InputError
 from artpipe.renderers.errors import printable
+from artpipe.renderers.options import changed
 from artpipe.stages.base import Run, Stage
 from artpipe.stages.events import Event, Exported
 from artpipe.stages.exporters.fidelity import need_rasteriser, rasterisers, svg_fidelity
@@ -26,50 +27,30 @@ from artpipe.stages.exporters.options import ExportOptions
 from artpipe.stages.exporters.table import check_paths, distinct_paths, export_files
 from artpipe.stages.formats.names import name_of_picture
 from artpipe.stages.formats.scene_file import save_scene
+from artpipe.stages.limits import COUNT_MAX
+from artpipe.stages.metrics import Metrics
 from artpipe.stages.pictures.picture import save_png
 from artpipe.stages.pictures.weights import weights_picture
-from artpipe.stages.record import Record
+from artpipe.stages.result import Result
 
-from ..config import COUNT_MAX, STOP_RULES, RunConfig
 from ..folders.checkpoints import Keeper, Start, clear, load_start, restore
 from ..folders.claim import hold, new_folder
-from ..folders.rundir import is_finished, load_config, load_record, save_options, save_run
+from ..folders.rundir import is_finished, load_config, load_result, metrics_of, save_options, save_run
+from ..options import STOP_RULES, RunConfig
 from ..running.interruption import Interruption
 from ..running.observers import Forward, Observer, ProgressBar, ProgressLines
+from ..running.plan import Plan, plan_of
 from ..running.runner import (
-    Course,
-    Outcome,
     carry_out,
-    course_of,
     fitting_the_canvas,
     load_target,
     open_renderer,
     open_run,
 )
+from .habits import Habits
 
 # What lands in a run folder unless exports are not wanted.
 EXPORTED = ("painting.svg", "timelapse.gif", "viewer.html")
-
-
-@dataclass(frozen=True)
-class Habits:
-    """How a command goes about its work, whatever the work is.
-
-    Attributes:
-        exports: files to write besides.
-        export_default: whether to write `EXPORTED` into the run folder.
-        checkpoint_every: seconds between checkpoints.
-        memory: bytes that the run may need; what the machine has if not given.
-        quiet: whether nothing but errors is shown.
-        as_json: whether the metrics are printed as JSON.
-    """
-
-    exports: Sequence[Path] = ()
-    export_default: bool = True
-    checkpoint_every: float = 5.0
-    memory: int | None = None
-    quiet: bool = False
-    as_json: bool = False
 
 
 def paint(
@@ -84,7 +65,7 @@ def paint(
     started = time.perf_counter()
     check_paths(habits.exports)
     base = RunConfig() if config_file is None else load_config(config_file)
-    config = with_options(base, options)
+    config = changed(base, options)
     wanted = output or Path("outputs") / name_of_picture(picture)
     _load_framework(config, interruption)  # while there is no folder yet that it might leave
     with new_folder(wanted, _warn) as folder:
@@ -96,7 +77,7 @@ def paint(
         keeper = Keeper(folder, habits.checkpoint_every, _warn)
         keeper.begin(start)
         save_options(folder, start.picture, config, run.fit.device_name)
-        _finish(folder, run, course_of(config), start, keeper, habits, started, interruption)
+        _finish(folder, run, plan_of(config), start, keeper, habits, started, interruption)
 
 
 def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
@@ -117,12 +98,11 @@ def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
         _load_framework(start.config, interruption)
         run = _opened(start, habits)
         interruption.defer()
-        course = course_of(start.config)
-        restore(folder, run, course, _warn)
+        plan = restore(folder, run, plan_of(start.config), _warn)
         if not habits.quiet:
-            _warn(f"going on from step {run.step}, {run.scene.count} circles")
+            _warn(f"going on from step {run.step}, {run.scene.count} shapes")
         keeper = Keeper(folder, habits.checkpoint_every, _warn)
-        _finish(folder, run, course, start, keeper, habits, started, interruption)
+        _finish(folder, run, plan, start, keeper, habits, started, interruption)
 
 
 def _load_framework(config: RunConfig, interruption: Interruption) -> None:
@@ -134,59 +114,58 @@ def _load_framework(config: RunConfig, interruption: Interruption) -> None:
 def _opened(start: Start, habits: Habits) -> Run:
     """The run as it is begun."""
     with _announced(habits.quiet):
-        run = open_run(start.target, start.config, weights=start.weights, memory=habits.memory)
-    run.title = name_of_picture(start.picture)
-    return run
+        title = name_of_picture(start.picture)
+        return open_run(start.target, start.config, weights=start.weights, memory=habits.memory, title=title)
 
 
 def _finish(
-    folder: Path, run: Run, course: Course, start: Start, keeper: Keeper, habits: Habits, started: float,
+    folder: Path, run: Run, plan: Plan, start: Start, keeper: Keeper, habits: Habits, started: float,
     interruption: Interruption,
 ) -> None:  # fmt: skip
     """Carries out what is left of a run, and saves all of it."""
     config, quiet = start.config, habits.quiet
     display = _display(*config.extent, quiet)
-    outcome = carry_out(run, course, config, display, started, interruption, lambda: keeper.offer(run, course))
-    metrics = outcome.metrics
-    cut_off = outcome.reason == "interrupted"
+    result = carry_out(run, plan, config, display, started, interruption, lambda: keeper.offer(run, plan))
+    cut_off = result.reason == "interrupted"
     if cut_off:
-        keeper.save(run, course)
-    _save(folder, outcome, start)
-    files = distinct_paths([*((folder / name for name in EXPORTED) if habits.export_default else ()), *habits.exports])
-    for number, _ in enumerate(_written(outcome.record, files, ExportOptions(), quiet), 1):
+        keeper.save(run, plan)
+    _save(folder, result, start)
+    files = distinct_paths([*((folder / name for name in EXPORTED) if not habits.no_export else ()), *habits.exports])
+    for number, _ in enumerate(_written(result, files, ExportOptions(), quiet), 1):
         if interruption.signal is not None and not cut_off and number < len(files):
             # It came when the fit was done: to go on is to write the rest of the files.
             cut_off = True
-            keeper.save(run, course)
+            keeper.save(run, plan)
             break
-    if not cut_off and not outcome.resumable:
+    if not cut_off and not result.resumable:
         clear(folder)
     if habits.as_json:
-        click.echo(json.dumps(metrics))
-    if not quiet:
+        click.echo(json.dumps(metrics_of(result)))
+    metrics = result.metrics
+    if metrics is not None and not quiet:
         click.echo(
-            f"{metrics['circles']} circles, {_decibels(metrics)} (mse {metrics['mse']:.3e}), "
-            f"{metrics['steps']} steps in {metrics['fit_seconds']:.1f} s, "
-            f"{course.elapsed + time.perf_counter() - started:.1f} s in all{_why(outcome.reason, config)}\n"
+            f"{metrics.shapes} shapes, {_decibels(metrics)} (mse {metrics.mse:.3e}), "
+            f"{metrics.steps} steps in {metrics.fit_seconds:.1f} s, "
+            f"{plan.elapsed + time.perf_counter() - started:.1f} s in all{_why(result.reason, config)}\n"
             f"{printable(folder)}",
             err=habits.as_json,
         )
     if cut_off:
         _warn(f"interrupted; what stood is saved. To go on: artpipe resume {folder}")
         raise SystemExit(interruption.exit_code)
-    if not outcome.whole:
-        raise InputError(f"{outcome.reason}. The last good scene is saved in {folder}")
+    if not result.complete:
+        raise InputError(f"{result.reason}. The last good scene is saved in {folder}")
 
 
-def _save(folder: Path, outcome: Outcome, start: Start) -> None:
+def _save(folder: Path, result: Result, start: Start) -> None:
     """Saves a run in its folder, or if that fails at least its scene where there is room."""
     try:
-        save_run(folder, outcome.record, outcome.initial, outcome.metrics, start.picture, start.config)
+        save_run(folder, result, start.picture, start.config)
         if start.weights is not None:
             save_png(weights_picture(start.weights), folder / "mask.png")
     except InputError as error:
         spare = Path(tempfile.mkdtemp(prefix="artpipe-")) / "scene.json"
-        save_scene(outcome.record.scene, spare)
+        save_scene(result.scene, spare)
         raise InputError(f"{error}. The scene is saved as {spare}; later, try: artpipe resume {folder}") from None
 
 
@@ -209,24 +188,22 @@ def carry_out_chain(
     most = max(accumulate(stages, lambda circles, stage: stage.leaves(circles), initial=0))
     if most > COUNT_MAX:
         raise InputError(f"the stages make {most} circles; needs at most {COUNT_MAX}. Try a smaller --count or --max")
-    config = replace(with_options(RunConfig(), options), most=max(1, most), pool=1.0)
+    config = replace(changed(RunConfig(), options), count=max(1, most), pool=1.0)
     target = load_target(picture, config)
     _load_framework(config, interruption)
     steps = sum(getattr(stage, "steps", 0) for stage in stages)
     with _announced(quiet):
-        run = open_run(target, config, picture)
-    run.title = name_of_picture(picture)
-    run.most = None  # each stage says how many it leaves
+        run = open_run(target, config, picture, title=name_of_picture(picture))
     interruption.defer()
     observers = [] if quiet else [Forward(_name_file), *_display(steps, "steps", quiet)]
-    outcome = carry_out(run, Course(stages), config, observers, started, interruption)
-    if not quiet:
-        metrics = outcome.metrics
-        click.echo(f"{metrics['circles']} circles, {_decibels(metrics)}, {metrics['fit_seconds']:.1f} s", err=True)
-    if outcome.reason == "interrupted":
+    result = carry_out(run, Plan(stages), config, observers, started, interruption)
+    metrics = result.metrics
+    if metrics is not None and not quiet:
+        click.echo(f"{metrics.shapes} shapes, {_decibels(metrics)}, {metrics.fit_seconds:.1f} s", err=True)
+    if result.reason == "interrupted":
         raise SystemExit(interruption.exit_code)
-    if not outcome.whole:
-        raise InputError(outcome.reason)
+    if not result.complete:
+        raise InputError(result.reason)
 
 
 def write_exports(source: Path, files: Sequence[Path], options: dict[str, Any], check: bool, quiet: bool) -> None:
@@ -240,39 +217,32 @@ def write_exports(source: Path, files: Sequence[Path], options: dict[str, Any], 
     check_paths(files, wanted)
     if check:
         need_rasteriser()
-    record = load_record(source)
-    for path in _written(record, files, wanted, quiet):
+    result = load_result(source)
+    for path in _written(result, files, wanted, quiet):
         note = ""
         if check:
             note = f"  {path.stat().st_size / 1000:.0f} kB"
             if path.suffix.lower() in (".svg", ".svgz"):
                 for name in rasterisers():
-                    note += f", {svg_fidelity(path, record.scene, name):.1f} dB of the scene (drawn by {name})"
+                    note += f", {svg_fidelity(path, result.scene, name):.1f} dB of the scene (drawn by {name})"
         if check or not quiet:
             click.echo(f"{printable(path)}{note}")
 
 
-def _written(record: Record, files: Sequence[Path], options: ExportOptions, quiet: bool) -> Iterator[Path]:
+def _written(result: Result, files: Sequence[Path], options: ExportOptions, quiet: bool) -> Iterator[Path]:
     """Writes the files, which are distinct, showing on a terminal which one is at work."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
-    written = export_files(record, files, options)
+    written = export_files(result, files, options)
     for path in files:
         with console.status(Text(f"writing {printable(path.name)}")):
             yield next(written)
 
 
-def with_options(config: RunConfig, options: dict[str, Any]) -> RunConfig:
-    """The configuration with the options that were given (those not None) in place of its own."""
-    given = {name: value for name, value in options.items() if value is not None}
-    rates = {name.removeprefix("rate_"): given.pop(name) for name in list(given) if name.startswith("rate_")}
-    return replace(config, **given, rates=replace(config.rates, **rates))
-
-
-def _decibels(metrics: dict[str, Any]) -> str:
-    return "an exact picture" if metrics["psnr"] is None else f"{metrics['psnr']:.2f} dB"
+def _decibels(metrics: Metrics) -> str:
+    return "an exact picture" if metrics.psnr is None else f"{metrics.psnr:.2f} dB"
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,16 @@ import numpy as np
 
 from artpipe.renderers import Canvas, FitState, InputError, Scene
 from artpipe.renderers.errors import one_line
-from artpipe.renderers.primitives.circle import CIRCLE
+from artpipe.renderers.scene import stacked_rows
 from artpipe.stages.base import Run, RunState, Stage
+from artpipe.stages.events import Grew, Snapshot
 from artpipe.stages.formats.arrays import Field, pack, unpack
 from artpipe.stages.formats.files import whole_file
-from artpipe.stages.record import MOMENTS_KEPT, Chronicle, Moment, Thinned
+from artpipe.stages.history import NUMBER_MAX, SNAPSHOTS_KEPT, History, LossPoint
+from artpipe.stages.limits import COUNT_MAX, STEPS_MAX
 
-from ..config import COUNT_MAX, STEPS_MAX, RunConfig
-from ..running.runner import Course
+from ..options import RunConfig
+from ..running.plan import Cut, Plan
 from ..running.stopping import Stopping
 
 Array = np.ndarray[Any, Any]
@@ -42,17 +44,14 @@ KEPT = 2
 # Saving takes at most this share of a run's time.
 COST = 0.05
 
-_MARK = b"artpipe checkpoint 1\n"
+# The number counts the forms that the files have had.
+_KIND, _MARK = b"artpipe checkpoint ", b"artpipe checkpoint 3\n"
 _DIGEST = hashlib.sha256
 _HEAD = len(_MARK) + 2 * _DIGEST().digest_size + 1  # bytes of mark and digest
-_HISTORY = ("step", "circles", "seconds", "mse")
-_COURSE = ("stage", "done", "circles", "begun", "seconds", "elapsed", "cut")
+_PLAN = ("stage", "done", "shapes", "begun", "seconds", "cut")
 # What pacing changes in the stages of a plan, where they have it, and the largest value of each.
 _PACED = {"steps": STEPS_MAX, "growth": 4 * COUNT_MAX, "lead": STEPS_MAX, "begin": 1.0}
 _SLATES = ("raw", "weight", "mean", "square")
-_COLUMNS = CIRCLE.width
-# What float64 counts to, one by one; no step, circle, second or loss of a run is beyond.
-NUMBER_MAX = 2.0**53
 # Items of an array that is written; of one that is read, as many as the file has room for.
 _MOST = 2**62
 
@@ -64,18 +63,20 @@ _START_TABLE = {
 }
 _STATE_TABLE = {
     "about": Field("|u1", ("bytes",), _MOST),
-    "rows": Field("<f4", ("rows", _COLUMNS), _MOST),
+    "rows": Field("<f4", ("rows", "columns"), _MOST),
+    "kinds": Field("|u1", ("rows",), _MOST),
     "ids": Field("<i8", ("rows",), _MOST),
-    "drawn": Field("<f4", ("rows", _COLUMNS), _MOST),
-    "raw": Field("<f4", ("rows", _COLUMNS), _MOST),
+    "drawn": Field("<f4", ("rows", "columns"), _MOST),
+    "raw": Field("<f4", ("rows", "columns"), _MOST),
     "weight": Field("<f4", ("rows", 2), _MOST),
-    "mean": Field("<f4", ("rows", _COLUMNS), _MOST),
-    "square": Field("<f4", ("rows", _COLUMNS), _MOST),
-    "history": Field("<f8", ("told", len(_HISTORY)), _MOST),
-    # Scenes on the way, one after the other: number of the event, kind (0 grown, 1 snapshot), step, circles, next id.
-    "moments": Field("<i8", ("moments", 5), _MOST),
-    "moment_rows": Field("<f4", ("moment rows", _COLUMNS), _MOST),
-    "moment_ids": Field("<i8", ("moment rows",), _MOST),
+    "mean": Field("<f4", ("rows", "columns"), _MOST),
+    "square": Field("<f4", ("rows", "columns"), _MOST),
+    "curve": Field("<f8", ("points", len(LossPoint._fields)), _MOST),
+    # In order of time: step, shapes, next id, and the rows that were added (-1 for a snapshot that is no growth).
+    "snapshots": Field("<i8", ("snapshots", 4), _MOST),
+    "snapshot_rows": Field("<f4", ("snapshot rows", "snapshot columns"), _MOST),
+    "snapshot_kinds": Field("|u1", ("snapshot rows",), _MOST),
+    "snapshot_ids": Field("<i8", ("snapshot rows",), _MOST),
 }
 
 
@@ -85,7 +86,7 @@ class Start:
 
     Attributes:
         config: its options.
-        picture: the path that the user gave; only for the record.
+        picture: the path that the user gave; for `run.json` and the title.
         target: (H, W, 3) or (H, W, 4) float32, sRGB in 0..1.
         weights: (H, W) float32; None if all pixels count the same.
     """
@@ -127,30 +128,28 @@ class Keeper:
             values["weights"] = start.weights
         _seal(self.folder / START, values, _START_TABLE)
 
-    def offer(self, run: Run, course: Course) -> None:
+    def offer(self, run: Run, plan: Plan) -> None:
         """Saves the run if it is time."""
         now = time.monotonic()
         if now < self._due:
             return
-        self.save(run, course)
+        self.save(run, plan)
         cost = time.monotonic() - now
         self._due = now + cost + (max(self.every, cost / COST) if self.every else 0.0)
 
-    def save(self, run: Run, course: Course) -> None:
+    def save(self, run: Run, plan: Plan) -> None:
         """Saves the run, and removes all checkpoints but the last `KEPT`."""
         self._last += 1
         try:
-            _seal(self.folder / f"{self._last:06}.bin", self._values(run, course), _STATE_TABLE)
+            elapsed = plan.elapsed + time.perf_counter() - self._began
+            values = _state_values(run.state(), plan, elapsed, _digest_in(self.folder / START))
+            _seal(self.folder / f"{self._last:06}.bin", values, _STATE_TABLE)
         except InputError as error:
             if not self._failed:
                 self._warn(f"{error}; the run goes on without a checkpoint")
             self._failed = True
             return
         _remove(_states(self.folder)[KEPT:])
-
-    def _values(self, run: Run, course: Course) -> dict[str, Any]:
-        spent = replace(course, elapsed=course.elapsed + time.perf_counter() - self._began)
-        return _state_values(run.state(), spent, _digest_in(self.folder / START))
 
 
 def load_start(folder: Path) -> Start:
@@ -172,18 +171,21 @@ def load_start(folder: Path) -> Start:
             raise ValueError("its weights are missing, or not asked for")
         return Start(config, picture, target, values.get("weights"))
     except (ValueError, KeyError, TypeError, InputError) as error:
-        raise InputError(f"{path} is broken: {_line(error)}. Without it the run has to be begun anew") from None
+        raise InputError(f"{path} cannot be used: {_line(error)}. Without it the run has to be begun anew") from None
 
 
-def restore(folder: Path, run: Run, course: Course, warn: Callable[[str], object]) -> None:
-    """Puts a run, opened as it was begun, and its course where the last good checkpoint has them.
+def restore(folder: Path, run: Run, plan: Plan, warn: Callable[[str], object]) -> Plan:
+    """Puts a run, opened as it was begun, into the state of the last good checkpoint.
 
     Args:
         folder: the run folder.
         run: fresh.
-        course: fresh.
-        warn: told, in a line each, which checkpoints are broken. Those are removed, so that none of them is kept in
+        plan: the run's plan, as it was begun.
+        warn: told, in a line each, which checkpoints cannot be used. Those are removed, so that none of them is kept in
             the place of a good one.
+
+    Returns:
+        The plan as the checkpoint has it; `plan` if none is good.
     """
     paths = _states(folder / FOLDER)
     if not paths:
@@ -191,16 +193,15 @@ def restore(folder: Path, run: Run, course: Course, warn: Callable[[str], object
     digest = _digest_in(folder / FOLDER / START)
     for tried, path in enumerate(paths, 1):
         try:
-            state, moved = _state_of(_unseal(path, _STATE_TABLE), course, run, digest)
+            state, resumed = _state_of(_unseal(path, _STATE_TABLE), plan, run, digest)
             run.restore(state)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, InputError) as error:
             left = "beginning anew" if tried == len(paths) else "going on from the one before"
-            warn(f"{path} is broken: {_line(error)}; {left}")
+            warn(f"{path} cannot be used: {_line(error)}; {left}")
             _remove([path])
             continue
-        for field in fields(Course):
-            setattr(course, field.name, getattr(moved, field.name))
-        return
+        return resumed
+    return plan
 
 
 def clear(folder: Path) -> None:
@@ -225,44 +226,44 @@ def _number(path: Path) -> int:
     return int(path.stem) if path.stem.isascii() and path.stem.isdigit() else 0
 
 
-def _state_values(state: RunState, course: Course, start: str) -> dict[str, Any]:
-    fit, chronicle = state.fit, state.chronicle
-    kinds = (chronicle.growths, chronicle.snapshots)
-    moments = [(order, kind, moment) for kind, kept in enumerate(kinds) for order, moment in kept.kept]
-    scenes = [moment.scene for _, _, moment in moments]
-    stopping = asdict(course.stopping)
+def _state_values(state: RunState, plan: Plan, elapsed: float, start: str) -> dict[str, Any]:
+    fit, history = state.fit, state.history
+    stopping = asdict(plan.stopping)
     if stopping["best"] == float("inf"):
         stopping["best"] = None
     about = {
         "start": start,
-        "course": {name: getattr(course, name) for name in _COURSE},
-        "paced": _paced_values(course),
+        "plan": {**{name: getattr(plan, name) for name in _PLAN}, "elapsed": elapsed},
+        "paced": _paced_values(plan),
         "stopping": stopping,
-        "chance": state.chance,
+        "rng": state.rng,
         "step_count": fit.step_count,
         "next_id": fit.scene.next_id,
         "canvas": asdict(fit.scene.canvas),
-        "seen": chronicle.seen,
-        "thinned": [[kept.came, kept.stride] for kept in kinds],
+        "growth_count": history.growth_count,
+        "other_count": history.other_count,
     }
     empty = fit.scene.select(np.zeros(0, np.int64))
+    scenes = [snapshot.scene for snapshot in history.snapshots]
     return {
         "about": _as_bytes(about),
         "rows": fit.scene.rows,
+        "kinds": fit.scene.kinds,
         "ids": fit.scene.ids,
         "drawn": fit.rows,
         **dict(zip(_SLATES, fit.slates, strict=True)),
-        "history": np.array([[row[name] for name in _HISTORY] for row in chronicle.history]).reshape(-1, len(_HISTORY)),
-        "moments": np.array(
-            [[order, kind, m.step, m.scene.count, m.scene.next_id] for order, kind, m in moments], np.int64
-        ).reshape(-1, 5),
-        "moment_rows": np.concatenate([empty.rows, *(scene.rows for scene in scenes)]),
-        "moment_ids": np.concatenate([empty.ids, *(scene.ids for scene in scenes)]),
+        "curve": np.array(history.curve).reshape(-1, len(LossPoint._fields)),
+        "snapshots": np.array(
+            [[s.step, s.scene.count, s.scene.next_id, getattr(s, "added", -1)] for s in history.snapshots], np.int64
+        ).reshape(-1, 4),
+        "snapshot_rows": stacked_rows([empty.rows, *(scene.rows for scene in scenes)]),
+        "snapshot_kinds": np.concatenate([empty.kinds, *(scene.kinds for scene in scenes)]),
+        "snapshot_ids": np.concatenate([empty.ids, *(scene.ids for scene in scenes)]),
     }
 
 
-def _state_of(values: Mapping[str, Any], course: Course, run: Run, start: str) -> tuple[RunState, Course]:
-    """The state and the course of a file's values, of the run that began as `start`, a digest, tells.
+def _state_of(values: Mapping[str, Any], plan: Plan, run: Run, start: str) -> tuple[RunState, Plan]:
+    """The state and the plan of a file's values, of the run that began as `start`, a digest, tells.
 
     Raises:
         ValueError, KeyError, TypeError, AttributeError, OverflowError, InputError: they are none.
@@ -271,37 +272,39 @@ def _state_of(values: Mapping[str, Any], course: Course, run: Run, start: str) -
     if about["start"] != start:
         raise ValueError("it is of another run")
     canvas = Canvas(**{**about["canvas"], "background": tuple(about["canvas"]["background"])})
-    scene = Scene(values["rows"], canvas, ids=values["ids"], next_id=_whole(about["next_id"], 2**63 - 1))
+    next_id = _whole(about["next_id"], 2**63 - 1)
+    scene = Scene(values["rows"], canvas, ids=values["ids"], kinds=values["kinds"], next_id=next_id)
     slates = tuple(values[name] for name in _SLATES)
     if (values["weight"] < 0).any() or (values["square"] < 0).any():
         raise ValueError("its optimiser has means of squares that are below 0")
     fit = FitState(scene, values["drawn"], slates, _whole(about["step_count"], STEPS_MAX))
-    told = about["course"]
-    moved = Course(
-        course.stages,
-        _stopping_of(about["stopping"], course.stopping),
+    told = about["plan"]
+    cut = None
+    if told["cut"] is not None:
+        at, shapes, steps = told["cut"]
+        most = 4 * COUNT_MAX if run.most is None else run.most
+        cut = Cut(_whole(at, len(plan.first)), _whole(shapes, most), _whole(steps, STEPS_MAX))
+    resumed = Plan(
+        plan.first if plan.pacing is None else _paced(plan.first, about["paced"]),
+        _stopping_of(about["stopping"], plan.stopping),
+        plan.first,
+        cut,
+        stage=_whole(told["stage"], len(plan.first) if cut is None else cut.stage + 2),
         done=_whole(told["done"], 2 * STEPS_MAX + COUNT_MAX),
-        circles=None if told["circles"] is None else _whole(told["circles"], 4 * COUNT_MAX),
+        shapes=None if told["shapes"] is None else _whole(told["shapes"], 4 * COUNT_MAX),
         begun=_whole(told["begun"], fit.step_count),
         seconds=_number_of(told["seconds"], NUMBER_MAX),
         elapsed=_number_of(told["elapsed"], NUMBER_MAX),
     )
-    if moved.pacing is not None:
-        moved.stages = _paced(moved.stages, about["paced"])
-    if told["cut"] is not None:
-        at, circles, steps = told["cut"]
-        most = 4 * COUNT_MAX if run.most is None else run.most
-        moved.recut((_whole(at, len(course.stages)), _whole(circles, most), _whole(steps, STEPS_MAX)))
-    moved.stage = _whole(told["stage"], len(moved.stages))
-    _check_place(moved)
-    return RunState(fit, about["chance"], _chronicle_of(values, about, canvas)), moved
+    _check_place(resumed)
+    return RunState(fit, about["rng"], _history_of(values, about, canvas)), resumed
 
 
-def _paced_values(course: Course) -> list[dict[str, Any]]:
+def _paced_values(plan: Plan) -> list[dict[str, Any]]:
     """What pacing has changed in the stages of the plan, up to where it was cut short."""
-    if course.pacing is None:
+    if plan.pacing is None:
         return []
-    stages = course.stages if course.cut is None else course.stages[: course.cut[0]]
+    stages = plan.stages if plan.cut is None else plan.stages[: plan.cut.stage]
     return [{name: getattr(stage, name) for name in _PACED if hasattr(stage, name)} for stage in stages]
 
 
@@ -318,56 +321,51 @@ def _paced(stages: Sequence[Stage], told: Sequence[Mapping[str, Any]]) -> list[S
         }
         if known.get("growth") == 0:
             raise ValueError("its batches are empty")
-        plan: Any = stage  # one of several dataclasses
-        paced.append(replace(plan, **known))
+        options: Any = stage  # one of several dataclasses
+        paced.append(replace(options, **known))
     return [*paced, *stages[len(told) :]]
 
 
-def _check_place(course: Course) -> None:
-    """Refuses a course that has done more than its stage consists of."""
-    if course.done == 0:
+def _check_place(plan: Plan) -> None:
+    """Refuses a plan that has done more than its stage consists of."""
+    if plan.done == 0:
         return
-    if course.stage == len(course.stages) or course.circles is None:
+    if plan.stage == len(plan.stages) or plan.shapes is None:
         raise ValueError("it has parts of a stage that had not begun")
-    parts = course.stages[course.stage].parts(course.circles)
-    if next(islice(parts, course.done - 1, None), None) is None:
-        raise ValueError(f"its stage has fewer parts than the {course.done} that were done")
+    parts = plan.stages[plan.stage].parts(plan.shapes)
+    if next(islice(parts, plan.done - 1, None), None) is None:
+        raise ValueError(f"its stage has fewer parts than the {plan.done} that were done")
 
 
 def _stopping_of(told: Mapping[str, Any], rules: Stopping) -> Stopping:
     """The rules of the run, with what they had seen."""
     best = float("inf") if told["best"] is None else _number_of(told["best"], NUMBER_MAX)
-    best_step, circles = _whole(told["best_step"], STEPS_MAX), _whole(told["circles"] + 1, 4 * COUNT_MAX + 1) - 1
+    best_step, shapes = _whole(told["best_step"], STEPS_MAX), _whole(told["shapes"] + 1, 4 * COUNT_MAX + 1) - 1
     if told["reason"] not in ("", "seconds", "target-psnr", "patience"):
         raise ValueError("its stop rule is none")
-    return Stopping(rules.seconds, rules.target_psnr, rules.patience, best, best_step, circles, told["reason"])
+    return Stopping(rules.seconds, rules.target_psnr, rules.patience, best, best_step, shapes, told["reason"])
 
 
-def _chronicle_of(values: Mapping[str, Any], about: Mapping[str, Any], canvas: Canvas) -> Chronicle:
-    history = []
-    for row in values["history"].tolist():
-        if not all(0 <= value <= NUMBER_MAX for value in row):
-            raise ValueError("its history has numbers that no run comes to")
-        told = dict(zip(_HISTORY, row, strict=True))
-        history.append({**told, "step": int(told["step"]), "circles": int(told["circles"])})
-    rows, ids, moments = values["moment_rows"], values["moment_ids"], values["moments"]
-    if len(moments) > 4 * MOMENTS_KEPT or (np.diff(moments[np.argsort(moments[:, 0]), 2]) < 0).any():
-        raise ValueError("its moments are too many, or not in order")
-    kept: tuple[list[tuple[int, Moment]], ...] = ([], [])
-    end = 0
-    for order, kind, step, count, next_id in moments.tolist():
-        start, end = end, end + _whole(count, len(rows))
-        if kind not in (0, 1) or end > len(rows):
-            raise ValueError("its moments do not fit together")
-        scene = Scene(rows[start:end], canvas, ids=ids[start:end], next_id=next_id)
-        kept[kind].append((order, Moment(_whole(step, STEPS_MAX), scene)))
-    (came, stride), (came_snapshots, stride_snapshots) = about["thinned"]
-    return Chronicle(
-        history,
-        Thinned(kept[0], _whole(came, 2**62), max(1, _whole(stride, 2**62))),
-        Thinned(kept[1], _whole(came_snapshots, 2**62), max(1, _whole(stride_snapshots, 2**62))),
-        _whole(about["seen"], 2**62),
+def _history_of(values: Mapping[str, Any], about: Mapping[str, Any], canvas: Canvas) -> History:
+    points = values["curve"].tolist()
+    if not all(0 <= value <= NUMBER_MAX for point in points for value in point):
+        raise ValueError("its loss curve has numbers that no run comes to")
+    curve = [LossPoint(int(step), int(shapes), seconds, mse) for step, shapes, seconds, mse in points]
+    table, rows, ids, kinds = (
+        values[name] for name in ("snapshots", "snapshot_rows", "snapshot_ids", "snapshot_kinds")
     )
+    if len(table) > 4 * SNAPSHOTS_KEPT or (np.diff(table[:, 0]) < 0).any():
+        raise ValueError("its snapshots are too many, or not in order")
+    snapshots = []
+    end = 0
+    for step, count, next_id, added in table.tolist():
+        start, end = end, end + _whole(count, len(rows))
+        if end > len(rows):
+            raise ValueError("its snapshots do not fit together")
+        scene = Scene(rows[start:end], canvas, ids=ids[start:end], kinds=kinds[start:end], next_id=next_id)
+        _whole(step, STEPS_MAX)
+        snapshots.append(Snapshot(step, scene) if added == -1 else Grew(step, scene, _whole(added, count)))
+    return History(curve, snapshots, _whole(about["growth_count"], 2**62), _whole(about["other_count"], 2**62))
 
 
 def _seal(path: Path, values: Mapping[str, Any], table: Mapping[str, Field]) -> None:
@@ -410,6 +408,8 @@ def _unseal(path: Path, table: Mapping[str, Field]) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
+            if head.startswith(_KIND) and not head.startswith(_MARK):
+                raise ValueError("it was written by another version of artpipe")
             # The digest first: a file of any size is refused in little memory.
             if head != _head(hashlib.file_digest(file, _DIGEST)):
                 raise ValueError("it is torn or was changed")

@@ -11,52 +11,61 @@ from typing import Any
 
 import numpy as np
 
-from artpipe.renderers import InputError, Scene
+from artpipe.renderers import InputError
 from artpipe.renderers.alpha import picture_of
+from artpipe.renderers.checks import instance
 from artpipe.renderers.errors import one_line
 from artpipe.stages.formats.files import read_at_most, write_text
 from artpipe.stages.formats.names import name_of_picture
 from artpipe.stages.formats.scene_file import load_scene, save_scene
 from artpipe.stages.formats.snapshots import load_snapshots, save_snapshots
+from artpipe.stages.history import History, LossPoint
+from artpipe.stages.metrics import Metrics
 from artpipe.stages.pictures.picture import load_picture, picture_size, save_png
-from artpipe.stages.record import Record
+from artpipe.stages.result import Result
 
-from ..config import RunConfig
-from .checkpoints import FOLDER, NUMBER_MAX, START
+from ..options import RunConfig
+from .checkpoints import FOLDER, START
 
 Array = np.ndarray[Any, Any]
 
 # The largest files that are read; JSON takes up to 25 times its size in memory. A history of ten million steps fits.
 RUN_BYTES_MAX, METRICS_BYTES_MAX = 1_000_000, 50_000_000
 
+# Of `run.json`. Version 1 called some options otherwise.
+VERSION = 2
+_RENAMED_IN_2 = {"most": "count"}
 PACKAGES = ("artpipe", "jax", "jaxlib", "numba", "numpy", "optax", "pillow", "torch")
 
 
-def save_run(
-    folder: Path, record: Record, initial: Scene, metrics: dict[str, Any], picture: str, config: RunConfig
-) -> None:
+def save_run(folder: Path, result: Result, picture: str, config: RunConfig) -> None:
     """Writes `scene.json painting.png target.png comparison.png metrics.json run.json snapshots.npz`.
 
     Args:
         folder: of this run.
-        record: what the run left.
-        initial: the first batch.
-        metrics: for `metrics.json`.
+        result: of the run, with metrics.
         picture: the path that the user gave.
         config: the options of the run.
     """
-    image, first = (picture_of(scene) for scene in (record.scene, initial))
-    save_scene(record.scene, folder / "scene.json")
+    assert result.metrics is not None
+    image, first = (picture_of(scene) for scene in (result.scene, result.initial))
+    save_scene(result.scene, folder / "scene.json")
     save_png(image, folder / "painting.png")
-    target = record.target
+    target = result.target
     if target is not None:
         save_png(target, folder / "target.png")
         gap = np.ones((target.shape[0], max(4, target.shape[1] // 40), target.shape[2]), np.float32)
         gap[:, :, 3:] = 0  # transparent, where the pictures are
         save_png(np.concatenate([first, gap, target, gap, image], axis=1), folder / "comparison.png")
-    save_snapshots(record.moments, folder / "snapshots.npz")
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
-    save_options(folder, picture, config, metrics["device"])
+    save_snapshots(result.history.snapshots, folder / "snapshots.npz")
+    write_text(folder / "metrics.json", json.dumps(metrics_of(result), indent=1) + "\n")
+    save_options(folder, picture, config, result.metrics.device)
+
+
+def metrics_of(result: Result) -> dict[str, Any]:
+    """What `metrics.json` holds: the metrics of a run, and its loss curve as `history`."""
+    assert result.metrics is not None
+    return {**result.metrics.to_json(), "history": [point.to_json() for point in result.history.curve]}
 
 
 def save_options(folder: Path, picture: str, config: RunConfig, device: str) -> None:
@@ -70,7 +79,7 @@ def save_options(folder: Path, picture: str, config: RunConfig, device: str) -> 
     """
     options = {
         "format": "artpipe-run",
-        "version": 1,
+        "version": VERSION,
         "picture": picture,
         "options": config.to_json(),
         "device": device,
@@ -90,13 +99,17 @@ def load_config(path: Path) -> RunConfig:
     """The options of a run from its `run.json`.
 
     Raises:
-        InputError: the file is missing or is no such record.
+        InputError: the file is missing or is no such file.
     """
     content = read_json(path, RUN_BYTES_MAX)
-    if not isinstance(content, dict) or content.get("format") != "artpipe-run" or content.get("version") != 1:
+    version = content.get("version") if isinstance(content, dict) and content.get("format") == "artpipe-run" else None
+    if version not in (1, VERSION):
         raise InputError(f"{path} is not the run.json of a run that this artpipe can repeat")
+    options = content.get("options")
+    if version == 1 and isinstance(options, dict):
+        options = {_RENAMED_IN_2.get(name, name): value for name, value in options.items()}
     try:
-        return RunConfig.from_json(content.get("options"))
+        return RunConfig.from_json(options)
     except InputError as error:
         raise InputError(f"{path} is broken: {one_line(error)}") from None
 
@@ -116,7 +129,7 @@ def scene_file(path: Path) -> Path:
     return path / "scene.json"
 
 
-def load_record(path: Path) -> Record:
+def load_result(path: Path) -> Result:
     """What a run folder or a scene file holds for exporters.
 
     Args:
@@ -128,11 +141,8 @@ def load_record(path: Path) -> Record:
     file = scene_file(path)
     scene = load_scene(file)
     if file == path:
-        return Record(scene, title=name_of_picture(path))
-    options, metrics = (
-        read_json(path / name, most) if (path / name).is_file() else {}
-        for name, most in (("run.json", RUN_BYTES_MAX), ("metrics.json", METRICS_BYTES_MAX))
-    )
+        return Result(scene, title=name_of_picture(path))
+    options = read_json(path / "run.json", RUN_BYTES_MAX) if (path / "run.json").is_file() else {}
     picture = options.get("picture") if isinstance(options, dict) else None
     title = name_of_picture(picture) if isinstance(picture, str) else path.name
     target = None
@@ -141,21 +151,21 @@ def load_record(path: Path) -> Record:
         if size != (scene.canvas.width, scene.canvas.height):
             raise InputError(f"{path / 'target.png'} is {size[0]} x {size[1]} pixels; the scene is not")
         target = load_picture(path / "target.png", size)
-    moments = load_snapshots(path / "snapshots.npz", scene.canvas) if (path / "snapshots.npz").is_file() else ()
-    return Record(scene, moments, _history(metrics, path / "metrics.json"), target, title)
+    metrics, curve = _load_metrics(path / "metrics.json")
+    snapshots = load_snapshots(path / "snapshots.npz", scene.canvas) if (path / "snapshots.npz").is_file() else []
+    return Result(scene, History(curve, snapshots), target, title, metrics)
 
 
-def _history(metrics: Any, path: Path) -> tuple[dict[str, float], ...]:
+def _load_metrics(path: Path) -> tuple[Metrics | None, list[LossPoint]]:
+    """What `metrics_of` gave, if there is such a file."""
+    if not path.is_file():
+        return None, []
+    content = read_json(path, METRICS_BYTES_MAX)
     try:
-        rows = tuple(
-            {name: float(row[name]) for name in ("step", "circles", "seconds", "mse")}
-            for row in (metrics.get("history") or ())
-        )
-        if not all(0 <= value <= NUMBER_MAX for row in rows for value in row.values()):
-            raise ValueError
-        return rows
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
-        raise InputError(f"{path} is not the metrics.json of a run") from None
+        metrics = Metrics.from_json(content)
+        return metrics, [LossPoint.from_json(row) for row in instance("history", content.get("history"), list)]
+    except InputError as error:
+        raise InputError(f"{path} is not the metrics.json of a run: {one_line(error)}") from None
 
 
 def read_json(path: Path, most: int) -> Any:

@@ -14,10 +14,10 @@ from artpipe.stages.pictures.picture import target_size
 # with 2048 circles; 0.79 at 256² with 100,000, of which 128 scenes on the way are kept. PyTorch adds 0.1 GB.
 BASE = 550_000_000
 PER_PIXEL = 200
-PER_CIRCLE = 12_000
+PER_SHAPE = 12_000
 # Of the memory of the machine, what a run may take: others live there too.
 SHARE = 0.9
-# Longest side (pixels) below which no smaller canvas is advised: fewer circles serve better.
+# Longest side (pixels) below which no smaller canvas is advised: fewer shapes serve better.
 SIZE_USEFUL = 64
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -35,15 +35,15 @@ def parse_memory(text: str) -> int:
     return int(float(match[1]) * _UNITS[match[2]])
 
 
-def needed(width: int, height: int, circles: int) -> int:
+def needed(width: int, height: int, shapes: int) -> int:
     """Bytes that a run on this canvas needs, about.
 
     Args:
         width: pixels.
         height: pixels.
-        circles: rows of its pool.
+        shapes: rows of its pool.
     """
-    return BASE + PER_PIXEL * width * height + PER_CIRCLE * circles
+    return BASE + PER_PIXEL * width * height + PER_SHAPE * shapes
 
 
 def available() -> int | None:
@@ -60,42 +60,42 @@ def available() -> int | None:
 
 
 def check_memory(
-    width: int, height: int, circles: int, budget: int | None = None, pool: float = 1.0, exact: bool = False
+    width: int, height: int, shapes: int, budget: int | None = None, pool: float = 1.0, exact: bool = False
 ) -> None:
     """Refuses a run that would need more memory than there is.
 
     Args:
         width: of the canvas, pixels.
         height: of the canvas, pixels.
-        circles: most rows that the run holds at any time: those of its pool.
+        shapes: most rows that the run holds at any time: those of its pool.
         budget: bytes; what is available here if not given.
-        pool: rows of the pool over circles at the end (`--max`), for the advice.
+        pool: rows of the pool over shapes at the end (`--max`), for the advice.
         exact: whether the canvas was given as width x height, for the advice.
 
     Raises:
         InputError: it does not fit; the message names a size or a count that does.
     """
     limit = available() if budget is None else budget
-    need = needed(width, height, circles)
+    need = needed(width, height, shapes)
     if limit is None or need <= limit:
         return
     whose, more = ("the machine", "") if budget is None else ("--memory", f"--memory {_gigabytes(need)}, or ")
     raise InputError(
-        f"{width} x {height} pixels with up to {circles} circles need about {_gigabytes(need)}; {whose} gives "
-        f"{_gigabytes(limit)}. Try {more}{_cure(width, height, circles, limit, pool, exact)}"
+        f"{width} x {height} pixels with up to {shapes} shapes need about {_gigabytes(need)}; {whose} gives "
+        f"{_gigabytes(limit)}. Try {more}{_cure(width, height, shapes, limit, pool, exact)}"
     )
 
 
-def _cure(width: int, height: int, circles: int, limit: int, pool: float, exact: bool) -> str:
+def _cure(width: int, height: int, shapes: int, limit: int, pool: float, exact: bool) -> str:
     """Options under which a run that needs more than `limit` bytes fits."""
-    pixels = (limit - BASE - PER_CIRCLE * circles) // PER_PIXEL
+    pixels = (limit - BASE - PER_SHAPE * shapes) // PER_PIXEL
     longest = math.isqrt(max(pixels, 0) * max(width, height) // min(width, height))
     while longest > 0 and math.prod(target_size((width, height), longest)) > pixels:  # sides are rounded
         longest -= 1
     if longest >= SIZE_USEFUL:
         sides = target_size((width, height), longest)
         return f"--size {sides[0]}x{sides[1]}" if exact else f"--size {longest}"
-    rows = (limit - needed(width, height, 0)) // PER_CIRCLE
+    rows = (limit - needed(width, height, 0)) // PER_SHAPE
     if rows >= pool:
         return f"--max {int(rows / pool)}"
     if needed(SIZE_USEFUL, SIZE_USEFUL, 1) <= limit:

@@ -1,4 +1,4 @@
-"""What listens to a run beside its chronicle: the display, and functions of the caller."""
+"""What listens to a run beside its history: the display, and functions of the caller."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ProgressLines:
             self._last = time.monotonic()
             of = f", {seconds:.0f} of {self._planned:g} s" if timed else f" of {self._planned}"
             print(
-                f"{event.stage}: step {event.step}{of}, {event.circles} circles, "
+                f"{event.stage}: step {event.step}{of}, {event.shapes} shapes, "
                 f"{psnr(event.mse):.2f} dB, {event.step / max(seconds, 1e-9):.0f} steps/s",
                 file=sys.stderr,
             )
@@ -72,7 +72,7 @@ class ProgressLines:
 
 
 class ProgressBar:
-    """A live line on stderr: stage, circles, step, loss, speed, time left.
+    """A live line on stderr: stage, shapes, step, loss, speed, time left.
 
     Args:
         planned: what the run takes, in this unit.
@@ -88,7 +88,7 @@ class ProgressBar:
             TextColumn("[bold]{task.description:<7}"),
             BarColumn(bar_width=None),
             TextColumn(f"{{task.completed:>5.0f}}/{{task.total:.0f}} {unit}"),
-            TextColumn("[cyan]{task.fields[circles]:>5} circles"),
+            TextColumn("[cyan]{task.fields[shapes]:>5} shapes"),
             TextColumn("[green]{task.fields[psnr]:>5.2f} dB"),
             TextColumn("[dim]mse {task.fields[mse]:.2e}  {task.fields[speed]:.0f} steps/s"),
             TimeRemainingColumn(compact=True),
@@ -96,7 +96,7 @@ class ProgressBar:
             transient=True,
         )
         self._timed = unit == "s"
-        self._task = self._bar.add_task("seed", total=planned, circles=0, psnr=0.0, mse=1.0, speed=0.0)
+        self._task = self._bar.add_task("seed", total=planned, shapes=0, psnr=0.0, mse=1.0, speed=0.0)
         self._bar.start()
 
     def see(self, event: Event, seconds: float) -> None:
@@ -104,7 +104,7 @@ class ProgressBar:
         if isinstance(event, Progress):
             completed = seconds if self._timed else event.step
             self._bar.update(
-                self._task, description=event.stage, completed=completed, circles=event.circles,
+                self._task, description=event.stage, completed=completed, shapes=event.shapes,
                 psnr=psnr(event.mse), mse=event.mse, speed=event.step / max(seconds, 1e-9),
             )  # fmt: skip
 

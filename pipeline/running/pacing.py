@@ -23,10 +23,10 @@ TOLERANCE = 0.02
 # is suddenly busy.
 LATE_SHARE = 0.6
 # Seeding takes at most this share of the time left; larger batches are seeded where it would take more. (Trials: all
-# circles in one batch cost up to 0.2 dB; the number of steps between batches does not matter.)
+# shapes in one batch cost up to 0.2 dB; the number of steps between batches does not matter.)
 SEEDING_SHARE = 0.2
 # The pace of a step is a mean in which the last third of the steps count most, since it changes with the number of
-# circles. They are at most as many as are to come, and at least RECENT_STEPS; for all else at least RECENT_OTHERS.
+# shapes. They are at most as many as are to come, and at least RECENT_STEPS; for all else at least RECENT_OTHERS.
 RECENT = 1 / 3
 RECENT_STEPS = 25
 RECENT_OTHERS = 4
@@ -56,16 +56,16 @@ class Place:
     """How far a run has come.
 
     Attributes:
-        began: circles that stood when the stage at work began.
+        began: shapes that stood when the stage at work began.
         taken: steps of the stage at work that were taken.
-        circles: how many stand.
+        shapes: how many stand.
         step: optimiser steps of the run so far.
         seconds: of fitting so far.
     """
 
     began: int
     taken: int
-    circles: int
+    shapes: int
     step: int
     seconds: float
 
@@ -139,8 +139,8 @@ class Pacing:
         left = max(0.0, self.seconds - place.seconds) * (1 - still)
         growth = None
         if isinstance(work, Grow):
-            growth = self._growth(work, place.circles, left)
-            left -= replace(work, growth=growth).batches(place.circles) * self._means[Seed].value
+            growth = self._growth(work, place.shapes, left)
+            left -= replace(work, growth=growth).batches(place.shapes) * self._means[Seed].value
         total = min(self.steps_max - place.step, int(sum(weights) * max(0.0, left) / sum(costs)))
         planned = sum(stage.steps for stage in rest) - place.taken
         self._ahead = total
@@ -150,7 +150,7 @@ class Pacing:
         counts[-1] += total - sum(counts)
         changes: dict[str, Any] = {"begin": work.progress(place.taken)}
         if isinstance(work, Grow):
-            lead = round(counts[0] * work.lead_left(place.taken, place.began, place.circles))
+            lead = round(counts[0] * work.lead_left(place.taken, place.began, place.shapes))
             changes |= {"growth": growth, "lead": lead}
         stages = [replace(work, **changes), *later]
         return [replace(stage, steps=count) for stage, count in zip(stages, counts, strict=True)]
@@ -160,10 +160,10 @@ class Pacing:
         step, batch, relocation, snapshot = (mean.value for mean in self._means.values())
         if not isinstance(stage, Search):
             return step
-        # Before the first relocation: it places about as many circles as a batch has.
+        # Before the first relocation: it places about as many shapes as a batch has.
         return step + ((relocation or batch) + snapshot) / stage.every
 
-    def _growth(self, stage: Grow, circles: int, seconds: float) -> int:
+    def _growth(self, stage: Grow, shapes: int, seconds: float) -> int:
         """Circles of a batch: more than planned where seeding would take too much of the seconds that are left."""
         most = max(1, int(SEEDING_SHARE * seconds / max(self._means[Seed].value, 1e-9)))
-        return stage.growth if stage.batches(circles) <= most else -(-(stage.count - circles) // most)
+        return stage.growth if stage.batches(shapes) <= most else -(-(stage.count - shapes) // most)

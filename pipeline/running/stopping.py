@@ -25,9 +25,9 @@ class Stopping:
         target_psnr: dB that are enough.
         patience: optimiser steps without a better loss, once the scene has grown. A pool that shrinks starts the count
             anew.
-        best: the lowest loss with as many circles as now.
+        best: the lowest loss with the current number of shapes.
         best_step: when that was.
-        circles: how many that are.
+        shapes: the current number of shapes; -1 before the first `Progress`.
         reason: the rule that ended the run, or "".
     """
 
@@ -36,7 +36,7 @@ class Stopping:
     patience: int | None = None
     best: float = math.inf
     best_step: int = 0
-    circles: int = -1
+    shapes: int = -1
     reason: str = ""
 
     def __post_init__(self) -> None:
@@ -48,8 +48,8 @@ class Stopping:
             return
         assert event.loss is not None
         better = self.best * (1 - math.copysign(BETTER, self.best))  # a loss of the caller's own may be negative
-        if event.stage == "grow" or event.circles != self.circles or event.loss < better:
-            self.best, self.best_step, self.circles = event.loss, event.step, event.circles
+        if event.stage == "grow" or event.shapes != self.shapes or event.loss < better:
+            self.best, self.best_step, self.shapes = event.loss, event.step, event.shapes
         self._told = event.mse
 
     def met(self, run: Run, seconds: float, settles: bool) -> bool:
@@ -87,4 +87,4 @@ class Stopping:
         return True
 
     def _impatient(self, step: int) -> bool:
-        return self.patience is not None and self.circles >= 0 and step - self.best_step >= self.patience
+        return self.patience is not None and self.shapes >= 0 and step - self.best_step >= self.patience

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..alpha import Backdrop, backdrops, check_picture, flattened
+from ..alpha import GREY, Backdrop, as_planes, backdrops, check_picture, flattened
 from ..base import COUNT_MAX, FitSettings, FitState
 from ..canvas import Canvas
 from ..checks import instance, real_number, whole_number
@@ -50,6 +50,7 @@ class BaseFit(ABC):
         self.settings = settings
         self.target = check_picture(target, canvas)
         self.backdrops = backdrops(self.target, canvas)
+        self._flat_planes = as_planes(flattened(self.target, GREY))
         shares = pixel_shares(settings.weights, canvas.height, canvas.width)
         self.shares = shares.astype(np.float32)
         self.pixel_weights = None if settings.weights is None else (shares * (3 * shares.size)).astype(np.float32)
@@ -105,7 +106,7 @@ class BaseFit(ABC):
         self._scene, self._stale = scene, False
 
     def _parameters_of(self, scene: Scene) -> Parameters:
-        return parameters_of(scene.kinds, self.canvas, self.settings.rates, self.settings.softness_min)
+        return parameters_of(scene.kinds, self.canvas, self.settings)
 
     def _check_fits(self, scene: Scene) -> None:
         instance("scene", scene, Scene)
@@ -196,6 +197,18 @@ class BaseFit(ABC):
             found = [self._worth_over(scene, backdrop) for backdrop in self.backdrops]
             self._weighed = scene, mean(found)
         return self._weighed[1].copy()
+
+    def place(
+        self, image: Array, candidates: Array, kinds: Array, costs: Array, count: int, opacity_min: float
+    ) -> tuple[Array, Array]:
+        """Paints candidates on a picture; see `base.Fit.place`."""
+        return self.kernel.place(
+            image, self.canvas, self._flat_planes, self.shares, candidates, kinds, costs, count, opacity_min
+        )
+
+    def coloured(self, image: Array, rows: Array, kinds: Array) -> Array:
+        """The best colours of rows on a picture; see `base.Fit.coloured`."""
+        return self.kernel.coloured(image, self.canvas, self._flat_planes, self.shares, rows, kinds)
 
     def _worth_over(self, scene: Scene, backdrop: Backdrop) -> Array:
         canvas = backdrop.under(scene.canvas)

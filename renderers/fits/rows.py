@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..base import Rates
+from ..base import FitSettings, Rates
 from ..canvas import Canvas
-from ..primitives.base import SHAPE, Column, Primitive
+from ..primitives.base import SHAPE, SOFTNESS, Column, Primitive
 from ..primitives.circle import CIRCLE
 from ..scene import columns_of, present, width_of
 
@@ -90,11 +90,12 @@ def limited(xp: Any, primitives: tuple[Primitive, ...], raw: Any, kinds: Any) ->
     return raw
 
 
-def parameters_of(kinds: Array, canvas: Canvas, rates: Rates, softness_min: float) -> Parameters:
+def parameters_of(kinds: Array, canvas: Canvas, settings: FitSettings) -> Parameters:
     """The parameters of rows of these kinds, (N,) codes, on this canvas."""
     primitives = present(kinds) or (CIRCLE,)
     width = width_of(primitives)
-    tables = [_table(primitive, width, canvas, rates, softness_min) for primitive in primitives]
+    s = settings
+    tables = [_table(primitive, width, canvas, s.rates, s.softness_min, s.softness_most) for primitive in primitives]
     if len(tables) == 1:
         columns = [part[..., None] for part in tables[0]]
     else:
@@ -105,12 +106,15 @@ def parameters_of(kinds: Array, canvas: Canvas, rates: Rates, softness_min: floa
 
 
 @lru_cache(maxsize=64)
-def _table(primitive: Primitive, width: int, canvas: Canvas, rates: Rates, softness_min: float) -> tuple[Array, ...]:
+def _table(
+    primitive: Primitive, width: int, canvas: Canvas, rates: Rates, softness_min: float, softness_most: float
+) -> tuple[Array, ...]:
     """The arrays of `Parameters` for rows of one primitive, (P,) each; `slope` is (3, P)."""
     columns = columns_of(primitive)
     columns = (*columns, *[_UNUSED] * (width - len(columns)))
     transforms = np.array([column.transform for column in columns])
     limits = np.array([column.limits(canvas.width, canvas.height, softness_min) for column in columns], np.float64)
+    limits[SOFTNESS, 1] = min(limits[SOFTNESS, 1], softness_most)
     is_log, is_logit = transforms == "log", transforms == "logit"
     limits[is_log] = np.log(limits[is_log])
     limits[is_logit] = np.log(limits[is_logit] / (1 - limits[is_logit]))

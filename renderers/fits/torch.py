@@ -61,8 +61,8 @@ class TorchRenderer(KernelRenderer):
     def drawing(self, scene: Scene) -> Callable[..., torch.Tensor]:
         """A function `(rows, background=None) -> image` that autograd differentiates.
 
-        The dense kernel keeps the precision and device of its rows; the tiled one is float32 on the CPU. Rows of integers
-        are drawn as float32; see `base.FittingRenderer.drawing` for what is refused.
+        The dense kernel keeps the precision and device of its rows; the tiled one is float32 on the CPU. Rows of
+        integers are drawn as float32; see `base.FittingRenderer.drawing` for what is refused.
 
         Args:
             scene: gives the canvas and the columns; there may be any number of rows, if all are of one primitive.
@@ -230,7 +230,7 @@ class TorchFit(BaseFit):
         )
         self._kinds = torch.tensor(p.kinds, device=self._device)
         uniform = p.is_log.all(axis=1) | ~p.is_log.any(axis=1)
-        self._log, self._logit = _runs(p.is_log.all(axis=1)), _runs(p.is_logit.all(axis=1))
+        self._log, self._logit = _runs(np.all(p.is_log, axis=1)), _runs(np.all(p.is_logit, axis=1))
         # Columns that are a logarithm in some primitives only.
         self._mixed = {int(k): torch.tensor(p.is_log[k], device=self._device) for k in np.flatnonzero(~uniform)}
         self._raw = torch.nn.Parameter(torch.tensor(raw.T.copy(), device=self._device))

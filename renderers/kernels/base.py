@@ -57,6 +57,7 @@ class Kernel(Protocol):
         shares: Array,
         candidates: Array,
         kinds: Array,
+        costs: Array,
         count: int,
         opacity_min: float,
     ) -> tuple[Array, Array]:
@@ -69,6 +70,7 @@ class Kernel(Protocol):
             shares: (H, W).
             candidates: (M, P) rows; their colours are not read, their opacity is the most they may get.
             kinds: (M,) codes.
+            costs: (M,) what each gain is divided by before gains are compared, above 0.
             count: how many to choose.
             opacity_min: the least opacity that they may get; their own if that is smaller.
 

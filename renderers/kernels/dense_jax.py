@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..canvas import Canvas
-from ..primitives.base import Primitive
+from ..primitives.base import OPACITY, Primitive
 from ..primitives.circle import CIRCLE
 from ..scene import present
-from .dense import composite, opacities, pixels_in_a_piece
+from .dense import DenseKernel, composite, gain_sums, opacities, pixels_in_a_piece, worths
 
 Array = np.ndarray[Any, Any]
 
@@ -62,12 +62,15 @@ def _centres(index: jax.Array, canvas: Canvas, dtype: Any) -> tuple[jax.Array, j
 
 def _in_pieces(of_pixels: Any, rows: jax.Array, canvas: Canvas, memory_mb: float) -> jax.Array:
     """(H W, ...): what a function of flat pixel indices gives for all pixels, piece by piece."""
-    pixel_count = canvas.width * canvas.height
+    found = jax.lax.map(jax.checkpoint(of_pixels), _pieces(rows, canvas, memory_mb))
+    return found.reshape(-1, *found.shape[2:])[: canvas.width * canvas.height]
+
+
+def _pieces(rows: jax.Array, canvas: Canvas, memory_mb: float) -> jax.Array:
+    """(pieces, K): flat indices of pixels that are drawn together; the last piece has some beyond the canvas."""
     piece = pixels_in_a_piece(canvas, rows.shape[0], memory_mb, rows.dtype.itemsize)
-    piece_count = -(-pixel_count // piece)
-    index = jnp.arange(piece_count * piece).reshape(piece_count, piece)  # the last piece draws some pixels beyond
-    found = jax.lax.map(jax.checkpoint(of_pixels), index)
-    return found.reshape(piece_count * piece, *found.shape[2:])[:pixel_count]
+    piece_count = -(-canvas.width * canvas.height // piece)
+    return jnp.arange(piece_count * piece).reshape(piece_count, piece)
 
 
 def squared_loss(image: jax.Array, target: jax.Array, shares: jax.Array) -> jax.Array:
@@ -97,15 +100,46 @@ def _vjp(
     return pull(image_gradient)
 
 
-class JaxKernel:
+@partial(jax.jit, static_argnames=_STATIC)
+def _worth(
+    rows: Any, kinds: Any, background: Any, target: Any, shares: Any, *, primitives: Any, canvas: Any, memory_mb: Any
+) -> Any:
+    flat_target, flat_shares = target.reshape(-1, 3), shares.reshape(-1)
+
+    def of_pixels(index: jax.Array) -> jax.Array:
+        a = opacities(jnp, rows, kinds, primitives, canvas.edge, *_centres(index, canvas, rows.dtype))
+        inside = index < flat_shares.shape[0]
+        own = jnp.where(inside, flat_shares.at[index].get(mode="clip"), 0)
+        with jax.default_matmul_precision("highest"):
+            return worths(jnp, jax.lax.scan, a, rows, background, flat_target.at[index].get(mode="clip"), own)
+
+    return jax.lax.map(of_pixels, _pieces(rows, canvas, memory_mb)).sum(0)
+
+
+@partial(jax.jit, static_argnames=_STATIC)
+def _sums(
+    image: Any, rows: Any, kinds: Any, target: Any, shares: Any, *, primitives: Any, canvas: Any, memory_mb: Any
+) -> Any:
+    flat_image, flat_target, flat_shares = image.reshape(-1, 3), target.reshape(-1, 3), shares.reshape(-1)
+    opaque = rows.at[:, OPACITY].set(1.0)
+
+    def of_pixels(index: jax.Array) -> jax.Array:
+        m = opacities(jnp, opaque, kinds, primitives, canvas.edge, *_centres(index, canvas, rows.dtype))
+        own = jnp.where(index < flat_shares.shape[0], flat_shares.at[index].get(mode="clip"), 0)
+        with jax.default_matmul_precision("highest"):
+            own_image, own_target = (flat.at[index].get(mode="clip") for flat in (flat_image, flat_target))
+            return gain_sums(jnp, m, own_image, own_target, own)
+
+    return jax.lax.map(of_pixels, _pieces(rows, canvas, memory_mb)).sum(0)
+
+
+class JaxKernel(DenseKernel):
     """The dense kernel on a device of JAX; see `kernels.base.Kernel`.
 
     Args:
         device: where it computes.
         memory_mb: what it may hold at once.
     """
-
-    name = "dense"
 
     def __init__(self, device: jax.Device, memory_mb: float) -> None:
         self._device = device
@@ -136,3 +170,19 @@ class JaxKernel:
         with jax.default_device(self._device):
             by_rows, by_background = _vjp(rows, kinds, split(canvas)[0], image_gradient, **self._static(kinds, canvas))
             return np.asarray(by_rows), np.asarray(by_background)
+
+    def worth(self, rows: Array, kinds: Array, canvas: Canvas, target: Array, shares: Array) -> tuple[float, Array]:
+        """See `Kernel.worth`."""
+        with jax.default_device(self._device):
+            problem = np.moveaxis(target, 0, 2), shares
+            static, background = self._static(kinds, canvas), split(canvas)[0]
+            loss = _loss_and_gradient(rows, kinds, background, *problem, **static)[0]
+            found = _worth(rows, kinds, background, *problem, **static) if len(rows) else np.zeros(0)
+            return float(loss), np.asarray(found, np.float64)
+
+    def _gain_sums(
+        self, image: Array, canvas: Canvas, target: Array, shares: Array, rows: Array, kinds: Array
+    ) -> Array:
+        with jax.default_device(self._device):
+            problem = np.moveaxis(target, 0, 2), shares
+            return np.asarray(_sums(image, rows, kinds, *problem, **self._static(kinds, canvas)), np.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from ..canvas import Canvas
-from ..primitives.base import Primitive
+from ..primitives.base import OPACITY, Primitive
 from ..primitives.circle import CIRCLE
 from ..scene import present
-from .dense import composite, opacities, pixels_in_a_piece
+from .dense import DenseKernel, composite, gain_sums, opacities, pixels_in_a_piece, worths
 
 Array = np.ndarray[Any, Any]
 PixelDrawing = Callable[..., torch.Tensor]
@@ -29,9 +29,14 @@ def draw_pixels(
     edge: str,
 ) -> torch.Tensor:
     """(K, 3): the colours of the pixels with these flat indices, (K,), on a canvas so wide."""
-    across = (index % width + 0.5).to(rows.dtype)
-    down = (torch.div(index, width, rounding_mode="floor") + 0.5).to(rows.dtype)
-    return composite(torch, opacities(torch, rows, kinds, primitives, edge, across, down), rows, background)
+    a = opacities(torch, rows, kinds, primitives, edge, *_centres(index, width, rows.dtype))
+    return composite(torch, a, rows, background)
+
+
+def _centres(index: torch.Tensor, width: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """X and y of the centres of the pixels with these flat indices."""
+    down = torch.div(index, width, rounding_mode="floor")
+    return (index % width + 0.5).to(dtype), (down + 0.5).to(dtype)
 
 
 def draw(
@@ -78,7 +83,16 @@ def squared_loss(image: torch.Tensor, target: torch.Tensor, shares: torch.Tensor
     return torch.sum(torch.square(image - target) * shares[:, :, None])
 
 
-class TorchKernel:
+def _scan(step: Any, carry: Any, columns: tuple[torch.Tensor, ...]) -> tuple[Any, torch.Tensor]:
+    """As `jax.lax.scan`, of single values."""
+    found = []
+    for row in zip(*columns, strict=True):
+        carry, value = step(carry, row)
+        found.append(value)
+    return carry, torch.stack(found)
+
+
+class TorchKernel(DenseKernel):
     """The dense kernel on a device of PyTorch; see `kernels.base.Kernel`.
 
     Args:
@@ -86,8 +100,6 @@ class TorchKernel:
         memory_mb: what it may hold at once.
         pixels: `draw_pixels`, or what `torch.compile` made of it.
     """
-
-    name = "dense"
 
     def __init__(self, device: torch.device, memory_mb: float, pixels: PixelDrawing = draw_pixels) -> None:
         self._device = device
@@ -128,3 +140,40 @@ class TorchKernel:
         by_rows, by_background = torch.autograd.grad(loss, (leaf, background), allow_unused=True)
         by_rows = torch.zeros_like(leaf) if by_rows is None else by_rows  # no rows, no graph
         return loss.item(), by_rows.cpu().numpy(), by_background.cpu().numpy()
+
+    def worth(self, rows: Array, kinds: Array, canvas: Canvas, target: Array, shares: Array) -> tuple[float, Array]:
+        """See `Kernel.worth`."""
+        image = self.render(rows, kinds, canvas)
+        flat_target, flat_shares = (
+            self._tensor(np.moveaxis(target, 0, 2)).reshape(-1, 3),
+            self._tensor(shares).reshape(-1),
+        )
+        loss = squared_loss(self._tensor(image), flat_target.reshape(image.shape), self._tensor(shares)).item()
+        held, background = self._tensor(rows), self._tensor(canvas.background)
+        found = torch.zeros(len(rows), dtype=torch.float64, device=self._device)
+        for index, a in self._pieces(held, kinds, canvas):
+            found += worths(torch, _scan, a, held, background, flat_target[index], flat_shares[index])
+        return loss, found.cpu().numpy()
+
+    def _pieces(self, rows: torch.Tensor, kinds: Array, canvas: Canvas) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Flat indices of pixels that are looked at together, and what rows cover of them."""
+        if len(rows) == 0:
+            return
+        codes, primitives = torch.tensor(kinds, device=self._device), present(kinds)
+        index = torch.arange(canvas.width * canvas.height, device=self._device)
+        for part in index.split(pixels_in_a_piece(canvas, len(rows), self._memory_mb, rows.element_size())):
+            centres = _centres(part, canvas.width, rows.dtype)
+            with torch.no_grad():
+                yield part, opacities(torch, rows, codes, primitives, canvas.edge, *centres)
+
+    def _gain_sums(
+        self, image: Array, canvas: Canvas, target: Array, shares: Array, rows: Array, kinds: Array
+    ) -> Array:
+        opaque = self._tensor(rows)
+        opaque[:, OPACITY] = 1.0
+        pixels = [self._tensor(picture).reshape(-1, 3) for picture in (image, np.moveaxis(target, 0, 2))]
+        flat_shares, found = self._tensor(shares).reshape(-1), np.zeros((10, len(rows)))
+        for index, m in self._pieces(opaque, kinds, canvas):
+            sums = gain_sums(torch, m, pixels[0][index], pixels[1][index], flat_shares[index])
+            found += sums.cpu().numpy()
+        return found

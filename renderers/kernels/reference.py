@@ -94,7 +94,7 @@ def worth(scene: Scene, target: Array, weights: Array | None = None) -> Array:
     )
 
 
-def _shape(scene: Scene, i: int) -> tuple[Primitive, Array]:
+def _shape(scene: Scene, i: int) -> tuple[Primitive, Any]:
     """The primitive of row i, and the columns of its shape, float64."""
     primitive = BY_CODE[int(scene.kinds[i])]
     return primitive, scene.rows[i, SHAPE : primitive.width].astype(np.float64)
@@ -113,7 +113,7 @@ def _slopes(scene: Scene, i: int) -> tuple[Array, Array, list[Array]]:
     primitive, shape = _shape(scene, i)
     centres = _pixel_centres(scene)
     distance, size = primitive.distance(np, *centres, shape), primitive.thickness(shape)
-    softness, falloff = np.float64(scene.rows[i, SOFTNESS]), FALLOFFS[scene.canvas.edge]
+    softness, falloff = np.array(scene.rows[i, SOFTNESS], np.float64), FALLOFFS[scene.canvas.edge]
     by_distance, by_softness, by_size = falloff.slopes(distance, softness, size)
     by_shape = []
     for step in STEP * np.eye(len(shape)):

@@ -29,6 +29,7 @@ RED, GREEN, BLUE, OPACITY, SOFTNESS, SHAPE = range(6)
 FARTHEST = 1e6
 # A ramp narrower than this (pixels) has slopes that overflow a float32 gradient.
 SOFTNESS_MIN = 1e-3
+_SOFTNESS_LEAST = SOFTNESS_MIN * (1 - 1e-6)  # for the rounding of the limit to float32
 # Opacity as its logit in -6..8: 0.0025 to 0.99966. Beyond that the gradient has vanished.
 OPACITY_LIMITS = (0.0024726232, 0.9996646499)
 # Positions may leave the canvas by this much (pixels) during a fit; farther out a row has no gradient to come back by.
@@ -71,9 +72,9 @@ def position(name: str, unit: Literal["x", "y"], pace: float = 1.0) -> Column:
     return Column(name, unit, "identity", "position", limits, -FARTHEST, FARTHEST, pace)
 
 
-def half_the_canvas(width: int, height: int, softness: float) -> float:
-    """The largest radius of a fit."""
-    return max(width / 2, height / 2, 1.0)
+def radius_limits(width: int, height: int, softness: float) -> tuple[float, float]:
+    """The radii that a fit may reach, pixels."""
+    return THINNEST, max(width / 2, height / 2, 1.0)
 
 
 def _unit_interval(width: int, height: int, softness: float) -> tuple[float, float]:
@@ -83,16 +84,7 @@ def _unit_interval(width: int, height: int, softness: float) -> tuple[float, flo
 PAINT = (
     *(Column(name, "share", "identity", "colour", _unit_interval, 0.0, 1.0) for name in ("red", "green", "blue")),
     Column("opacity", "share", "logit", "opacity", lambda w, h, s: OPACITY_LIMITS, 0.0, 1.0),
-    # The slack of a softness is the rounding of its limit to float32.
-    Column(
-        "softness",
-        "length",
-        "log",
-        "softness",
-        lambda w, h, s: (s, max(w, h, 2 * s)),
-        SOFTNESS_MIN * (1 - 1e-6),
-        FARTHEST,
-    ),  # fmt: skip
+    Column("softness", "length", "log", "softness", lambda w, h, s: (s, max(w, h, 2 * s)), _SOFTNESS_LEAST, FARTHEST),
 )
 """The columns that all primitives share."""
 
@@ -105,8 +97,7 @@ class Outline:
         tag: the element's name.
         lengths: its attributes that are numbers in pixels, such as {"cx": 3.0, "r": 2.5}.
         points: the corners of a polygon, pixels.
-        matrix: (a, b, c, d, e, f) of an SVG `matrix(...)` that maps the unit circle to the shape, if it is a circle's
-            image.
+        matrix: (a, b, c, d, e, f) of an SVG `matrix(...)` that maps the element to where it is to be drawn.
         stroke: the width of a line of the fill's colour with round joins and ends, pixels; 0 for none.
     """
 
@@ -115,6 +106,28 @@ class Outline:
     points: tuple[tuple[float, float], ...] = ()
     matrix: tuple[float, ...] | None = None
     stroke: float = 0.0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of the plane where the distance to a shape is that to one point or one line, and a constant.
+
+    Attributes:
+        corners: of the part, pixels, in order; it may hold more than what lies within reach of the shape.
+        x: of the point, or of one on the line, pixels.
+        y: likewise.
+        distance: to the shape at (x, y); negative inside.
+        turn: degrees clockwise from the x axis to the direction in which the distance from the line grows; None for a
+            point.
+        mirrored: whether the distance grows to the other side of the line too.
+    """
+
+    corners: tuple[tuple[float, float], ...]
+    x: float
+    y: float
+    distance: float
+    turn: float | None = None
+    mirrored: bool = False
 
 
 class Primitive(ABC):
@@ -160,7 +173,10 @@ class Primitive(ABC):
 
     @abstractmethod
     def thickness(self, shape: Sequence[Array]) -> Array:
-        """Half the extent across the thinnest direction, pixels: the radius of a circle."""
+        """Half the extent across the thinnest direction, pixels: the radius of a circle.
+
+        No point lies deeper inside than this.
+        """
 
     @abstractmethod
     def centre(self, shape: Sequence[Array]) -> tuple[Array, Array]:
@@ -183,7 +199,19 @@ class Primitive(ABC):
 
     @abstractmethod
     def outline(self, shape: Sequence[float], outset: float) -> Outline:
-        """The curve at this signed distance from one shape."""
+        """The curve at this signed distance from one shape, pixels; not deeper inside than its thickness."""
+
+    def pieces(self, shape: Sequence[float], reach: float) -> Sequence[Piece]:
+        """Parts that hold all within this distance, above 0, of one shape, none of them twice.
+
+        With them SVG draws a soft shape exactly; none, if there is no such division of this primitive.
+        """
+        del shape, reach
+        return ()
+
+    @abstractmethod
+    def area(self, shape: Sequence[Array], outset: Array) -> Array:
+        """What lies within this signed distance, pixels²; not deeper inside than the thickness."""
 
     def limited(self, xp: Any, shape: Sequence[Any]) -> Sequence[Any]:
         """The shape moved to where a fit may be, beyond the limits of its single columns; raw values, see `Column`."""
@@ -206,3 +234,8 @@ def root(xp: Any, square: Any) -> Any:
     """The square root, with a derivative of 0 instead of infinity at 0."""
     positive = square > 0
     return xp.sqrt(xp.where(positive, square, 1.0)) * positive
+
+
+def pairs(points: Sequence[complex]) -> tuple[tuple[float, float], ...]:
+    """X and y of points that are held as complex numbers."""
+    return tuple((point.real, point.imag) for point in points)

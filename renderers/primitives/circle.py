@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import FARTHEST, THINNEST, Array, Column, Outline, Primitive, half_the_canvas, position, root
+from .base import FARTHEST, Array, Column, Outline, Primitive, position, radius_limits, root
 
 
 class Circle(Primitive):
@@ -18,9 +18,7 @@ class Circle(Primitive):
     columns = (
         position("x", "x"),
         position("y", "y"),
-        Column(
-            "radius", "length", "log", "radius", lambda w, h, s: (THINNEST, half_the_canvas(w, h, s)), 0.0, FARTHEST
-        ),
+        Column("radius", "length", "log", "radius", radius_limits, 0.0, FARTHEST),
     )
     falloffs = ("linear", "logistic")
     is_radial = True
@@ -57,6 +55,10 @@ class Circle(Primitive):
         """See `Primitive.outline`."""
         x, y, radius = shape
         return Outline("circle", {"cx": x, "cy": y, "r": radius + outset})
+
+    def area(self, shape: Sequence[Array], outset: Array) -> Array:
+        """See `Primitive.area`."""
+        return np.pi * (shape[2] + outset) ** 2
 
 
 CIRCLE = Circle()

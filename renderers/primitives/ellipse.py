@@ -13,13 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from .base import THINNEST, Array, Column, Outline, Primitive, half_the_canvas, position, root
+from .base import THINNEST, Array, Column, Outline, Primitive, position, radius_limits, root
 
 # Half the logarithm of the largest aspect ratio of a fit, and of a scene.
 STRETCH_MAX = 2.0
 STRETCH_FARTHEST = 4.0
 # Half the logarithm of a newcomer's aspect ratio where the picture has one direction, and its spread.
 STRETCH_SEED, STRETCH_SPREAD = 0.6, 0.2
+
+
+def _size_limits(width: int, height: int, softness: float) -> tuple[float, float]:
+    low, high = radius_limits(width, height, softness)
+    return math.log(low), math.log(high)
+
+
+def _stretch_limits(width: int, height: int, softness: float) -> tuple[float, float]:
+    return -STRETCH_MAX, STRETCH_MAX
 
 
 class Ellipse(Primitive):
@@ -35,18 +44,12 @@ class Ellipse(Primitive):
     columns = (
         position("x", "x"),
         position("y", "y"),
-        Column(
-            "size", "log length", "identity", "radius",
-            lambda w, h, s: (math.log(THINNEST), math.log(half_the_canvas(w, h, s))), -7.0, 14.0,
-        ),
+        Column("size", "log length", "identity", "radius", _size_limits, -7.0, 14.0),
         *(
-            Column(
-                name, "share", "identity", "radius", lambda w, h, s: (-STRETCH_MAX, STRETCH_MAX),
-                -STRETCH_FARTHEST, STRETCH_FARTHEST, pace=5 / 3,
-            )
+            Column(name, "share", "identity", "radius", _stretch_limits, -STRETCH_FARTHEST, STRETCH_FARTHEST, 5 / 3)
             for name in ("stretch", "shear")
         ),
-    )  # fmt: skip
+    )
     is_radial = True
     example = (0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -93,15 +96,17 @@ class Ellipse(Primitive):
 
     def outline(self, shape: Sequence[float], outset: float) -> Outline:
         """See `Primitive.outline`."""
-        a, b, angle = (float(value) for value in axes([np.asarray(value, np.float64) for value in shape]))
-        grown = 1 + outset / b
-        along, cross = (math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle))
-        matrix = (
-            a * along[0] ** 2 + b * cross[0] ** 2, a * along[0] * along[1] + b * cross[0] * cross[1],
-            a * along[0] * along[1] + b * cross[0] * cross[1], a * along[1] ** 2 + b * cross[1] ** 2,
-            float(shape[0]), float(shape[1]),
-        )  # fmt: skip
-        return Outline("circle", {"r": grown}, matrix=matrix)
+        x, y, size, stretch, shear = shape
+        e = math.hypot(stretch, shear)
+        minor = math.exp(size - e) + outset
+        mean, half = minor * (math.exp(2 * e) + 1) / 2, minor * (math.exp(2 * e) - 1) / 2
+        along, across = (half * stretch / e, half * shear / e) if e > 0 else (0.0, 0.0)
+        return Outline("circle", {"r": 1.0}, matrix=(mean + along, across, across, mean - along, x, y))
+
+    def area(self, shape: Sequence[Array], outset: Array) -> Array:
+        """See `Primitive.area`."""
+        a, b, _ = axes(shape)
+        return np.pi * a / b * (b + outset) ** 2
 
     def limited(self, xp: Any, shape: Sequence[Any]) -> Sequence[Any]:
         """Keeps (stretch, shear) in a disc in which the minor semi-axis is not below `THINNEST`."""

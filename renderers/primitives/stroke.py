@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import cmath
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .base import FARTHEST, THINNEST, Array, Column, Outline, Primitive, position, root
+from .base import FARTHEST, THINNEST, Array, Column, Outline, Piece, Primitive, pairs, position, root
 
 # Logarithm of a newcomer's length over its width where the picture has one direction.
 LENGTH_SEED = 1.6
@@ -74,7 +76,28 @@ class Stroke(Primitive):
         """See `Primitive.outline`."""
         x0, y0, x1, y1, width = shape
         lengths = {"x1": x0, "y1": y0, "x2": x1, "y2": y1}
-        return Outline("line", lengths, stroke=max(width + 2 * outset, 0.0))
+        return Outline("line", lengths, stroke=width + 2 * outset)
+
+    def pieces(self, shape: Sequence[float], reach: float) -> Sequence[Piece]:
+        """See `Primitive.pieces`: the straight part and both ends."""
+        start, end, half = complex(*shape[0:2]), complex(*shape[2:4]), shape[4] / 2
+        length = abs(end - start)
+        along = (end - start) / length * (half + reach) if length > 0 else half + reach
+        found = []
+        for point, away in ((start, -along), (end, along)):
+            corners = (point - 1j * away, point - 1j * away + away, point + 1j * away + away, point + 1j * away)
+            found.append(Piece(pairs(corners), point.real, point.imag, -half))
+        if length > 0:
+            corners = (start - 1j * along, start + 1j * along, end + 1j * along, end - 1j * along)
+            middle, turn = (start + end) / 2, math.degrees(cmath.phase(1j * along))
+            found.append(Piece(pairs(corners), middle.real, middle.imag, -half, turn, mirrored=True))
+        return found
+
+    def area(self, shape: Sequence[Array], outset: Array) -> Array:
+        """See `Primitive.area`."""
+        x0, y0, x1, y1, width = shape
+        reach = width / 2 + outset
+        return 2 * np.hypot(x1 - x0, y1 - y0) * reach + np.pi * reach**2
 
 
 STROKE = Stroke()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import cmath
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .base import FARTHEST, Array, Column, Outline, Primitive, root
+from .base import FARTHEST, Array, Column, Outline, Piece, Primitive, pairs, root
 
 # The circumradius of the equilateral triangle as large as a circle of radius 1.
 CIRCUMRADIUS = (4 * np.pi / (3 * np.sqrt(3))) ** 0.5
@@ -35,7 +37,8 @@ class Triangle(Primitive):
     def distance(self, xp: Any, px: Any, py: Any, shape: Sequence[Any]) -> Any:
         """See `Primitive.distance`."""
         corners = [(shape[2 * k], shape[2 * k + 1]) for k in range(3)]
-        nearest, left, right = None, True, True
+        nearest: Any = None
+        left, right = True, True
         for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):
             ex, ey, wx, wy = bx - ax, by - ay, px - ax, py - ay
             square = ex * ex + ey * ey
@@ -87,16 +90,48 @@ class Triangle(Primitive):
 
     def outline(self, shape: Sequence[float], outset: float) -> Outline:
         """See `Primitive.outline`. Inwards the triangle shrinks towards the centre of its inscribed circle."""
-        corners = np.asarray(shape, np.float64).reshape(3, 2)
+        x, y = shape[0::2], shape[1::2]
         if outset >= 0:
-            return Outline("polygon", {}, points=_points(corners), stroke=2 * outset)
-        area, perimeter, middle = _inscribed([np.asarray(value, np.float64) for value in shape])
-        inradius = float(2 * area / max(float(perimeter), 1e-30))
-        share = max(0.0, 1 + outset / inradius) if inradius > 0 else 0.0
-        return Outline("polygon", {}, points=_points(np.array(middle) + share * (corners - np.array(middle))))
+            return Outline("polygon", {}, points=tuple(zip(x, y, strict=True)), stroke=2 * outset)
+        area, perimeter, (across, down) = _inscribed(shape)
+        share = 1 + outset * perimeter / (2 * area)
+        corners = tuple((across + share * (a - across), down + share * (b - down)) for a, b in zip(x, y, strict=True))
+        return Outline("polygon", {}, points=corners)
+
+    def pieces(self, shape: Sequence[float], reach: float) -> Sequence[Piece]:
+        """See `Primitive.pieces`: what lies nearest to each edge, in and outside, and around each corner."""
+        a, b, c = (complex(x, y) for x, y in zip(shape[0::2], shape[1::2], strict=True))
+        clockwise = ((b - a).conjugate() * (c - a)).imag >= 0
+        corners = list(dict.fromkeys((a, b, c) if clockwise else (c, b, a)))
+        corners *= 1 + (len(corners) == 1)  # a point is an edge of no length, there and back
+        sides = [end - start for start, end in zip(corners, corners[1:] + corners[:1], strict=True)]
+        outward = [-1j * side / abs(side) if side else (-1.0) ** k for k, side in enumerate(sides)]
+        across, down = _inscribed(shape)[2]
+        middle = complex(across, down)
+        found = []
+        for k, (start, side, away) in enumerate(zip(corners, sides, outward, strict=True)):
+            before = outward[k - 1]
+            if away != before:
+                # Around the sector, by the tangents at its ends and at its middle.
+                middling = 1j * (before - away)
+                middling = middling / abs(middling)
+                tips = [(a + b) / (1 + (a.conjugate() * b).real) for a, b in ((before, middling), (middling, away))]
+                part = [start + reach * tip for tip in (0, before, *tips, away)]
+                found.append(Piece(pairs(part), start.real, start.imag, 0.0))
+            if side:
+                end, foot = start + side, start + side / 2
+                part = [middle, start, start + away * reach, end + away * reach, end]
+                found.append(Piece(pairs(part), foot.real, foot.imag, 0.0, math.degrees(cmath.phase(away))))
+        return found
+
+    def area(self, shape: Sequence[Array], outset: Array) -> Array:
+        """See `Primitive.area`."""
+        area, perimeter, _ = _inscribed(shape)
+        share = 1 + outset * perimeter / np.maximum(2 * area, 1e-30)
+        return np.where(outset < 0, area * share**2, area + perimeter * outset + np.pi * outset**2)
 
 
-def _inscribed(shape: Sequence[Array]) -> tuple[Array, Array, tuple[Array, Array]]:
+def _inscribed(shape: Sequence[Any]) -> tuple[Array, Array, tuple[Array, Array]]:
     """Area, perimeter, and the centre of the inscribed circle."""
     x, y = shape[0::2], shape[1::2]
     area = np.abs((x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])) / 2
@@ -108,10 +143,6 @@ def _inscribed(shape: Sequence[Array]) -> tuple[Array, Array, tuple[Array, Array
         sum(side * down for side, down in zip(opposite, y, strict=True)) / safe,
     )
     return area, perimeter, middle
-
-
-def _points(corners: Array) -> tuple[tuple[float, float], ...]:
-    return tuple((float(x), float(y)) for x, y in corners)
 
 
 TRIANGLE = Triangle()

@@ -1,1 +1,1 @@
-"""Files that people share: one module a kind, all drawn from a `stages.record.Record`."""
+"""Files that people share: one module a kind, all drawn from a `stages.result.Result`."""

@@ -16,7 +16,7 @@ from artpipe.renderers.canvas import SIDE_MAX
 
 from ..formats.files import whole_file, whole_path
 from ..pictures.picture import as_bytes
-from ..record import Record
+from ..result import Result
 from .growth import even_scenes
 from .options import ExportOptions
 from .palette import Palette
@@ -38,7 +38,7 @@ THRESHOLDS, FEW = range(16, 65), 0.005
 WEBP_QUALITY = 82
 
 
-def export_gif(record: Record, path: Path, options: ExportOptions) -> None:
+def export_gif(result: Result, path: Path, options: ExportOptions) -> None:
     """Writes a GIF: one palette, no dither, and only the pixels that changed.
 
     Dither would defeat the compression, and flicker. Frames in which no pixel changes become one that stands longer.
@@ -48,8 +48,8 @@ def export_gif(record: Record, path: Path, options: ExportOptions) -> None:
     """
     import imageio.v3 as iio
 
-    frames = list(frames_of(record, options, side_max=GIF_SIDE))
-    transparent = record.scene.canvas.transparent
+    frames = list(frames_of(result, options, side_max=GIF_SIDE))
+    transparent = result.scene.canvas.transparent
     if transparent:
         threshold = _sparse_alpha(frames[-1]) if options.alpha_threshold is None else options.alpha_threshold
         for k, frame in enumerate(frames):  # in place: the frames may take most of the memory
@@ -65,11 +65,11 @@ def export_gif(record: Record, path: Path, options: ExportOptions) -> None:
     _write(film, path)
 
 
-def export_webp(record: Record, path: Path, options: ExportOptions) -> None:
+def export_webp(result: Result, path: Path, options: ExportOptions) -> None:
     """Writes an animated WebP, lossy: a tenth of a GIF's size."""
     import imageio.v3 as iio
 
-    frames = _stacked(frames_of(record, options, side_max=WEBP_SIDE), frame_count(options))
+    frames = _stacked(frames_of(result, options, side_max=WEBP_SIDE), frame_count(options))
     film = iio.imwrite(
         "<bytes>", frames, extension=".webp", is_batch=True, quality=WEBP_QUALITY, method=4,
         duration=durations(options, 1), loop=options.loop,
@@ -77,11 +77,11 @@ def export_webp(record: Record, path: Path, options: ExportOptions) -> None:
     _write(film, path)
 
 
-def export_apng(record: Record, path: Path, options: ExportOptions) -> None:
+def export_apng(result: Result, path: Path, options: ExportOptions) -> None:
     """Writes an animated PNG: every frame exact."""
     import imageio.v3 as iio
 
-    frames = _stacked(frames_of(record, options), frame_count(options))
+    frames = _stacked(frames_of(result, options), frame_count(options))
     film = iio.imwrite(
         "<bytes>", frames, extension=".png", is_batch=True, duration=durations(options, 1), loop=options.loop
     )
@@ -134,7 +134,7 @@ def need_encoder() -> None:
         )
 
 
-def export_mp4(record: Record, path: Path, options: ExportOptions) -> None:
+def export_mp4(result: Result, path: Path, options: ExportOptions) -> None:
     """Writes an H.264 film, sides cut to even numbers; the result stands for `options.hold`.
 
     It knows no transparency: what the circles leave bare is of the matte's colour, or of the canvas's background.
@@ -146,7 +146,7 @@ def export_mp4(record: Record, path: Path, options: ExportOptions) -> None:
     import imageio.v3 as iio
     from imageio_ffmpeg import count_frames_and_secs
 
-    frames = [_even_sides(frame) for frame in frames_of(record, options, flat=True, side_max=MP4_SIDE)]
+    frames = [_even_sides(frame) for frame in frames_of(result, options, flat=True, side_max=MP4_SIDE)]
     frames += frames[-1:] * round(options.hold * options.fps)  # the same array: it takes no memory
     with whole_path(path) as temporary, warnings.catch_warnings():
         # JAX warns of forks, but the encoder is another program: nothing of ours goes on in the child.
@@ -178,11 +178,11 @@ def durations(options: ExportOptions, unit: int) -> list[int]:
     return [max(unit, end - start) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def frames_of(record: Record, options: ExportOptions, flat: bool = False, side_max: int = SIDE_MAX) -> Iterator[Array]:
+def frames_of(result: Result, options: ExportOptions, flat: bool = False, side_max: int = SIDE_MAX) -> Iterator[Array]:
     """The frames, uint8, at an even visual pace: the blank canvas first, the result last.
 
     Args:
-        record: what to show.
+        result: what to show.
         options: width and timing.
         flat: whether what is transparent is laid over the matte, or over the background if there is none.
         side_max: pixels that a side may have in the file.
@@ -194,9 +194,9 @@ def frames_of(record: Record, options: ExportOptions, flat: bool = False, side_m
         InputError: they would not fit into memory, or into such a file.
     """
     count = frame_count(options)
-    canvas = record.scene.canvas
+    canvas = result.scene.canvas
     width = options.width or _usual_width(canvas)
-    height = record.scene.scaled(width).canvas.height
+    height = result.scene.scaled(width).canvas.height
     if max(width, height) > side_max:
         raise InputError(
             f"frames are {width} x {height} pixels; this kind of film needs at most {side_max} a side. "
@@ -205,11 +205,11 @@ def frames_of(record: Record, options: ExportOptions, flat: bool = False, side_m
     channels = 4 if canvas.transparent and not flat else 3
     if count * width * height * channels > MEMORY:
         fits = int((MEMORY / channels / count * width / height) ** 0.5)
-        while fits and count * fits * record.scene.scaled(fits).canvas.height * channels > MEMORY:
+        while fits and count * fits * result.scene.scaled(fits).canvas.height * channels > MEMORY:
             fits -= 1
         cure = f"--width {fits}" if fits else "fewer --seconds"
         raise InputError(f"{count} frames of {width} x {height} pixels need too much memory. Try {cure}")
-    for scene in even_scenes(record, count):
+    for scene in even_scenes(result, count):
         scaled = scene.scaled(width, height)
         if flat and canvas.transparent:
             scaled = scaled.with_background(options.matte_or(canvas.background))

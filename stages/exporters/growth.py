@@ -11,7 +11,8 @@ from artpipe.renderers import Scene
 from artpipe.renderers.alpha import comparable
 from artpipe.renderers.scene import stacked_rows
 
-from ..record import Moment, Record
+from ..events import Snapshot
+from ..result import Result
 
 Array = np.ndarray[Any, Any]
 
@@ -26,34 +27,36 @@ _PIECES = 512
 _HALVINGS = 12
 
 
-def keys(record: Record) -> tuple[Moment, ...]:
-    """All scenes that the record knows, from the blank canvas to the scene as it is now, in order of time."""
-    last = max([moment.step for moment in record.moments] + [int(row["step"]) for row in record.history] + [0])
-    return Moment(0, Scene.empty(record.scene.canvas)), *record.moments, Moment(last, record.scene)
+def keys(result: Result) -> tuple[Snapshot, ...]:
+    """All scenes that a result holds, from the blank canvas to its scene, in order of time."""
+    history = result.history
+    steps = [snapshot.step for snapshot in history.snapshots] + [point.step for point in history.curve]
+    last = Snapshot(max(steps, default=0), result.scene)
+    return Snapshot(0, Scene.empty(result.scene.canvas)), *history.snapshots, last
 
 
-def even_keys(record: Record, count: int) -> tuple[Moment, ...]:
-    """At most `count` of the record's own scenes, as even steps towards the result as they come; both ends too."""
-    known = keys(record)
+def even_keys(result: Result, count: int) -> tuple[Snapshot, ...]:
+    """At most `count` of the result's own scenes, as even steps towards the result as they come; both ends too."""
+    known = keys(result)
     if len(known) <= count:
         return known
-    way = _way([moment.scene for moment in known])
+    way = _way([snapshot.scene for snapshot in known])
     wanted = np.linspace(0, way[-1], count)
     chosen = {int(np.argmin(np.abs(way - distance))) for distance in wanted[1:-1]} | {0, len(known) - 1}
     return tuple(known[k] for k in sorted(chosen))
 
 
-def even_scenes(record: Record, count: int) -> list[Scene]:
+def even_scenes(result: Result, count: int) -> list[Scene]:
     """Exactly `count` scenes that come nearer to the result by equal steps: the blank canvas first, the result last.
 
-    Between the scenes that the record knows, circles that stay move and change in straight lines, newcomers
+    Between the scenes that the result holds, circles that stay move and change in straight lines, newcomers
     appear and those torn out vanish one after the other.
 
     Args:
-        record: what to show.
+        result: what to show.
         count: 2 or more.
     """
-    known = _without_leaps([moment.scene for moment in keys(record)])
+    known = _without_leaps([snapshot.scene for snapshot in keys(result)])
     way = _way(known)
     scenes = known[:1]
     for distance in np.linspace(0, way[-1], count)[1:-1]:
@@ -61,7 +64,7 @@ def even_scenes(record: Record, count: int) -> list[Scene]:
         length = way[k] - way[k - 1]
         share = float((distance - way[k - 1]) / length) if length > 0 else 1.0
         scenes.append(between(known[k - 1], known[k], min(max(share, 0.0), 1.0)))
-    return [*scenes, record.scene]
+    return [*scenes, result.scene]
 
 
 def _without_leaps(known: list[Scene]) -> list[Scene]:

@@ -22,7 +22,7 @@ from artpipe.renderers.threads import thread_count
 
 from ..formats.files import whole_file
 from ..pictures.picture import as_bytes
-from ..record import Record
+from ..result import Result
 from .options import ExportOptions
 
 Array = np.ndarray[Any, Any]
@@ -33,9 +33,9 @@ BAND_PIXELS = 2_000_000
 COMPRESSION = 4
 
 
-def export_png(record: Record, path: Path, options: ExportOptions) -> None:
+def export_png(result: Result, path: Path, options: ExportOptions) -> None:
     """Writes the picture at the scene's own width, or at `options.width`."""
-    write_png(record.scene if options.width is None else record.scene.scaled(options.width), path)
+    write_png(result.scene if options.width is None else result.scene.scaled(options.width), path)
 
 
 def write_png(scene: Scene, path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from artpipe.renderers import InputError
 
 from ..formats.scene_file import save_scene
-from ..record import Record
+from ..result import Result
 from .film import export_apng, export_gif, export_mp4, export_webp, need_encoder
 from .options import ExportOptions
 from .png import export_png
@@ -18,9 +18,9 @@ from .svg import export_svg
 from .viewer import export_viewer
 
 
-def export_scene(record: Record, path: Path, options: ExportOptions) -> None:
+def export_scene(result: Result, path: Path, options: ExportOptions) -> None:
     """Writes the scene file, at the scene's own size or at `options.width`."""
-    save_scene(record.scene if options.width is None else record.scene.scaled(options.width), path)
+    save_scene(result.scene if options.width is None else result.scene.scaled(options.width), path)
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Exporter:
     """One kind of file.
 
     Attributes:
-        write: `(record, path, options)`, writes the file whole or raises.
+        write: `(result, path, options)`, writes the file whole or raises.
         options: fields of `ExportOptions` that change such a file.
         if_animated: further ones that do with the option `animated`.
     """
 
-    write: Callable[[Record, Path, ExportOptions], None]
+    write: Callable[[Result, Path, ExportOptions], None]
     options: tuple[str, ...]
     if_animated: tuple[str, ...] = ()
 
@@ -106,7 +106,7 @@ def distinct_paths(paths: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
-def export_files(record: Record, paths: Sequence[Path], options: ExportOptions | None = None) -> Iterator[Path]:
+def export_files(result: Result, paths: Sequence[Path], options: ExportOptions | None = None) -> Iterator[Path]:
     """Writes the files one after the other, each once, whole or not at all; yields each path when it is written.
 
     Raises:
@@ -115,5 +115,5 @@ def export_files(record: Record, paths: Sequence[Path], options: ExportOptions |
     """
     check_paths(paths, options)
     for path in distinct_paths(paths):
-        EXPORTERS[path.suffix.lower()].write(record, path, options or ExportOptions())
+        EXPORTERS[path.suffix.lower()].write(result, path, options or ExportOptions())
         yield path

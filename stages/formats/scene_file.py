@@ -119,7 +119,7 @@ def load_scene(path: str | Path) -> Scene:
         raise InputError(f"{path} is {problem}; needs a scene file that artpipe wrote") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f'{path} is not a scene: it lacks "format": "{FORMAT}"')
-    version = content.get("version")
+    version: Any = content.get("version")
     if type(version) not in (int, float) or version not in range(1, VERSION + 1):
         held = one_line(reprlib.repr(version), 50)
         raise InputError(f"{path} has version {held}; this artpipe reads 1 to {VERSION}. Try a newer artpipe")

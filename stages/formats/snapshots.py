@@ -1,4 +1,4 @@
-"""Scenes on the way to a painting, of one canvas, as plain arrays in one .npz file."""
+"""Snapshots of a run, of one canvas, as plain arrays in one .npz file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from artpipe.renderers import Canvas, InputError, Scene
 from artpipe.renderers.errors import one_line
 from artpipe.renderers.scene import stacked_rows
 
-from ..record import Moment
+from ..events import Snapshot
 from . import version_1
 from .arrays import Field, pack, unpack
 from .files import read_at_most, whole_file
@@ -22,14 +22,14 @@ VERSION = 2
 
 # The most that a file holds, such as 256 scenes of 23,000 rows: half a gigabyte of memory when it is read, half of
 # that for the scenes that are made of it.
-MOMENTS_MAX, ROWS_MAX = 1024, 6_000_000
+SNAPSHOTS_MAX, ROWS_MAX = 1024, 6_000_000
 # What is larger on the disk holds more than that, or something else: a row has numbers, an id and a kind.
 BYTES_MAX = ROWS_MAX * (4 * WIDEST + 9)
 
 # S scenes with N rows in all, which follow one another as the scenes do.
 _SCENES: dict[str, Field] = {
-    "steps": Field("<i8", ("S",), MOMENTS_MAX),
-    "counts": Field("<i8", ("S",), MOMENTS_MAX),
+    "steps": Field("<i8", ("S",), SNAPSHOTS_MAX),
+    "counts": Field("<i8", ("S",), SNAPSHOTS_MAX),
     "ids": Field("<i8", ("N",), ROWS_MAX),
     "canvas": Field("<i8", (2,), 2),
     "background": Field("<f4", (3,), 3),
@@ -38,32 +38,32 @@ ARRAYS = {"version": Field("<i8", (), 1), **_SCENES, **row_fields(ROWS_MAX)}
 _ARRAYS_1 = {**_SCENES, **version_1.row_fields(ROWS_MAX)}
 
 
-def save_snapshots(moments: Sequence[Moment], path: Path) -> None:
+def save_snapshots(snapshots: Sequence[Snapshot], path: Path) -> None:
     """Writes scenes of one canvas, or no file for none; of more than `ROWS_MAX` rows, every second, fourth ... scene.
 
     Raises:
         InputError: the folder is missing, read-only or full.
     """
-    while len(moments) > MOMENTS_MAX or sum(moment.scene.count for moment in moments) > ROWS_MAX:
-        moments = moments[1::2]
-    if not moments:
+    while len(snapshots) > SNAPSHOTS_MAX or sum(snapshot.scene.count for snapshot in snapshots) > ROWS_MAX:
+        snapshots = snapshots[1::2]
+    if not snapshots:
         return
-    canvas = moments[0].scene.canvas
-    rows = stacked_rows([moment.scene.rows for moment in moments])
+    canvas = snapshots[0].scene.canvas
+    rows = stacked_rows([snapshot.scene.rows for snapshot in snapshots])
     values = {
         "version": VERSION,
-        "steps": [moment.step for moment in moments],
-        "counts": [moment.scene.count for moment in moments],
-        "ids": np.concatenate([moment.scene.ids for moment in moments]),
+        "steps": [snapshot.step for snapshot in snapshots],
+        "counts": [snapshot.scene.count for snapshot in snapshots],
+        "ids": np.concatenate([snapshot.scene.ids for snapshot in snapshots]),
         "canvas": [canvas.width, canvas.height],
         "background": canvas.background,
-        **row_arrays(rows, np.concatenate([moment.scene.kinds for moment in moments])),
+        **row_arrays(rows, np.concatenate([snapshot.scene.kinds for snapshot in snapshots])),
     }
     with whole_file(path) as file:
         pack(values, ARRAYS, file)
 
 
-def load_snapshots(path: Path, canvas: Canvas) -> tuple[Moment, ...]:
+def load_snapshots(path: Path, canvas: Canvas) -> list[Snapshot]:
     """Reads what `save_snapshots` wrote.
 
     Raises:
@@ -77,13 +77,13 @@ def load_snapshots(path: Path, canvas: Canvas) -> tuple[Moment, ...]:
         if version not in range(1, VERSION + 1):
             raise ValueError(f"it has version {version}; this artpipe reads 1 to {VERSION}")
         values = version_1.with_kinds(unpack(data, _ARRAYS_1)) if version == 1 else unpack(data, ARRAYS)
-        return _moments(values, canvas)
+        return _snapshots(values, canvas)
     except (KeyError, ValueError, InputError) as error:
         problem = f"it lacks {error}" if isinstance(error, KeyError) else one_line(error)
         raise InputError(f"{path} is broken: {problem}. Without it, only the final scene can be exported") from None
 
 
-def _moments(parts: Mapping[str, Any], canvas: Canvas) -> tuple[Moment, ...]:
+def _snapshots(parts: Mapping[str, Any], canvas: Canvas) -> list[Snapshot]:
     """The scenes of a file's arrays."""
     steps, counts, ids = (parts[name] for name in ("steps", "counts", "ids"))
     rows, kinds = rows_of(parts)
@@ -96,7 +96,7 @@ def _moments(parts: Mapping[str, Any], canvas: Canvas) -> tuple[Moment, ...]:
     if (np.sort(np.maximum(steps, 0)) != steps).any():
         raise ValueError("its steps are not in order")
     ends = np.cumsum(counts)
-    return tuple(
-        Moment(int(step), Scene(rows[own], canvas, ids=ids[own], kinds=kinds[own]))
+    return [
+        Snapshot(int(step), Scene(rows[own], canvas, ids=ids[own], kinds=kinds[own]))
         for step, own in zip(steps, map(slice, ends - counts, ends), strict=True)
-    )
+    ]

@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from artpipe.renderers import InputError
-
 from ..formats.files import whole_file
 from .decode import decode, decode_image, decoded_size, image_size, in_one_line, pillow, unread_file
 from .pixel_arrays import picture_of_array
 from .resample import resampled
+from .sizes import DEFAULT_SIZE
 from .sources import is_file_like, source_of
 
 Array = np.ndarray[Any, Any]
 
-DEFAULT_SIZE = 256
-# The largest side that a target may be given, pixels.
-SIZE_MAX = 8192
 # Pixel art, unlike small photographs and antialiased drawings, has few colours: at most `FEW_COLOURS`, or `ART_COLOURS`
 # where at least this share of neighbours is equal, and no more than a third of its pixels. Of the neighbours that
 # differ, half differ by at least `ART_STEP` levels of 255.
 ART_STEP, FEW_COLOURS, ART_COLOURS, ART_EQUAL = 24, 16, 64, 0.25
 # Half a level of 255: alpha within so much of none or of all is none or all.
 FAINT = 0.5 / 255
-
-
-def parse_size(text: Any) -> tuple[int, int] | int:
-    """A size option: `384` (longest side, aspect kept) or `256x256` (exact, stretched), also as numbers.
-
-    Raises:
-        InputError: it is neither, or out of range.
-    """
-    if isinstance(text, str):
-        match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", text.strip().lower(), re.ASCII)
-        sides = [int(side) for side in match.groups() if side] if match else []
-    else:
-        numbers = text if isinstance(text, tuple) and len(text) == 2 else (text,)
-        whole = all(isinstance(side, (int, np.integer)) and not isinstance(side, bool) for side in numbers)
-        sides = [int(side) for side in numbers] if whole else []
-    if not sides or not all(1 <= side <= SIZE_MAX for side in sides):
-        raise InputError(f"size is {text!r}; needs pixels like 384 or 256x256, 1 to {SIZE_MAX}")
-    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
 def load_picture(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -10,63 +9,15 @@ import numpy as np
 from artpipe.renderers import InputError
 
 from .picture import load_picture, picture_size, readable
+from .regions import DEFAULT_FLOOR, Region
 from .sources import Source
 
 Array = np.ndarray[Any, Any]
-# Centre and radius as shares: of the canvas's width, of its height, of its longer side.
-Region = tuple[float, float, float]
-
-# What counts least over what counts most. A sixteenth frees most circles for what counts, and still holds the rest.
-DEFAULT_FLOOR = 1 / 16
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue (ITU-R BT.709), on sRGB values as they are
 # Edges are sought at this blur, pixels on a canvas of 256; finer detail than that is mostly noise and canvas grain.
 EDGE_BLUR = 1.0
 # The gradient that counts fully: this percentile of the picture's own.
 EDGE_PERCENTILE = 95.0
-
-
-def parse_focus(text: str) -> Region:
-    """A region of focus: `x,y,r`, each a share from 0 to 1 or a percentage, such as `0.5,0.4,0.2` or `50%,40%,20%`.
-
-    Raises:
-        InputError: it is something else, or out of range.
-    """
-    numbers = [re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)(%?)\s*", part, re.ASCII) for part in text.split(",")]
-    region = tuple(float(number[1]) / (100 if number[2] else 1) for number in numbers if number)
-    if len(numbers) != 3 or len(region) != 3:
-        raise InputError(f"focus is {text!r}; needs x,y,r as shares of the picture, like 0.5,0.4,0.2 or 50%,40%,20%")
-    return _checked(region)
-
-
-def check_focus(regions: Any) -> tuple[Region, ...]:
-    """Regions of focus as tuples of floats, from any sequences of numbers.
-
-    Raises:
-        InputError: they are something else, or a number is out of range.
-    """
-    if not isinstance(regions, (list, tuple)):
-        raise InputError(f"focus is {_in_a_line(regions)}; needs a list of regions, such as [(0.5, 0.4, 0.2)]")
-    return tuple(_checked(region) for region in regions)
-
-
-def _checked(region: Any) -> Region:
-    try:
-        x, y, radius = (float(value) for value in region if not isinstance(value, (bool, str)))
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(
-            f"a region of focus is {_in_a_line(region)}; needs three numbers, x, y, radius, such as (0.5, 0.4, 0.2)"
-        ) from None
-    if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < radius <= 1):
-        raise InputError(
-            f"a region of focus is {x:g}, {y:g}, {radius:g}; needs shares of the picture's width, height and longer "
-            "side, 0 to 1, with a radius above 0. Try dividing pixels by them"
-        )
-    return x, y, radius
-
-
-def _in_a_line(value: Any) -> str:
-    """What a value looks like, for a message; arrays would show as several lines."""
-    return " ".join(repr(value).split())[:80]
 
 
 def weights_for(

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from artpipe.renderers import Scene
+from artpipe.renderers import InputError, Scene
 from artpipe.renderers.alpha import BLACK, WHITE
-from artpipe.renderers.primitives.base import BLUE, OPACITY, RED, SHAPE, SOFTNESS
+from artpipe.renderers.checks import choice, shown
+from artpipe.renderers.options import check_options, documented, option
+from artpipe.renderers.primitives.base import BLUE, OPACITY, RED, SHAPE, SOFTNESS, radius_limits
 from artpipe.renderers.primitives.circle import CIRCLE
-
-X, Y, RADIUS = SHAPE, SHAPE + 1, SHAPE + 2
+from artpipe.renderers.primitives.table import PRIMITIVES
+from artpipe.renderers.scene import stacked_rows
 
 from ..base import Run
 from .energy import squared_error
@@ -23,58 +25,87 @@ Array = np.ndarray[Any, Any]
 RADIUS_MIN = 0.8  # pixels; smaller newcomers rarely outlive their first relocation
 
 
+def _shape(name: str, value: Any) -> str:
+    """Names of primitives by comma, each once."""
+    words = [word.strip() for word in value.split(",")] if isinstance(value, str) else [value]
+    for word in words:
+        choice(name, word, PRIMITIVES)
+    if len(set(words)) < len(words):
+        raise InputError(f"{name} is {shown(value)}; needs each shape once")
+    return ",".join(words)
+
+
+@documented
 @dataclass(frozen=True)
 class Newcomers:
-    """How new circles look.
+    """How new shapes look.
 
     Attributes:
-        seeder: a key of `seeders.SEEDERS`.
-        radius_scale: their typical radius over that of equal discs which would just tile the canvas.
-        softness_share: their softness over their radius.
+        softness_share: their softness over their radius, or half their thickness.
         opacity: the most that they start with, 0..1. Each gets the opacity of its largest gain.
         opacity_min: the least that they start with; fainter ones have no gradient to grow by.
         opacity_plain: what those start with that no opacity makes a gain. At the full opacity they tear
             the picture up, and it takes the descent longer to mend it (trials: 3 % of the loss).
     """
 
-    seeder: str = "error"
-    radius_scale: float = 1.2
+    seeder: str = option("error", "Where new shapes are sought.", choices=SEEDERS, advanced=True, tunable=True)
+    radius_scale: float = option(
+        1.2, "Typical radius of new shapes over that of equal discs that tile the canvas.", low=0.05, high=20,
+        advanced=True, tunable=(0.6, 2.4),
+    )  # fmt: skip
     softness_share: float = 0.3
     opacity: float = 0.95
     opacity_min: float = 0.3
     opacity_plain: float = 0.5
+    shape: str = option(
+        CIRCLE.name, f"What is painted: {', '.join(PRIMITIVES)}. Of several by comma, each newcomer takes the best.",
+        check=_shape, metavar="SHAPE[,SHAPE]",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) -> Scene:
-    """The scene with `count` new circles on top, where the picture is wrong.
+    """The scene with `count` new shapes on top, where the picture is wrong.
 
     Args:
         run: target, shares and generator.
         scene: what they are painted on.
         count: how many.
-        crowd: how many circles will stand then; sets their size.
+        crowd: how many shapes will stand then; sets their size.
         newcomers: how they look.
     """
     canvas = scene.canvas
     radius = newcomers.radius_scale * np.sqrt(canvas.width * canvas.height / (np.pi * max(1, crowd)))
     image, energy = _error(run, scene)
     x, y, radii = SEEDERS[newcomers.seeder](energy, count, radius, run.rng)
-    candidates = np.zeros((len(x), CIRCLE.width), np.float32)
-    candidates[:, X], candidates[:, Y] = x, y
-    _, radius_max = CIRCLE.columns[2].limits(canvas.width, canvas.height, run.settings.softness_min)
-    candidates[:, RADIUS] = np.clip(radii, RADIUS_MIN, radius_max)
-    candidates[:, SOFTNESS] = np.maximum(newcomers.softness_share * candidates[:, RADIUS], run.settings.softness_min)
-    candidates[:, OPACITY] = newcomers.opacity
-    column = np.clip(candidates[:, X].astype(int), 0, canvas.width - 1)
-    line = np.clip(candidates[:, Y].astype(int), 0, canvas.height - 1)
-    candidates[:, RED : BLUE + 1] = run.flat_target[line, column]  # what they keep where no pixel counts
-    run.board.set_image(image)
-    chosen, rows = run.board.choose(candidates, count, newcomers.opacity_min)
+    _, radius_max = radius_limits(canvas.width, canvas.height, run.settings.softness_min)
+    radii = np.clip(radii, RADIUS_MIN, radius_max)
+    column = np.clip(x.astype(int), 0, canvas.width - 1)
+    line = np.clip(y.astype(int), 0, canvas.height - 1)
+    coherence, angle = run.directions.at(x, y, radius)
+    parts, kinds = [], []
+    for primitive in (PRIMITIVES[name] for name in newcomers.shape.split(",")):
+        rows = np.zeros((len(x), primitive.width), np.float32)
+        shape = primitive.seed(x, y, radii, coherence, angle, run.rng)
+        rows[:, SHAPE:] = np.stack(shape, axis=1)
+        softness = newcomers.softness_share * primitive.thickness(list(rows[:, SHAPE:].T))
+        rows[:, SOFTNESS] = np.clip(softness, run.settings.softness_min, run.settings.softness_most)
+        rows[:, OPACITY] = newcomers.opacity
+        rows[:, RED : BLUE + 1] = run.flat_target[line, column]  # what they keep where no pixel counts
+        parts.append(rows)
+        kinds.append(np.full(len(x), primitive.code, np.uint8))
+    candidates, codes = stacked_rows(parts), np.concatenate(kinds)
+    costs = np.concatenate([np.full(len(part), part.shape[1], np.float32) for part in parts])
+    chosen, rows = run.fit.place(image, candidates, codes, costs, count, newcomers.opacity_min)
+    scene = scene.append(rows, codes[chosen])
     if len(chosen) < count:  # nothing left would lower the loss: the rest are plain draws
-        rest = np.delete(candidates, chosen, axis=0)[: count - len(chosen)]
-        rest[:, OPACITY] = newcomers.opacity_plain
-        rows = np.concatenate([rows, run.board.coloured(rest)])
-    return scene.append(rows)
+        rest = np.delete(np.arange(len(candidates)), chosen)[: count - len(chosen)]
+        plain = candidates[rest]
+        plain[:, OPACITY] = newcomers.opacity_plain
+        scene = scene.append(run.fit.coloured(image, plain, codes[rest]), codes[rest])
+    return scene
 
 
 def _error(run: Run, scene: Scene) -> tuple[Array, Array]:

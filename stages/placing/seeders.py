@@ -1,4 +1,4 @@
-"""The table of seeders: where a new batch of circles might stand, and how large.
+"""The table of seeders: where a new batch of shapes might stand, and how large.
 
 A seeder only proposes. Which of its candidates are painted, and in what colour, `placing` decides by their
 exact gain.
@@ -16,7 +16,7 @@ from .energy import blurred
 Array = np.ndarray[Any, Any]
 
 # (energy, count, radius, rng) -> x, y, radius of the candidates, at least `count` of them.
-Seeder = Callable[[Array, int, float, np.random.Generator], tuple[Array, Array, Array]]
+Seeder = Callable[[Array, int, float, "np.random.Generator"], tuple[Array, Array, Array]]
 
 # Spread of log radius about the size that would tile the canvas (trials: 0.1 to 0.4 are equal).
 RADIUS_SPREAD = 0.25
@@ -29,7 +29,7 @@ def seed_by_error(energy: Array, count: int, radius: float, rng: np.random.Gener
 
     Args:
         energy: (H, W), squared error of each pixel, weighted.
-        count: circles that are wanted.
+        count: shapes that are wanted.
         radius: their typical size, pixels.
         rng: the generator.
     """

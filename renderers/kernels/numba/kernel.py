@@ -20,13 +20,13 @@ import numpy as np
 
 from ...canvas import Canvas
 from ...errors import NotFinite
-from ...primitives.circle import CIRCLE
 from ...primitives.falloff import FALLOFFS
 from ...scene import check_finite
 from ...threads import thread_count
 from .bins import fill, measure, sum_slots
-from .shapes.dispatch import chain_rows, pack_rows
-from .shapes.layout import NARROW, TILE, WIDE
+from .placing import coloured, place
+from .shapes.dispatch import chain_rows, packed, planes_of
+from .shapes.layout import NARROW, TILE
 from .tiles import (
     AREA,
     ENTERED,
@@ -149,6 +149,25 @@ class CpuKernel:
         totals, sums = self._paint(WORTH, rows, kinds, canvas, target, shares, _NOTHING_3D)
         return float(sums[0]), totals[:, 0]
 
+    def place(
+        self,
+        image: Array,
+        canvas: Canvas,
+        target: Array,
+        shares: Array,
+        candidates: Array,
+        kinds: Array,
+        costs: Array,
+        count: int,
+        opacity_min: float,
+    ) -> tuple[Array, Array]:
+        """See `kernels.base.Kernel.place`."""
+        return place(image, canvas, target, shares, candidates, kinds, costs, count, opacity_min)
+
+    def coloured(self, image: Array, canvas: Canvas, target: Array, shares: Array, rows: Array, kinds: Array) -> Array:
+        """See `kernels.base.Kernel.coloured`."""
+        return coloured(image, canvas, target, shares, rows, kinds)
+
     def _paint(
         self, mode: int, rows: Array, kinds: Array, canvas: Canvas, target: Array, shares: Array, image: Array
     ) -> tuple[Array, Array]:
@@ -160,12 +179,7 @@ class CpuKernel:
         with self._lock:
             self._settle()  # a call that was interrupted may have left workers at its arrays
             columns, target, shares = (_plain(array) for array in (rows, target, shares))
-            kinds = np.require(kinds, np.uint8, ["C", "W"])
-            present = np.flatnonzero(np.bincount(kinds, minlength=1)).tolist() if len(kinds) else []
-            rows = columns
-            if columns.shape[1] != NARROW or present not in ([], [CIRCLE.code]):
-                rows = np.zeros((len(columns), WIDE), np.float32)
-                pack_rows(columns, kinds, rows)
+            rows, kinds = packed(columns, kinds)
             edge = FALLOFFS[canvas.edge].code
             background = np.array(canvas.background, np.float32)
             tiles_x, tiles_y = -(-canvas.width // TILE), -(-canvas.height // TILE)
@@ -204,7 +218,7 @@ class CpuKernel:
                         band.entry_rows, band.entry_slots, band.slot_tiles, slots,
                     )  # fmt: skip
                     self.entry_count += entry_count
-                    self._scratch_size = scratch_size(mode, deepest, present)
+                    self._scratch_size = scratch_size(mode, deepest, planes_of(kinds))
                     if release(flags, self._scratch_size):
                         self._workers.wake(paint, worker_count, returned)
                     paint(0)

@@ -19,7 +19,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from .cache import compiled
-from .shapes.dispatch import PLANES_KEPT, cover, planes_kept, pull, touched
+from .shapes.dispatch import cover, planes_kept, pull, touched
 from .shapes.layout import TILE, A, B, G, R
 from .simd import LANES, greatest, largest, load, pack, spread, store, store_row, total
 
@@ -459,15 +459,14 @@ def paint_tiles(
     return False
 
 
-def scratch_size(mode, deepest, kinds):
+def scratch_size(mode, deepest, each):
     """Floats of the scratch for tiles of at most so many entries; what is only drawn of an entry is not kept.
 
     Args:
         mode: as of `paint_tiles`.
         deepest: entries.
-        kinds: codes of the primitives in the scene.
+        each: the most planes that an entry keeps; see `shapes.dispatch.planes_of`.
     """
-    each = max((int(planes_kept.py_func(kind)) for kind in kinds), default=PLANES_KEPT)
     if mode == RENDER:
         return (PLANES + each) * AREA
     # At the end, for each entry, which pixels it touches.

@@ -6,6 +6,9 @@ columns are; all other scenes are packed first (`pack_rows`) and chained back at
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 from numba import njit
 
 from ....primitives.circle import CIRCLE
@@ -14,18 +17,34 @@ from ....primitives.stroke import STROKE
 from ....primitives.triangle import TRIANGLE
 from ..cache import compiled
 from . import circle, ellipse, stroke, triangle
-from .layout import HALF, NARROW, ONE, P0, TILE, ZERO, F, U
+from .layout import HALF, NARROW, ONE, P0, TILE, WIDE, ZERO, F, U
+
+Array = np.ndarray[Any, Any]
 
 _CIRCLE, _ELLIPSE, _STROKE, _TRIANGLE = CIRCLE.code, ELLIPSE.code, STROKE.code, TRIANGLE.code
 
 # Planes that an entry keeps from the way down: coverage, transmittance, and what its `pull` needs.
 PLANES_KEPT = 3
 TRIANGLE_PLANES_KEPT = 5
+PLANES_KEPT_MOST = 5
 
 # Floats are rounded: extents are widened by this much (pixels), so that no pixel is lost.
 SLACK = F(1e-3)
 
 _LAST_CENTRE = F(TILE - 0.5)
+
+
+def packed(rows: Array, kinds: Array) -> tuple[Array, Array]:
+    """Rows as the kernel reads them, (N, NARROW or WIDE) float32, and their kinds, uint8.
+
+    Rows of circles alone are given back as they are.
+    """
+    codes = np.require(kinds, np.uint8, ["C", "W"])
+    if rows.shape[1] == NARROW and not np.any(codes != _CIRCLE):
+        return rows, codes
+    ready = np.zeros((len(rows), WIDE), np.float32)
+    pack_rows(rows, codes, ready)
+    return ready, codes
 
 
 @compiled(error_model="numpy")
@@ -102,6 +121,11 @@ def touched(rows, i, kind, edge, left, top):
     return U(first * TILE), U(last * TILE)
 
 
+def planes_of(kinds: Array) -> int:
+    """The most planes that an entry of rows of these kinds keeps."""
+    return TRIANGLE_PLANES_KEPT if np.any(kinds == _TRIANGLE) else PLANES_KEPT
+
+
 @njit(inline="always")
 def planes_kept(kind):
     """How many planes an entry of this kind keeps."""
@@ -128,14 +152,21 @@ def cover(s, px, py, covered, kept, size, first, last, rows, i, kind, edge, left
         left: subtracted from the row's x.
         top: subtracted from the row's y.
     """
+    if kind == _CIRCLE:
+        circle.cover(s, px, py, covered, kept, first, last, rows, i, edge, left, top)
+    else:
+        _cover_others(s, px, py, covered, kept, size, first, last, rows, i, kind, left, top)
+
+
+@njit
+def _cover_others(s, px, py, covered, kept, size, first, last, rows, i, kind, left, top):
+    """`cover` of all but circles, which alone are worth the machine code of being drawn in place."""
     if kind == _ELLIPSE:
         ellipse.cover(s, px, py, covered, kept, first, last, rows, i, left, top)
     elif kind == _STROKE:
         stroke.cover(s, px, py, covered, kept, first, last, rows, i, left, top)
-    elif kind == _TRIANGLE:
-        triangle.cover(s, px, py, covered, kept, size, first, last, rows, i, left, top)
     else:
-        circle.cover(s, px, py, covered, kept, first, last, rows, i, edge, left, top)
+        triangle.cover(s, px, py, covered, kept, size, first, last, rows, i, left, top)
 
 
 @njit(inline="always")
@@ -151,6 +182,24 @@ def pull(
         results: (M, W) float32.
         slot: the row of `results` to fill.
     """
+    if kind == _CIRCLE:
+        circle.pull(
+            s, px, py, covered, da, kept, first, last, rows, i, edge, left, top,
+            red, green, blue, opacity, results, slot,
+        )  # fmt: skip
+    else:
+        _pull_others(
+            s, px, py, covered, da, kept, size, first, last, rows, i, kind, left, top,
+            red, green, blue, opacity, results, slot,
+        )  # fmt: skip
+
+
+@njit
+def _pull_others(
+    s, px, py, covered, da, kept, size, first, last, rows, i, kind, left, top,
+    red, green, blue, opacity, results, slot,
+):  # fmt: skip
+    """`pull` of all but circles."""
     if kind == _ELLIPSE:
         ellipse.pull(
             s, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot
@@ -159,10 +208,5 @@ def pull(
         stroke.pull(
             s, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot
         )
-    elif kind == _TRIANGLE:
-        triangle.pull(s, covered, da, kept, size, first, last, rows, i, red, green, blue, opacity, results, slot)
     else:
-        circle.pull(
-            s, px, py, covered, da, kept, first, last, rows, i, edge, left, top,
-            red, green, blue, opacity, results, slot,
-        )  # fmt: skip
+        triangle.pull(s, covered, da, kept, size, first, last, rows, i, red, green, blue, opacity, results, slot)

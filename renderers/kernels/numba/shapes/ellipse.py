@@ -83,7 +83,7 @@ def span(rows, i, low, high, turned):
     return x + left, x + right
 
 
-@njit(inline="always")
+@njit
 def cover(s, px, py, covered, kept, first, last, rows, i, left, top):
     """Coverage of the pixels first..last of a buffer, and 1 / rho; see `dispatch.cover`."""
     x, y = spread(rows[i, P0] - left), spread(rows[i, P1] - top)
@@ -101,7 +101,7 @@ def cover(s, px, py, covered, kept, first, last, rows, i, left, top):
         store(s, covered + p, clamp(middle - square * inverse * slope))
 
 
-@njit(inline="always")
+@njit
 def pull(s, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot):
     """Stores an entry's sums over the ramp of D = dL/dm: with n = u / rho of D n, D n dx, D n dy; see `chain`."""
     x, y = spread(rows[i, P0] - left), spread(rows[i, P1] - top)

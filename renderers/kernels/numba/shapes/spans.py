@@ -12,7 +12,7 @@ from numba import njit
 from .layout import ZERO
 
 
-@njit(inline="always")
+@njit
 def disc_span(x, y, radius, low, high, left, right):
     """The span, widened by the part of a disc that lies between the lines y = low and y = high."""
     off = max(low - y, y - high, ZERO)
@@ -23,7 +23,7 @@ def disc_span(x, y, radius, low, high, left, right):
     return left, right
 
 
-@njit(inline="always")
+@njit
 def edge_span(ax, ay, bx, by, low, high, left, right):
     """The span, widened by the part of a segment that lies between the lines y = low and y = high."""
     if ay > by:

@@ -45,7 +45,7 @@ def span(rows, i, low, high, turned):
     return edge_span(x - nx, y - ny, x + dx - nx, y + dy - ny, low, high, left, right)
 
 
-@njit(inline="always")
+@njit
 def cover(s, px, py, covered, kept, first, last, rows, i, left, top):
     """Coverage of the pixels first..last of a buffer, and 1 / |E|; see `dispatch.cover`."""
     x, y, dx, dy = spread(rows[i, P0] - left), spread(rows[i, P1] - top), spread(rows[i, P2]), spread(rows[i, P3])
@@ -64,7 +64,7 @@ def cover(s, px, py, covered, kept, first, last, rows, i, left, top):
         store(s, covered + p, clamp(middle - square * inverse * slope))
 
 
-@njit(inline="always")
+@njit
 def pull(s, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot):
     """Stores an entry's sums over the ramp of D = dL/dm: with g = D E / |E|, of g, t g and D; see `chain`."""
     x, y, dx, dy = spread(rows[i, P0] - left), spread(rows[i, P1] - top), spread(rows[i, P2]), spread(rows[i, P3])

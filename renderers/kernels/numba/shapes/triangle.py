@@ -1,7 +1,8 @@
 """The triangle in the kernel. Its floats: x and y of the corners; 1 / length² of the edges; the sense of rotation.
 
-The nearest point of the rim lies on edge k at the share t of its length. The pair is kept as one number k + t, the place
-on the rim: the corners lie at 0, 1, 2 and 3 = 0, and each pulls with a weight that falls from 1 there to 0 at the next.
+The nearest point of the rim lies on edge k at the share t of its length. The pair is kept as one number k + t, the
+place on the rim: the corners lie at 0, 1, 2 and 3 = 0, and each pulls with a weight that falls from 1 there to 0 at the
+next.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def prepare(rows, i, out):
     out[i, P9] = F(-1) if area < 0 else (ONE if area > 0 else ZERO)
 
 
-@njit(inline="always")
+@njit
 def _side_span(ax, ay, bx, by, inverse, reach, low, high, left, right):
     """The span, widened by an edge moved outwards and inwards by `reach`, and by the disc around its first corner."""
     left, right = disc_span(ax, ay, reach, low, high, left, right)
@@ -69,7 +70,7 @@ def span(rows, i, low, high, turned):
     return _side_span(cx, cy, ax, ay, rows[i, P8], reach, low, high, left, right)
 
 
-@njit(inline="always")
+@njit
 def _edge(dx, dy, ex, ey, inverse, turn):
     """From an edge's first corner to its nearest point and on to the pixel, t, squared distance, and cross product."""
     t = clamp((dx * ex + dy * ey) * inverse)
@@ -77,10 +78,11 @@ def _edge(dx, dy, ex, ey, inverse, turn):
     return qx, qy, t, qx * qx + qy * qy, (dx * ey - dy * ex) * turn
 
 
-@njit(inline="always")
+@njit
 def cover(s, px, py, covered, kept, size, first, last, rows, i, left, top):
-    """Coverage of the pixels first..last of a buffer; then, each in a plane of `size`: the unit vector away from the
-    inside, x and y, and the place on the rim; see `dispatch.cover`.
+    """Coverage of the pixels first..last of a buffer, and three planes; see `dispatch.cover`.
+
+    The planes hold x and y of the unit vector that leads away from the inside, and the place on the rim.
     """
     ax, ay, bx, by = rows[i, P0] - left, rows[i, P1] - top, rows[i, P2] - left, rows[i, P3] - top
     cx, cy, turn = rows[i, P4] - left, rows[i, P5] - top, spread(rows[i, P9])
@@ -88,7 +90,7 @@ def cover(s, px, py, covered, kept, size, first, last, rows, i, left, top):
     abx, aby, bcx, bcy, cax, cay = bx8 - ax8, by8 - ay8, cx8 - bx8, cy8 - by8, ax8 - cx8, ay8 - cy8
     ab, bc, ca = spread(rows[i, P6]), spread(rows[i, P7]), spread(rows[i, P8])
     slope, half, tiny = spread(HALF / rows[i, S]), spread(HALF), spread(TINY)
-    one, two, none, minus = spread(ONE), spread(TWO), spread(ZERO), spread(-ONE)
+    one, two, minus = spread(ONE), spread(TWO), spread(-ONE)
     # A triangle without an area has no inside: then this keeps every pixel outside.
     flat = spread(ONE if rows[i, P9] == ZERO else -_FAR)
     for p in range(first, last, _LANES):
@@ -115,7 +117,7 @@ def cover(s, px, py, covered, kept, size, first, last, rows, i, left, top):
         store(s, covered + p, clamp(half - square * away * slope))
 
 
-@njit(inline="always")
+@njit
 def pull(s, covered, da, kept, size, first, last, rows, i, red, green, blue, opacity, results, slot):
     """Stores an entry's sums over the ramp of D = dL/dm: with g = D away, of g and of its parts at corners 1 and 2."""
     by_x = by_y = by_bx = by_by = by_cx = by_cy = by_softness = by_all = spread(ZERO)

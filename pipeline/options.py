@@ -1,0 +1,252 @@
+"""The options of a run, and the plan of stages that they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from artpipe.renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates, RendererOptions
+from artpipe.renderers.checks import shown
+from artpipe.renderers.options import (
+    check_options,
+    documented,
+    from_json,
+    nested,
+    option,
+    option_of,
+    settings_of,
+    to_json,
+)
+from artpipe.stages.base import Stage
+from artpipe.stages.grow import Grow
+from artpipe.stages.limits import COUNT_MAX, POOL_MAX, PSNR_MAX, SECONDS_MAX, STEPS_MAX
+from artpipe.stages.pictures.colour_words import parse_colour
+from artpipe.stages.pictures.regions import DEFAULT_FLOOR, Region, check_focus, parse_focus
+from artpipe.stages.pictures.sizes import parse_size
+from artpipe.stages.placing.place import Newcomers
+from artpipe.stages.refine import Settle
+from artpipe.stages.relocate import Search
+
+from .presets import DEFAULT_PRESET, PRESETS, by_preset
+
+Array = np.ndarray[Any, Any]
+
+# The softness of hard edges, pixels: an anti-aliased rim.
+HARD = 0.5
+
+
+def parse_background(text: str) -> tuple[float, float, float] | None:
+    """The colour that a background option names; None for "auto".
+
+    Raises:
+        InputError: it is not a colour.
+    """
+    return None if isinstance(text, str) and text == "auto" else parse_colour("background", text, "auto, ")
+
+
+def _background(name: str, value: Any) -> str:
+    del name
+    parse_background(value)
+    return str(value)
+
+
+def _size(name: str, value: Any) -> str:
+    """A size as the text that JSON keeps."""
+    del name
+    size = parse_size(value)
+    if isinstance(value, str):
+        return value
+    return "x".join(map(str, size if isinstance(size, tuple) else (size,)))
+
+
+def _mask(name: str, value: Any) -> str:
+    if not isinstance(value, (str, Path)) or not str(value):
+        raise InputError(f"{name} is {shown(value)}; needs the path of an image")
+    return str(value)
+
+
+def _focus(name: str, value: Any) -> tuple[Region, ...]:
+    del name
+    return check_focus(value)
+
+
+# The groups in which options are listed.
+GROWTH, STOP, PICTURE, FOCUS, SEARCH, RATES = "growth", "stop", "picture", "focus", "search", "rates"
+
+
+@documented
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run does, given a picture: all that `run.json` needs to repeat it.
+
+    Where `steps`, `relocate_every` or `relocate_fraction` is None, the preset decides.
+    """
+
+    # fmt: off
+    growth: int = option_of(Grow, "growth", high=COUNT_MAX, group=GROWTH)
+    count: int = option(2048, "Shapes at the end.", low=1, high=COUNT_MAX, flags=("-n", "--max"), group=GROWTH)
+    shape: str = option_of(Newcomers, "shape", group=GROWTH)
+    preset: str = option(
+        DEFAULT_PRESET, "How long to take: about 1, 4 or 60 seconds at 2048 circles.",
+        choices=PRESETS, tunable=True, group=GROWTH)
+    steps: int | None = option(
+        None, "Optimiser steps.", unset=f"{by_preset('steps')}; with --seconds, as many as fit",
+        low=0, high=STEPS_MAX, tunable=(200, 5000), group=GROWTH)
+
+    seconds: float | None = option(
+        None, "Fit for this long: as many steps as fit, unless --steps ends it first.", unset="none",
+        unit="seconds", low=0.001, high=SECONDS_MAX, group=STOP)
+    target_psnr: float | None = option(
+        None, "Stop once the PSNR reaches this value.", unset="none", unit="dB", low=0, high=PSNR_MAX, group=STOP)
+    patience: int | None = option(
+        None, "Settle and stop after this many steps without a better loss.", unset="none",
+        low=1, high=STEPS_MAX, group=STOP)
+
+    renderer: str = option(FITTING_RENDERERS[0], "Framework that fits.", choices=FITTING_RENDERERS, group=PICTURE)
+    device: str = option(RendererOptions.device, "Where the fit runs.", choices=DEVICES, group=PICTURE)
+    seed: int = option(0, "Random seed.", low=0, high=2**63 - 1, group=PICTURE)
+    size: str | int | tuple[int, int] | None = option(
+        None, "Canvas in pixels: longest side, or width x height exactly.", unset="256; pixel art to 511",
+        check=_size, metavar="N|WxH", group=PICTURE)
+    hard: bool = option(False, "Hard edges, of half a pixel: a gouache look, and a small SVG.", group=PICTURE)
+    background: str = option(
+        "auto", "Colour under the shapes; auto is the picture's mean.",
+        check=_background, metavar="auto|white|black|#rrggbb", group=PICTURE)
+
+    mask: str | Path | None = option(
+        None, "Image of the picture's proportions; where it is white, the picture counts more.", unset="none",
+        check=_mask, metavar="FILE", group=FOCUS)
+    focus: tuple[Region, ...] = option(
+        (), "Round region that counts more: shares of width, height and longer side, such as 0.5,0.4,0.2 or "
+        "50%,40%,20%; may be given again.", unset="none",
+        check=_focus, read=parse_focus, metavar="X,Y,R", group=FOCUS)
+    edges: float = option(
+        0.0, "How much smooth parts lose against edges; 0.75 if no amount follows.",
+        low=0, high=1, alone=0.75, metavar="[AMOUNT]", tunable=(0, 1), group=FOCUS)
+    weight_floor: float = option(
+        DEFAULT_FLOOR, "What counts least over what counts most, by mask, focus and edges.",
+        low=0, high=1, advanced=True, tunable=(0, 0.5), group=FOCUS)
+
+    seeder: str = option_of(Newcomers, "seeder", group=SEARCH)
+    pool: float = option(
+        1.25, "Shapes during the search over those at the end.",
+        low=1, high=POOL_MAX, advanced=True, tunable=(1, 2), group=SEARCH)
+    radius_scale: float = option_of(Newcomers, "radius_scale", group=SEARCH)
+    relocate_every: int | None = option(
+        None, "Steps between relocations.", unset=by_preset("relocate_every"),
+        low=1, high=STEPS_MAX, advanced=True, tunable=(10, 90), group=SEARCH)
+    relocate_fraction: float | None = option(
+        None, "Share of shapes relocated at first; 0 for none.", unset=by_preset("relocate_fraction"),
+        low=0, high=1, advanced=True, tunable=(0.2, 0.7), group=SEARCH)
+
+    softness_min: float = option(
+        FitSettings.softness_min, "Sharpest edge.", unit="pixels",
+        low=0.001, high=1000, advanced=True, tunable=(0.05, 0.45), group=RATES)
+    rates: Rates = nested(Rates, "Learning rates.", prefix="rate", group=RATES)
+    # fmt: on
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    @property
+    def filled(self) -> RunConfig:
+        """This configuration with the preset's numbers where none were given; of steps the most that it may take."""
+        preset = PRESETS[self.preset]
+        return replace(
+            self,
+            steps=(preset.steps if self.seconds is None else STEPS_MAX) if self.steps is None else self.steps,
+            relocate_every=self.relocate_every or preset.relocate_every,
+            relocate_fraction=preset.relocate_fraction if self.relocate_fraction is None else self.relocate_fraction,
+        )
+
+    def plan(self) -> list[Stage]:
+        """Grow a pool, search while it shrinks to `count`, settle."""
+        filled, preset = self.filled, PRESETS[self.preset]
+        assert filled.steps is not None and filled.relocate_every is not None
+        assert filled.relocate_fraction is not None
+        newcomers = Newcomers(self.seeder, self.radius_scale, shape=self.shape)
+        grow_steps = round(filled.steps * preset.grow_share)
+        settle_steps = round(filled.steps * preset.settle_share)
+        search_steps = filled.steps - grow_steps - settle_steps
+        middle: list[Stage] = []
+        if self.searches:
+            middle = [
+                Search(search_steps, self.count, filled.relocate_every, filled.relocate_fraction, newcomers=newcomers)
+            ]
+        else:
+            grow_steps += search_steps
+        return [Grow(self.pool_count, self.growth, grow_steps, newcomers), *middle, Settle(settle_steps)]
+
+    @property
+    def extent(self) -> tuple[float, str]:
+        """How long a run is at most, and in which unit: steps, or seconds (s) where they alone end it."""
+        if self.steps is None and self.seconds is not None:
+            return self.seconds, "s"
+        return self.filled.steps or 0, "steps"
+
+    @property
+    def searches(self) -> bool:
+        """Whether the plan has a search, and so a pool."""
+        return self.steps != 0 and self.filled.relocate_fraction != 0
+
+    @property
+    def pool_share(self) -> float:
+        """Shapes of the pool over those at the end; 1 without a search."""
+        return self.pool if self.searches else 1.0
+
+    @property
+    def pool_count(self) -> int:
+        """Most shapes that a run holds at any time."""
+        return round(self.count * self.pool_share)
+
+    def fit_settings(self) -> FitSettings:
+        """What the fit needs to know."""
+        softness = (HARD, HARD) if self.hard else (self.softness_min, None)
+        return FitSettings(
+            rates=self.rates, softness_min=softness[0], softness_max=softness[1], capacity=self.pool_count
+        )
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether some pixels count more than others."""
+        return self.mask is not None or bool(self.focus) or self.edges > 0
+
+    def weights(self, target: Array, picture: Any = None, mask: Any = None) -> Array | None:
+        """What each pixel of a target counts, (H, W); None if all count the same.
+
+        Args:
+            target: (H, W, 3 or 4).
+            picture: what it was made from, whose proportions the mask has to have; else those of the target.
+            mask: an image in place of the one that `mask` names.
+
+        Raises:
+            InputError: the mask cannot be used.
+        """
+        from artpipe.stages.pictures.weights import load_mask, weights_for
+
+        mask = self.mask if mask is None else mask
+        if mask is None and not self.is_weighted:
+            return None
+        height, width = target.shape[:2]
+        shades = None if mask is None else load_mask(mask, width, height, picture)
+        return weights_for(target, shades, self.focus, self.edges, self.weight_floor)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `run.json`."""
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, values: Any) -> RunConfig:
+        """The configuration from what `to_json` gave.
+
+        Raises:
+            InputError: a key is unknown, or a value has another type or is out of range.
+        """
+        return from_json(cls, values)
+
+
+STOP_RULES = tuple(setting.name for setting in settings_of(RunConfig) if setting.option.group == STOP)
+"""The options that end a run early."""

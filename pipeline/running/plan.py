@@ -1,0 +1,152 @@
+"""Plans: the stages of a run, and how far they are carried out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
+
+from artpipe.stages.base import Part, Run, Stage
+from artpipe.stages.events import Event
+from artpipe.stages.grow import Grow
+from artpipe.stages.refine import Settle
+from artpipe.stages.relocate import Relocate
+
+from ..options import RunConfig
+from .pacing import Paced, Pacing, Place
+from .stopping import Stopping
+
+
+class Cut(NamedTuple):
+    """A plan that was cut short: its last stages are replaced by a relocation and a settling.
+
+    Attributes:
+        stage: index of the first stage that is replaced.
+        shapes: how many are kept.
+        steps: of settling.
+    """
+
+    stage: int
+    shapes: int
+    steps: int
+
+
+@dataclass
+class Plan:
+    """The stages of a run, and how far they are carried out: what a checkpoint holds beside the state of the run.
+
+    Attributes:
+        stages: with as many steps as fit into the run's seconds, where it has a limit.
+        stopping: what ends the run early.
+        first: the stages as they were first planned; `stages` if not given.
+        cut: where the plan was cut short; None if it was not.
+        stage: index of the stage at work.
+        done: parts of that stage that are done.
+        shapes: how many there were when that stage began; None if it has not begun.
+        begun: optimiser steps of the run when that stage began, or was last planned.
+        seconds: of fitting so far.
+        elapsed: total seconds that earlier processes spent on the run.
+        pacing: fits the stages into the run's seconds; None where they take their steps, however long.
+    """
+
+    stages: Sequence[Stage]
+    stopping: Stopping = field(default_factory=Stopping)
+    first: Sequence[Stage] = ()
+    cut: Cut | None = None
+    stage: int = 0
+    done: int = 0
+    shapes: int | None = None
+    begun: int = 0
+    seconds: float = 0.0
+    elapsed: float = 0.0
+    pacing: Pacing | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.first = self.first or self.stages
+        if self.cut is not None:
+            self.stages = _shortened(self.stages, self.cut)
+        paced = [stage for stage in self.first if isinstance(stage, Paced)]
+        if self.stopping.seconds is not None and len(paced) == len(self.first):
+            self.pacing = Pacing(paced, self.stopping.seconds)
+        self._looked = -1.0  # seconds at the last comparison of plan and time
+
+    @property
+    def settles(self) -> bool:
+        """Whether the last stage is at work."""
+        return self.stage >= len(self.stages) - 1
+
+    def parts(self, run: Run) -> Iterator[Part]:
+        """What is left to do; each part is to be carried out by `work` before the next."""
+        while self.stage < len(self.stages):
+            if self.shapes is None:
+                self.shapes, self.begun = run.scene.count, run.step
+            at_work, stage = self.stage, self.stages[self.stage]
+            for part in islice(stage.parts(self.shapes), self.done, None):
+                if self._is_replanned(run, part):
+                    break
+                yield part
+                if self.stage != at_work:  # the plan was cut short
+                    break
+            else:
+                self._go_to(at_work + 1)
+
+    def work(self, part: Part, run: Run) -> Iterator[Event]:
+        """Carries out a part: yields its events, counts the time that they take to come, then counts it as done."""
+        began, events = self.seconds, part.work(run)
+        while True:
+            before = time.perf_counter()
+            event = next(events, None)
+            self.seconds += time.perf_counter() - before
+            if event is None:
+                break
+            yield event
+        self.done += 1
+        if self.pacing is not None:
+            self.pacing.measure(part, self.seconds - began)
+
+    def cut_short(self, shapes: int) -> None:
+        """Ends the stage at work and drops those after it, to keep this many shapes and settle.
+
+        Settling takes as many steps as were planned for it, as far as they fit into the run's seconds.
+        """
+        last = self.stages[-1]
+        steps = last.steps if isinstance(last, Settle) else 0
+        if self.pacing is not None:
+            steps = self.pacing.fitting(steps, self.seconds)
+        self.cut = Cut(self.stage + 1, shapes, steps)
+        self.stages = _shortened(self.stages, self.cut)
+        self._go_to(self.stage + 1)
+
+    def _is_replanned(self, run: Run, part: Part) -> bool:
+        """Whether the stages from the one at work on have just been given other numbers of steps, to end in time."""
+        at, pacing = self.stage, self.pacing
+        if pacing is None or self.cut is not None or self.seconds == self._looked or self.shapes is None:
+            return False
+        rest = [stage for stage in self.stages[at:] if isinstance(stage, Paced)]
+        if not pacing.is_due(rest, self.done, part, self.seconds):
+            return False
+        self._looked = self.seconds
+        place = Place(self.shapes, run.step - self.begun, run.scene.count, run.step, self.seconds)
+        planned = pacing.replanned(rest, place)
+        if planned is None:
+            return False
+        self.stages = [*self.stages[:at], *planned]
+        self.done, self.begun = 0, run.step
+        if isinstance(planned[0], Grow):
+            self.shapes = place.shapes  # a search continues with the pool that it began with
+        return True
+
+    def _go_to(self, stage: int) -> None:
+        self.stage, self.done, self.shapes = stage, 0, None
+
+
+def _shortened(stages: Sequence[Stage], cut: Cut) -> list[Stage]:
+    """The stages of a plan that is cut short."""
+    return [*stages[: cut.stage], Relocate(0.0, cut.shapes), Settle(cut.steps)]
+
+
+def plan_of(config: RunConfig) -> Plan:
+    """The plan of a configuration, with its stop rules."""
+    return Plan(config.plan(), Stopping(config.seconds, config.target_psnr, config.patience))

@@ -1,0 +1,82 @@
+"""Metrics: the figures of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from artpipe.renderers import psnr, seed_loss
+from artpipe.renderers.checks import instance, real_number, whole_number
+
+from .history import NUMBER_MAX
+
+_OPTIONAL = ("weighted_mse", "loss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """The figures of a run, as `metrics.json` holds them.
+
+    Attributes:
+        shapes: rows of the scene.
+        steps: optimiser steps taken.
+        mse: mean squared error over all pixels alike.
+        psnr: of the mse, dB; None where the target is met exactly.
+        seed_loss: 4 x mse, as the seed project counts.
+        weighted_mse: mean squared error by the run's pixel weights; None if all pixels counted the same.
+        loss: of the caller's own loss function; None if that was the mean squared error.
+        fit_seconds: spent on fitting alone.
+        total_seconds: spent on the run, compilation included.
+        renderer: "jax" or "torch".
+        kernel: what drew: "numba" or "dense".
+        device: where the fit ran.
+        reason: why the run ended: "finished", the stop rule that ended it ("seconds", "target-psnr", "patience"),
+            "interrupted", or what went wrong.
+    """
+
+    shapes: int
+    steps: int
+    mse: float
+    psnr: float | None = field(init=False)
+    seed_loss: float = field(init=False)
+    weighted_mse: float | None = None
+    loss: float | None = None
+    fit_seconds: float
+    total_seconds: float
+    renderer: str
+    kernel: str
+    device: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "psnr", psnr(self.mse) if self.mse > 0 else None)
+        object.__setattr__(self, "seed_loss", seed_loss(self.mse))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; without `weighted_mse` and `loss` where the run has none."""
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in _OPTIONAL}
+
+    @classmethod
+    def from_json(cls, values: Any) -> Metrics:
+        """The metrics from what `to_json` gave; further keys are ignored. Older files say "circles" for "shapes".
+
+        Raises:
+            InputError: a value is missing, has another type or is out of range.
+        """
+        given = instance("metrics", values, dict)
+        return cls(
+            shapes=whole_number("shapes", given.get("shapes", given.get("circles")), 0, NUMBER_MAX),
+            steps=whole_number("steps", given.get("steps"), 0, NUMBER_MAX),
+            mse=real_number("mse", given.get("mse"), 0, NUMBER_MAX),
+            weighted_mse=_optional("weighted_mse", given, 0),
+            loss=_optional("loss", given, -NUMBER_MAX),
+            fit_seconds=real_number("fit_seconds", given.get("fit_seconds"), 0, NUMBER_MAX),
+            total_seconds=real_number("total_seconds", given.get("total_seconds"), 0, NUMBER_MAX),
+            **{name: instance(name, given.get(name), str) for name in ("renderer", "kernel", "device", "reason")},
+        )
+
+
+def _optional(name: str, values: Mapping[str, Any], low: float) -> float | None:
+    value = values.get(name)
+    return None if value is None else real_number(name, value, low, NUMBER_MAX)

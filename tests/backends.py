@@ -1,0 +1,18 @@
+"""Each framework with each kernel that it can draw with."""
+
+import pytest
+
+from artpipe import RendererOptions
+from artpipe.renderers import FITTING_RENDERERS
+
+KERNELS = ("numba", "dense")
+FITS = {f"{name} {kernel}": (name, RendererOptions(kernel=kernel)) for name in FITTING_RENDERERS for kernel in KERNELS}
+"""Name to framework and options."""
+
+COMPILED = "jax dense"
+"""Compiles for seconds, anew for each size, count of rows and loss."""
+
+
+def slowly(backends=FITS):
+    """The backends as parameters of a test that has each compile something of its own."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name == COMPILED)) for name in backends]
