@@ -8,7 +8,11 @@ from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer, m
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.losses.metrics import pixel_shares
 
-SIZES = ((32, 24), (37, 29), (5, 3), (1, 1), (9, 40))  # widths that are a multiple of eight, and that are none
+# Widths that are a multiple of eight, and that are none.
+PROBLEMS = [
+    *[((37, 29), kind) for kind in KINDS],
+    *[(s, (MIXED, "linear")) for s in ((32, 24), (5, 3), (1, 1), (9, 40))],
+]
 PLACING = {
     "numba": ("cpu", None),
     "torch": ("torch", RendererOptions(kernel="dense")),
@@ -91,12 +95,11 @@ def shape_and_softness(scene):
     return scene.with_columns(colour=np.zeros(3), opacity=1.0)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=KIND_IDS)
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(("size", "kind"), PROBLEMS, ids=str)
 def test_a_lone_candidate_gets_the_colour_of_weighted_least_squares(kernel, size, kind):
     problem = Problem(kind, size)
     compared = 0
-    for one in singles(problem.candidates(24)):
+    for one in singles(problem.candidates(16)):
         colour, gain, _ = problem.best(one, problem.image)
         if gain < 1e-6:  # too little for float32 to tell from nothing
             continue
@@ -108,7 +111,7 @@ def test_a_lone_candidate_gets_the_colour_of_weighted_least_squares(kernel, size
         before, after = problem.losses(chosen)
         assert before - after == pytest.approx(gain, rel=1e-3, abs=1e-8)
         compared += 1
-    assert compared > 1
+    assert compared > 0
 
 
 def test_no_other_colour_would_lower_the_loss_further(kernel):
@@ -164,6 +167,8 @@ def test_lazy_greedy_equals_plain_greedy_where_painting_can_only_lower_other_gai
     ones, image, left, steps = singles(candidates), problem.image, list(range(16)), []
     while left:
         gains = [problem.best(ones[i], image)[1] for i in left]
+        if max(gains) <= 0:  # the rest lie beside the canvas
+            break
         steps.append(left.pop(int(np.argmax(gains))))
         image = problem.best(ones[steps[-1]], image)[2]
     order, chosen = problem.place(kernel, candidates, 16)
@@ -223,7 +228,6 @@ def test_pixels_without_weight_do_not_count(kernel):
 @pytest.mark.parametrize("kind", KINDS, ids=KIND_IDS)
 def test_a_free_opacity_gains_at_least_as_much_and_nearly_the_most(kernel, kind):
     problem = Problem(kind)
-    gained_more = 0
     for one in singles(problem.candidates(16, opacity=(0.6, 0.95))):
         full, free = (problem.place(kernel, one, 1, least)[1] for least in (1.0, 0.3))
         assert free.count >= full.count
@@ -233,14 +237,28 @@ def test_a_free_opacity_gains_at_least_as_much_and_nearly_the_most(kernel, kind)
         if full.count:
             losses = [problem.losses(chosen)[1] for chosen in (full, free)]
             assert losses[1] <= losses[0] + 1e-8
-            gained_more += losses[1] < losses[0] - 1e-6
         colour, gain, _ = problem.best(free, problem.image)
         if gain > 1e-5:
             np.testing.assert_allclose(free.colour[0], colour, atol=2e-3)
             others = [one.with_columns(opacity=opacity) for opacity in np.linspace(0.3, one.opacity[0], 20)]
             most = max(problem.best(other, problem.image)[1] for other in others)
             assert 0.8 * most < gain < 1.01 * most
-    assert gained_more >= 1
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=KIND_IDS)
+def test_where_less_opacity_is_right_it_is_found(kernel, kind):
+    problem = Problem(kind)
+    problem.image = problem.rng.uniform(0, 1, problem.target.shape)
+    for one in singles(problem.candidates(8, opacity=(0.9, 0.9))):
+        veil = one.with_columns(opacity=0.6, colour=np.array([1.0, 0.0, 1.0]))  # at its limits, where it is clipped
+        light = 1 - reference.render(veil.with_columns(colour=np.zeros(3)).with_background((1, 1, 1)))
+        problem.target = np.float32(problem.image + light * (veil.colour[0] - problem.image))
+        if problem.best(veil, problem.image)[1] < 1e-5:
+            continue
+        chosen = [problem.place(kernel, one, 1, least)[1] for least in (0.9, 0.3)]
+        gains = [problem.best(part, problem.image)[1] for part in chosen if part.count]
+        assert 0.55 < chosen[1].opacity[0] < 0.8  # two turns from 0.9 on
+        assert gains[-1] > gains[0] or len(gains) == 1
 
 
 def test_the_least_opacity_is_never_above_a_candidate_s_own(kernel):
@@ -272,8 +290,7 @@ def test_never_more_are_chosen_than_asked_for_or_offered(kernel, count):
     np.testing.assert_array_equal(chosen.rows, more.rows[: len(order)])  # fewer are the beginning of more
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=KIND_IDS)
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(("size", "kind"), PROBLEMS, ids=str)
 def test_rows_can_be_given_their_best_colours_without_being_painted(kernel, size, kind):
     problem = Problem(kind, size)
     rows = problem.candidates(24)
