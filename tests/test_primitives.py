@@ -333,15 +333,15 @@ def drawn(outline, px, py):
     if outline.tag == "line":
         ends = [np.array([lengths[f"x{k}"], lengths[f"y{k}"]]) for k in (1, 2)]
         return to_segment(px, py, *ends) <= half
-    assert outline.tag == "polygon"
-    corners = np.array(outline.points)
-    sides, near = [], np.full(px.shape, np.inf)
-    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        (ex, ey), wx, wy = end - start, px - start[0], py - start[1]
-        sides.append(ex * wy - ey * wx)
-        near = np.minimum(near, to_segment(px, py, start, end))
-    inside = np.all(np.array(sides) >= 0, axis=0) | np.all(np.array(sides) <= 0, axis=0)
-    return inside | (near <= half)
+    covered = inside(outline.points, px, py)
+    for start, end in zip(outline.points[::2], outline.points[1::2], strict=False):
+        if outline.tag == "path":  # the segment of the circle beyond the chord, which is a sector's where it matters
+            (sx, sy), (ex, ey) = start, end
+            chord = np.hypot(ex - sx, ey - sy)
+            towards = np.sqrt(max(outline.arc**2 - chord**2 / 4, 0.0)) / max(chord, 1e-30)
+            x, y = (sx + ex) / 2 - (ey - sy) * towards, (sy + ey) / 2 + (ex - sx) * towards
+            covered |= np.hypot(px - x, py - y) <= outline.arc
+    return covered
 
 
 def to_segment(px, py, start, end):

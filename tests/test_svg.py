@@ -132,7 +132,7 @@ def painted(element):
     for child in element:
         if child.get("shape-rendering"):
             found.append([part.attrib for part in child])
-        elif child.tag in {f"{SVG}{name}" for name in ("circle", "line", "polygon")}:
+        elif child.tag in {f"{SVG}{name}" for name in ("circle", "line", "polygon", "path")}:
             found.append([child.attrib])
         elif child.tag == f"{SVG}g":
             found += painted(child)
@@ -210,7 +210,7 @@ def test_nothing_runs_and_nothing_is_fetched(example, kind):
     root = parsed(path)
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
         "svg", "title", "desc", "defs", "style", "radialGradient", "linearGradient", "stop", "rect", "g", "circle",
-        "line", "polygon",
+        "line", "polygon", "path",
     }  # fmt: skip
     for element in root.iter():
         for name, value in element.attrib.items():
