@@ -324,28 +324,24 @@ def test_ellipses_of_a_fit_are_not_thinner_than_the_thinnest():
 def drawn(outline, px, py):
     """Whether points are inside an outline, its line included, by the rules of SVG."""
     half = outline.stroke / 2
-    if outline.placed:
-        x, y, turn = outline.placed
-        px, py = px - x, py - y
-        c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
-        px, py = c * px + s * py, c * py - s * px
+    if outline.matrix:
+        a, b, c, d, x, y = outline.matrix
+        px, py = np.linalg.solve([[a, c], [b, d]], np.stack([px - x, py - y]))
     lengths = outline.lengths
     if outline.tag == "circle":
-        return np.hypot(px - lengths["cx"], py - lengths["cy"]) <= lengths["r"] + half
-    if outline.tag == "ellipse":
-        return np.hypot(px / lengths["rx"], py / lengths["ry"]) <= 1
+        return np.hypot(px - lengths.get("cx", 0), py - lengths.get("cy", 0)) <= lengths["r"] + half
     if outline.tag == "line":
         ends = [np.array([lengths[f"x{k}"], lengths[f"y{k}"]]) for k in (1, 2)]
         return to_segment(px, py, *ends) <= half
-    assert outline.tag == "polygon"
-    corners = np.array(outline.points)
-    sides, near = [], np.full(px.shape, np.inf)
-    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        (ex, ey), wx, wy = end - start, px - start[0], py - start[1]
-        sides.append(ex * wy - ey * wx)
-        near = np.minimum(near, to_segment(px, py, start, end))
-    inside = np.all(np.array(sides) >= 0, axis=0) | np.all(np.array(sides) <= 0, axis=0)
-    return inside | (near <= half)
+    covered = inside(outline.points, px, py)
+    for start, end in zip(outline.points[::2], outline.points[1::2], strict=False):
+        if outline.tag == "path":  # the segment of the circle beyond the chord, which is a sector's where it matters
+            (sx, sy), (ex, ey) = start, end
+            chord = np.hypot(ex - sx, ey - sy)
+            towards = np.sqrt(max(outline.arc**2 - chord**2 / 4, 0.0)) / max(chord, 1e-30)
+            x, y = (sx + ex) / 2 - (ey - sy) * towards, (sy + ey) / 2 + (ex - sx) * towards
+            covered |= np.hypot(px - x, py - y) <= outline.arc
+    return covered
 
 
 def to_segment(px, py, start, end):
@@ -373,3 +369,46 @@ def test_the_area_is_that_of_what_lies_within_the_distance(primitive, outset):
     counted = (at(around(-10, 50, 0.25), scene) <= outset).sum(axis=1) * 0.25**2
     found = primitive.area(shapes_of(scene), np.full(6, outset))
     np.testing.assert_allclose(found, counted, rtol=0.02, atol=0.5)
+
+
+def seeded_ones(rng, canvas, primitive, count):
+    return seeded(rng, canvas, primitive, [20.0] * count, [15.0] * count, np.linspace(3, 9, count), 0.5)
+
+
+def inside(corners, px, py):
+    """Whether points are in a convex polygon."""
+    corners = np.array(corners)
+    sides = [
+        ex * (py - y) - ey * (px - x)
+        for (x, y), (ex, ey) in zip(corners, np.roll(corners, -1, 0) - corners, strict=True)
+    ]
+    return np.all(np.array(sides) >= 0, axis=0) | np.all(np.array(sides) <= 0, axis=0)
+
+
+def near_a_side(corners, px, py):
+    corners = np.array(corners)
+    sides = zip(corners, np.roll(corners, -1, 0), strict=True)
+    return np.min([to_segment(px, py, start, end) for start, end in sides], axis=0) < 1e-6
+
+
+@pytest.mark.parametrize("make", [seeded_ones, degenerate], ids=["seeded", "degenerate"])
+def test_pieces_share_out_what_lies_within_reach_and_tell_its_distance(primitive, make):
+    reach = 4.0
+    points = around(-10, 50, 0.31)
+    scene = make(np.random.default_rng(9), CANVAS, primitive.name, 6)
+    distances = at(points, scene)
+    for i, shape in enumerate(zip(*shapes_of(scene), strict=True)):
+        pieces = primitive.pieces(tuple(map(float, shape)), reach)
+        held = [inside(piece.corners, *points) for piece in pieces]
+        clear = ~np.any([near_a_side(piece.corners, *points) for piece in pieces], axis=0)
+        if pieces:
+            assert (np.sum(held, axis=0) == 1)[clear & (distances[i] < reach)].all()
+        for piece, own in zip(pieces, held, strict=True):
+            dx, dy = points[0] - piece.x, points[1] - piece.y
+            if piece.turn is None:
+                away = np.hypot(dx, dy)
+            else:
+                away = dx * np.cos(np.radians(piece.turn)) + dy * np.sin(np.radians(piece.turn))
+                away = np.abs(away) if piece.mirrored else away
+            here = own & clear & (distances[i] < reach)
+            np.testing.assert_allclose(piece.distance + away[here], distances[i][here], atol=1e-4)

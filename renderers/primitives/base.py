@@ -96,14 +96,17 @@ class Outline:
     Attributes:
         tag: the element's name.
         lengths: its attributes that are numbers in pixels, such as {"cx": 3.0, "r": 2.5}.
-        points: the corners of a polygon, pixels.
+        points: corners, pixels: of a polygon, or of a path.
+        arc: radius of the arcs of a path, clockwise, from its first point to the second and so on by turns with
+            straight lines, pixels.
         matrix: (a, b, c, d, e, f) of an SVG `matrix(...)` that maps the element to where it is to be drawn.
-        stroke: the width of a line of the fill's colour with round joins and ends, pixels; 0 for none.
+        stroke: the width of a line with round ends, pixels.
     """
 
     tag: str
     lengths: dict[str, float]
     points: tuple[tuple[float, float], ...] = ()
+    arc: float = 0.0
     matrix: tuple[float, ...] | None = None
     stroke: float = 0.0
 

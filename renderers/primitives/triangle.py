@@ -90,36 +90,31 @@ class Triangle(Primitive):
 
     def outline(self, shape: Sequence[float], outset: float) -> Outline:
         """See `Primitive.outline`. Inwards the triangle shrinks towards the centre of its inscribed circle."""
-        x, y = shape[0::2], shape[1::2]
-        if outset >= 0:
-            return Outline("polygon", {}, points=tuple(zip(x, y, strict=True)), stroke=2 * outset)
+        if outset > 0:
+            corners, outward = _clockwise(shape)
+            rim = [corner + away * outset for k, corner in enumerate(corners) for away in (outward[k - 1], outward[k])]
+            return Outline("path", {}, points=pairs(rim), arc=outset)
         area, perimeter, (across, down) = _inscribed(shape)
-        share = 1 + outset * perimeter / (2 * area)
-        corners = tuple((across + share * (a - across), down + share * (b - down)) for a, b in zip(x, y, strict=True))
-        return Outline("polygon", {}, points=corners)
+        share = 1 + outset * perimeter / (2 * area) if area > 0 else 1.0
+        middle = complex(across, down)
+        return Outline("polygon", {}, points=pairs([middle + share * (corner - middle) for corner in _corners(shape)]))
 
     def pieces(self, shape: Sequence[float], reach: float) -> Sequence[Piece]:
         """See `Primitive.pieces`: what lies nearest to each edge, in and outside, and around each corner."""
-        a, b, c = (complex(x, y) for x, y in zip(shape[0::2], shape[1::2], strict=True))
-        clockwise = ((b - a).conjugate() * (c - a)).imag >= 0
-        corners = list(dict.fromkeys((a, b, c) if clockwise else (c, b, a)))
-        corners *= 1 + (len(corners) == 1)  # a point is an edge of no length, there and back
-        sides = [end - start for start, end in zip(corners, corners[1:] + corners[:1], strict=True)]
-        outward = [-1j * side / abs(side) if side else (-1.0) ** k for k, side in enumerate(sides)]
+        corners, outward = _clockwise(shape)
         across, down = _inscribed(shape)[2]
         middle = complex(across, down)
         found = []
-        for k, (start, side, away) in enumerate(zip(corners, sides, outward, strict=True)):
-            before = outward[k - 1]
+        for k, (start, end) in enumerate(zip(corners, corners[1:] + corners[:1], strict=True)):
+            before, away = outward[k - 1], outward[k]
             if away != before:
                 # Around the sector, by the tangents at its ends and at its middle.
-                middling = 1j * (before - away)
-                middling = middling / abs(middling)
+                middling = 1j * (before - away) / abs(before - away)
                 tips = [(a + b) / (1 + (a.conjugate() * b).real) for a, b in ((before, middling), (middling, away))]
                 part = [start + reach * tip for tip in (0, before, *tips, away)]
                 found.append(Piece(pairs(part), start.real, start.imag, 0.0))
-            if side:
-                end, foot = start + side, start + side / 2
+            if end != start:
+                foot = (start + end) / 2
                 part = [middle, start, start + away * reach, end + away * reach, end]
                 found.append(Piece(pairs(part), foot.real, foot.imag, 0.0, math.degrees(cmath.phase(away))))
         return found
@@ -129,6 +124,24 @@ class Triangle(Primitive):
         area, perimeter, _ = _inscribed(shape)
         share = 1 + outset * perimeter / np.maximum(2 * area, 1e-30)
         return np.where(outset < 0, area * share**2, area + perimeter * outset + np.pi * outset**2)
+
+
+def _corners(shape: Sequence[float]) -> list[complex]:
+    return [complex(x, y) for x, y in zip(shape[0::2], shape[1::2], strict=True)]
+
+
+def _clockwise(shape: Sequence[float]) -> tuple[list[complex], list[complex]]:
+    """The corners, clockwise as they are seen, each once, and the outward normal of the edge that begins at each.
+
+    A triangle that is one point is an edge of no length, there and back.
+    """
+    a, b, c = _corners(shape)
+    clockwise = ((b - a).conjugate() * (c - a)).imag >= 0
+    corners = list(dict.fromkeys((a, b, c) if clockwise else (c, b, a)))
+    if len(corners) == 1:
+        return corners * 2, [1.0 + 0j, -1.0 + 0j]
+    edges = [end - start for start, end in zip(corners, corners[1:] + corners[:1], strict=True)]
+    return corners, [-1j * edge / abs(edge) for edge in edges]
 
 
 def _inscribed(shape: Sequence[Any]) -> tuple[Array, Array, tuple[Array, Array]]:

@@ -36,8 +36,6 @@ Array = np.ndarray[Any, Any]
 BATCHES = 64
 BATCH_SHARE = 0.03
 FADE_SECONDS = 0.4
-# How lines end and meet.
-ROUND = {"stroke-linecap": "round", "stroke-linejoin": "round"}
 
 
 def export_svg(result: Result, path: Path, options: ExportOptions) -> None:
@@ -96,7 +94,7 @@ def _paint(drawing: Any, group: Any, scene: Scene, names: Iterator[str], flat: b
         for element in elements:
             group.add(element)
             if "stroke" in element.attribs:
-                drawing.update(ROUND)
+                drawing["stroke-linecap"] = "round"
 
 
 def counted(scene: Scene) -> str:

@@ -243,13 +243,14 @@ def _element(drawing: Any, outline: Outline, fill: str, opacity: float, steepnes
     """
     places = min(2, decimals(steepness))
     attributes = {name: number(length, places) for name, length in outline.lengths.items()}
-    if outline.points:
+    if outline.tag == "path":
+        attributes["d"] = _path(outline, places)
+    elif outline.points:
         attributes["points"] = _points(outline.points, places)
     if outline.matrix is not None:
         attributes["transform"] = f"matrix({' '.join(number(value, places) for value in outline.matrix)})"
-    stroke = number(outline.stroke, places)
-    if stroke != "0":
-        attributes |= {"stroke": fill, "stroke-width": stroke}
+    if outline.stroke:
+        attributes |= {"stroke": fill, "stroke-width": number(outline.stroke, places)}
     element = _filled(drawing, outline.tag, attributes, fill)
     _set_opacity(element, "opacity", opacity)
     return element
@@ -266,6 +267,17 @@ def _set_opacity(element: Any, name: str, opacity: float) -> None:
     written = number(opacity, 2 if opacity >= 0.1 else 3)
     if written != "1":
         element[name] = written
+
+
+def _path(outline: Outline, places: int) -> str:
+    # An arc whose radius is too small for its ends becomes half a circle; one whose radius is too large misses it.
+    radius = number(max(outline.arc - 0.5 * 10**-places, 0.0), places)
+    starts, ends = outline.points[::2], outline.points[1::2]
+    arcs = [
+        f"{_points([start], places)}A{radius} {radius} 0 0 1 {_points([end], places)}"
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    return f"M{'L'.join(arcs)}z"
 
 
 def _points(points: Sequence[tuple[float, float]], places: int) -> str:
