@@ -49,8 +49,8 @@ KINDS = {
 }
 ROUNDED = 1.01 / 255  # two roundings to 8 bits
 # Decibels of a rasteriser that rounds each of 150 shapes to 8 bits, and blurs the outlines of those with a hard rim:
-# 45 to 50 were measured. A stop in a wrong place costs ten and more. Pieces resvg rounds upwards, and loses 3 dB more.
-CLOSE, CLOSE_IN_PIECES = 44, 40
+# 45 to 50 were measured. A stop in a wrong place costs ten and more. resvg rounds the many faint pixels of pieces upwards.
+CLOSE, CLOSE_IN_PIECES = 44, 39
 
 
 @pytest.fixture(scope="module", params=SHAPES, ids=KIND_IDS)
@@ -543,9 +543,10 @@ def on_nothing(scene):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_transparent_canvas_has_no_ground(svg, scene, kind):
-    path = svg(on_nothing(scene), **KINDS[kind])
+    few = scene.select(np.arange(6))
+    path = svg(on_nothing(few), **KINDS[kind])
     assert not list(parsed(path).iter(f"{SVG}rect"))
-    with_ground = parsed(svg(scene, "opaque.svg", **KINDS[kind]))
+    with_ground = parsed(svg(few, "opaque.svg", **KINDS[kind]))
     assert len(list(with_ground.iter(f"{SVG}rect"))) == 1
     empty = svg(Scene.empty(Canvas(WIDTH, HEIGHT, transparent=True)), "empty.svg", **KINDS[kind])
     pytest.importorskip("resvg", reason="needs resvg: pip install 'artpipe[svg]'")
