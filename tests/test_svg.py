@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from shapes import KIND_IDS, NAMES, crowd, seeded, softness_of
+from shapes import KIND_IDS, NAMES, crowd, degenerate, seeded, softness_of
 from shapes import KINDS as SHAPES
 
 import artpipe
@@ -48,9 +48,9 @@ KINDS = {
     "flat animated": {"flat": True, "animated": True},
 }
 ROUNDED = 1.01 / 255  # two roundings to 8 bits
-# Decibels of a rasteriser that rounds each of 150 circles to 8 bits, and blurs the outlines of those with a hard rim:
-# 45 to 50 were measured. A stop in a wrong place costs ten and more.
-CLOSE = 44
+# Decibels of a rasteriser that rounds each of 150 shapes to 8 bits, and blurs the outlines of those with a hard rim:
+# 45 to 50 were measured. A stop in a wrong place costs ten and more. resvg rounds the many faint pixels of pieces upwards.
+CLOSE, CLOSE_IN_PIECES = 44, 39
 
 
 @pytest.fixture(scope="module", params=SHAPES, ids=KIND_IDS)
@@ -442,6 +442,11 @@ def hard_picture(scene):
     return np.concatenate([light / np.maximum(alpha, 1e-9), alpha], axis=2)
 
 
+def close(scene):
+    """The decibels that resvg and Chromium come to at least."""
+    return CLOSE if all(primitive.is_radial for primitive in scene.primitives) else CLOSE_IN_PIECES
+
+
 def likeness(own, drawn, transparent):
     """Decibels of (H, W, 4) against our own picture; with alpha, over black and over white."""
     if not transparent:
@@ -464,7 +469,7 @@ def test_resvg_draws_what_was_optimised(svg, scene, width):
     drawn = drawn_by_resvg(svg(scene, width=width))
     want = artpipe.render(scene.scaled(width or WIDTH))
     assert drawn.shape == want.shape
-    assert decibels(drawn, want) >= CLOSE
+    assert decibels(drawn, want) >= close(scene)
 
 
 @pytest.mark.parametrize("edge", FALLOFFS)
@@ -538,9 +543,10 @@ def on_nothing(scene):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_transparent_canvas_has_no_ground(svg, scene, kind):
-    path = svg(on_nothing(scene), **KINDS[kind])
+    few = scene.select(np.arange(6))
+    path = svg(on_nothing(few), **KINDS[kind])
     assert not list(parsed(path).iter(f"{SVG}rect"))
-    with_ground = parsed(svg(scene, "opaque.svg", **KINDS[kind]))
+    with_ground = parsed(svg(few, "opaque.svg", **KINDS[kind]))
     assert len(list(with_ground.iter(f"{SVG}rect"))) == 1
     empty = svg(Scene.empty(Canvas(WIDTH, HEIGHT, transparent=True)), "empty.svg", **KINDS[kind])
     pytest.importorskip("resvg", reason="needs resvg: pip install 'artpipe[svg]'")
@@ -551,10 +557,10 @@ def test_resvg_draws_a_transparent_scene_as_we_do(svg, scene):
     pytest.importorskip("resvg", reason="needs resvg: pip install 'artpipe[svg]'")
     bare = on_nothing(scene.select(np.arange(12)))
     path = svg(bare, width=4 * WIDTH)
-    assert svg_fidelity(path, bare) >= CLOSE
+    assert svg_fidelity(path, bare) >= close(scene)
     drawn, own = draw_svg(path, transparent=True), alpha_picture(bare.scaled(4 * WIDTH))
     assert 0.02 < (own[:, :, 3] < 0.01).mean() < 0.98
-    assert decibels(drawn[:, :, 3], own[:, :, 3]) >= CLOSE
+    assert decibels(drawn[:, :, 3], own[:, :, 3]) >= close(scene)
     # A ground of any colour is seen.
     assert svg_fidelity(svg(scene.select(np.arange(12)), width=4 * WIDTH), bare) < 25
 
@@ -585,6 +591,65 @@ def test_circles_that_change_no_pixel_are_left_out(svg):
         Canvas(WIDTH, HEIGHT), x=[20, 20, -50], y=[20, 20, 20], radius=[9, 9, 9], opacity=[0, 1, 1], colour=np.eye(3)
     )
     assert len(painted(parsed(svg(scene)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [({}, "0 shapes"), ({"circle": 1}, "1 circle"), ({"ellipse": 3}, "3 ellipses"),
+     ({"ellipse": 2, "stroke": 1}, "3 shapes: 2 ellipses, 1 stroke")],
+)  # fmt: skip
+def test_a_file_tells_how_many_shapes_of_which_kinds_it_holds(svg, rng, kinds, words):
+    canvas = Canvas(WIDTH, HEIGHT)
+    parts = [seeded(rng, canvas, name, [9.0] * count, [9.0] * count, 5.0, 1.0) for name, count in kinds.items()]
+    rows, codes = [part.rows for part in parts], [part.kinds for part in parts]
+    scene = Scene.empty(canvas)
+    for own, code in zip(rows, codes, strict=True):
+        scene = scene.append(own, code)
+    assert counted(scene) == words
+    assert parsed(svg(scene))[1].text == f"{words}, painted one over the other. artpipe"
+
+
+def one_of(primitive, softness, radius=10.0):
+    rng = np.random.default_rng(4)
+    return seeded(rng, Canvas(WIDTH, HEIGHT, BACKGROUND), primitive, [30.3], [22.2], radius, softness, opacity=0.8)
+
+
+@pytest.mark.parametrize("primitive", PRIMITIVES)
+def test_an_edge_of_one_pixel_is_one_element(svg, primitive):
+    scene = one_of(primitive, 0.5)
+    root = parsed(svg(scene))
+    ((_,),) = painted(root)
+    assert len(gradients_of(root)) == PRIMITIVES[primitive].is_radial
+    assert decibels(drawn_by_resvg(svg(scene)), artpipe.render(scene)) >= CLOSE
+
+
+@pytest.mark.parametrize("width", [WIDTH, 4 * WIDTH])
+@pytest.mark.parametrize("softness", [0.15, 1.0, 4.0, 15.0])
+@pytest.mark.parametrize("primitive", PRIMITIVES)
+def test_a_soft_shape_is_drawn_exactly_at_any_size(svg, primitive, softness, width):
+    scene = one_of(primitive, softness)
+    drawn = drawn_by_resvg(svg(scene, width=width))
+    np.testing.assert_allclose(drawn, artpipe.render(scene.scaled(width)), atol=0.05 if softness > 0.5 else 0.3)
+    assert decibels(drawn, artpipe.render(scene.scaled(width))) >= 48
+
+
+@pytest.mark.parametrize("name", [name for name, primitive in PRIMITIVES.items() if not primitive.is_radial])
+@pytest.mark.parametrize("softness", [0.3, 1.0, 4.0, 15.0])
+def test_a_primitive_without_pieces_is_drawn_by_outlines(svg, monkeypatch, name, softness):
+    monkeypatch.setattr(type(PRIMITIVES[name]), "pieces", lambda self, shape, reach: ())
+    scene = one_of(name, softness)
+    root = parsed(svg(scene))
+    assert not gradients_of(root) and len(painted(root)) <= 10
+    assert decibels(drawn_by_resvg(svg(scene)), artpipe.render(scene)) >= 38
+
+
+@pytest.mark.parametrize("primitive", PRIMITIVES)
+def test_shapes_without_an_area_are_drawn_too(svg, rng, primitive):
+    scene = degenerate(rng, Canvas(WIDTH, HEIGHT, BACKGROUND), primitive, 12)
+    for softness in (0.5, 3.0):
+        soft = scene.with_columns(softness=softness)
+        assert decibels(drawn_by_resvg(svg(soft)), artpipe.render(soft)) >= 38
+        assert np.isfinite(drawn_by_resvg(svg(soft, flat=True))).all()
 
 
 # ---------------------------------------------------------------- flat
@@ -681,7 +746,11 @@ def test_batches_are_runs_of_the_painting_order(example):
     still, growing = parsed(example("soft")), parsed(example("animated"))
     groups = groups_of(growing)
     assert 8 <= len(groups) <= 64
-    assert list(itertools.chain(*groups)) == painted(still)
+
+    def geometry(shapes):  # a mix split up has other names
+        return [[{**part, "fill": None} for part in parts] for parts in shapes]
+
+    assert geometry(itertools.chain(*groups)) == geometry(painted(still))
 
 
 @pytest.mark.parametrize("count", [1, 40, 66, 67, 200, 1000])
@@ -745,7 +814,8 @@ def test_few_circles_grow_too(svg, rng, make_scene, count):
 # ---------------------------------------------------------------- how true a file is
 
 
-def test_fidelity_falls_when_a_file_is_changed(svg, scene):
+def test_fidelity_falls_when_a_file_is_changed(svg, make_scene, rng):
+    scene = make_scene(rng, 150, WIDTH, HEIGHT)
     path = svg(scene)
     whole = svg_fidelity(path, scene)
     assert whole >= CLOSE
@@ -761,7 +831,7 @@ def test_fidelity_falls_when_a_file_is_changed(svg, scene):
 
 def test_fidelity_is_measured_at_the_files_size_and_packed_or_not(svg, scene):
     plain = svg_fidelity(svg(scene, width=128), scene)
-    assert plain >= CLOSE
+    assert plain >= close(scene)
     assert svg_fidelity(svg(scene, "a.svgz", width=128), scene) == plain
     assert plain != svg_fidelity(svg(scene), scene)
 
@@ -849,7 +919,7 @@ def test_chromium_and_resvg_agree(example, opened, scene, kind):
     drawn = picture_of(opened(path, "reduce"))
     assert decibels(drawn, drawn_by_resvg(path)) > 40
     if kind in ("soft", "wide", "animated"):
-        assert decibels(drawn, artpipe.render(scene.scaled(drawn.shape[1]))) >= CLOSE
+        assert decibels(drawn, artpipe.render(scene.scaled(drawn.shape[1]))) >= close(scene)
 
 
 @pytest.mark.slow

@@ -119,9 +119,11 @@ def _pieces(drawing: Any, shape: Shape, pieces: Sequence[Piece], names: Iterator
     _set_opacity(group, "fill-opacity", shape.opacity)
     for piece in pieces:
         name = next(names)
-        # From where to where the gradient goes, from the point or line.
-        near = -softness if piece.turn is not None and not piece.mirrored else 0.0
-        far = softness - piece.distance
+        # Where the rim begins and ends, from the point or line, and where the gradient does.
+        inner, outer = -softness - piece.distance, softness - piece.distance
+        is_one_sided = piece.turn is not None and not piece.mirrored
+        near = inner if is_one_sided else 0.0
+        far = 2 * outer if piece.mirrored else outer  # what is mirrored comes again beyond the end
         x, y = number(piece.x, places), number(piece.y, places)
         if piece.turn is None:
             gradient = drawing.radialGradient((x, y), number(far, places), id=name)
@@ -133,11 +135,11 @@ def _pieces(drawing: Any, shape: Shape, pieces: Sequence[Piece], names: Iterator
             if piece.mirrored:
                 gradient["spreadMethod"] = "reflect"
         gradient["gradientUnits"] = "userSpaceOnUse"
-        peak = number(min(1.0, 0.5 - (piece.distance + near) / (2 * softness)), 3)
-        inner = max(-softness - piece.distance - near, 0.0) / (far - near)
-        inner_places = min(4, decimals(steepness * (far - near)))
-        gradient.add_stop_color(number(inner, inner_places), colour, None if peak == "1" else peak)
-        gradient.add_stop_color("1", colour, "0")
+        peak = number(min(1.0, (outer - max(near, inner)) / (2 * softness)), 3)
+        stop_places = min(4, decimals(steepness * (far - near)))
+        for distance, coverage in ((max(near, inner), peak), (outer, "0")):
+            offset = number((distance - near) / (far - near), stop_places)
+            gradient.add_stop_color(offset, colour, None if coverage == "1" else coverage)
         gradients.append(gradient)
         group.add(_filled(drawing, "polygon", {"points": _points(piece.corners, 1)}, f"url(#{name})"))
     return gradients, [group]
