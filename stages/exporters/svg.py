@@ -84,6 +84,7 @@ def svg_text(result: Result, options: ExportOptions) -> str:
 def _paint(drawing: Any, group: Any, scene: Scene, names: Iterator[str], flat: bool) -> None:
     """Adds elements, and gradients where they need them, for each row that shows."""
     falloff = FALLOFFS[scene.canvas.edge]
+    gradients: list[Any]
     for shape in shapes(shown_rows(scene)):
         if flat:
             gradients, elements = [], [hard_element(drawing, shape, falloff)]

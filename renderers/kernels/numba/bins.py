@@ -12,9 +12,11 @@ import math
 import numpy as np
 from numba import njit
 
+from ...primitives.circle import CIRCLE
 from .cache import compiled
-from .shapes.dispatch import span
-from .shapes.layout import TILE
+from .shapes import circle
+from .shapes.dispatch import box, span
+from .shapes.layout import P0, P1, TILE
 from .simd import LANES, lanes_not_finite
 
 _F = np.float32
@@ -23,7 +25,7 @@ _ZERO, _ONE = _F(0), _F(1)
 _PER_TILE = _F(1 / TILE)
 _LANES = _U(LANES)
 _SIDE = _F(TILE)
-_EVERYWHERE = _F(1e30)
+_CIRCLE = CIRCLE.code
 
 
 @njit(inline="always")
@@ -70,8 +72,7 @@ def measure(rows, kinds, edge, tiles_x, tiles_y, spans, per_tile_row):
         return False
     per_tile_row[:] = 0
     for i in range(rows.shape[0]):
-        left, right = span(rows, i, kinds[i], edge, -_EVERYWHERE, _EVERYWHERE, False)
-        top, bottom = span(rows, i, kinds[i], edge, -_EVERYWHERE, _EVERYWHERE, True)
+        left, right, top, bottom = box(rows, i, kinds[i], edge)
         across, across_end = _tiles_reached(left, right, tiles_x)
         down, down_end = _tiles_reached(top, bottom, tiles_y)
         spans[i, 0], spans[i, 1], spans[i, 2], spans[i, 3] = across, across_end, down, down_end
@@ -119,18 +120,25 @@ def fill(
         slots[i] = slot
         kind = kinds[i]
         across, across_end = spans[i, _U(0)], spans[i, _U(1)]
+        is_circle = kind == _CIRCLE
+        x, y, square = rows[i, P0], rows[i, P1], _ZERO
+        if is_circle:  # a test of each tile takes less than the root of a span
+            reach = circle.reach(rows, i, edge)
+            square = reach * reach
         for tile_y in range(max(spans[i, _U(2)], first_tile_row), min(spans[i, _U(3)], last_tile_row)):
             first_tile = (tile_y - first_tile_row) * tiles_x
             low = _F(tile_y * TILE)
-            left, right = span(rows, i, kind, edge, low, low + _SIDE, False)
-            first, last = _tiles_reached(left, right, tiles_x)
-            if left > right:
-                last = first
-            for tile_x in range(max(first, across), min(last, across_end)):
-                tile = _U(first_tile + tile_x)
-                starts[tile + _U(1)] += 1
-                slot_tiles[slot] = tile
-                slot += _U(1)
+            first, last = across, across_end
+            if not is_circle:
+                left, right = span(rows, i, kind, edge, low, low + _SIDE, False)
+                first_reached, last_reached = _tiles_reached(left, right, tiles_x)
+                first, last = max(first, first_reached), min(last, last_reached if left <= right else 0)
+            for tile_x in range(first, last):
+                if not is_circle or circle.meets(x, y, square, _F(tile_x * TILE), low, _SIDE):
+                    tile = _U(first_tile + tile_x)
+                    starts[tile + _U(1)] += 1
+                    slot_tiles[slot] = tile
+                    slot += _U(1)
     slots[row_count] = slot
     deepest = 0
     for tile in range(_U(cursors.shape[0])):

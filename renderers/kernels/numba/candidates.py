@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from .cache import compiled
-from .shapes.dispatch import PLANES_KEPT_MOST, cover, span
+from .shapes.dispatch import PLANES_KEPT_MOST, box, cover, span
 from .shapes.layout import A, B, R
 from .simd import LANES, load, spread, store, total
 
@@ -23,7 +23,6 @@ CELL = 8
 _F = np.float32
 _U = np.uintp
 _ZERO, _HALF, _ONE = _F(0), _F(0.5), _F(1)
-_EVERYWHERE = _F(1e30)
 _LANES = _U(LANES)
 
 
@@ -39,10 +38,9 @@ def _whole(low, high, size):
 @njit(error_model="numpy")
 def _box(rows, i, kind, edge, height, width):
     """First and past-last pixel column and row of what a row covers on the canvas."""
-    low, high = span(rows, i, kind, edge, -_EVERYWHERE, _EVERYWHERE, False)
-    left, right = _whole(low, high, width)
-    low, high = span(rows, i, kind, edge, -_EVERYWHERE, _EVERYWHERE, True)
-    top, bottom = _whole(low, high, height)
+    left, right, top, bottom = box(rows, i, kind, edge)
+    left, right = _whole(left, right, width)
+    top, bottom = _whole(top, bottom, height)
     return left, right, top, bottom
 
 

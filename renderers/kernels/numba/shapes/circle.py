@@ -41,6 +41,14 @@ def span(rows, i, edge, low, high, turned):
 
 
 @njit(inline="always")
+def meets(x, y, square, left, top, side):
+    """Whether a disc around (x, y), of this squared radius, meets a square of the plane."""
+    dx = max(left - x, ZERO, x - (left + side))
+    dy = max(top - y, ZERO, y - (top + side))
+    return dx * dx + dy * dy < square
+
+
+@njit(inline="always")
 def cover(s, px, py, covered, kept, first, last, rows, i, edge, left, top):
     """Coverage of the pixels first..last of a buffer, and for the linear falloff 1 / distance; see `dispatch.cover`."""
     x, y, radius, softness = rows[i, P0] - left, rows[i, P1] - top, rows[i, P2], rows[i, S]

@@ -17,7 +17,7 @@ from ....primitives.stroke import STROKE
 from ....primitives.triangle import TRIANGLE
 from ..cache import compiled
 from . import circle, ellipse, stroke, triangle
-from .layout import HALF, NARROW, ONE, P0, TILE, WIDE, ZERO, F, U
+from .layout import HALF, NARROW, ONE, P0, P1, TILE, WIDE, ZERO, F, U
 
 Array = np.ndarray[Any, Any]
 
@@ -32,6 +32,7 @@ PLANES_KEPT_MOST = 5
 SLACK = F(1e-3)
 
 _LAST_CENTRE = F(TILE - 0.5)
+_EVERYWHERE = F(1e30)
 
 
 def packed(rows: Array, kinds: Array) -> tuple[Array, Array]:
@@ -81,14 +82,22 @@ def chain_rows(rows, kinds, packed, sums):
                 sums[i, k] = 0.0
 
 
-@njit
+@njit(inline="always")
 def span(rows, i, kind, edge, low, high, turned):
     """Left and right of what a row covers between the lines y = low and y = high; empty where left > right.
 
     If turned: top and bottom between the lines x = low and x = high.
     """
     if kind == _CIRCLE:
-        return circle.span(rows, i, edge, low, high, turned)
+        left, right = circle.span(rows, i, edge, low, high, turned)
+    else:
+        left, right = _span_of_others(rows, i, kind, low, high, turned)
+    return left, right
+
+
+@njit
+def _span_of_others(rows, i, kind, low, high, turned):
+    """`span` of all but circles, which alone are worth the machine code of being measured in place."""
     if kind == _ELLIPSE:
         left, right = ellipse.span(rows, i, low, high, turned)
     elif kind == _STROKE:
@@ -100,7 +109,19 @@ def span(rows, i, kind, edge, low, high, turned):
     return left - SLACK, right + SLACK
 
 
-@njit(error_model="numpy")
+@njit(inline="always")
+def box(rows, i, kind, edge):
+    """Left, right, top and bottom of what a row covers."""
+    if kind == _CIRCLE:
+        x, y, reach = rows[i, P0], rows[i, P1], circle.reach(rows, i, edge)
+        left, right, top, bottom = x - reach, x + reach, y - reach, y + reach
+    else:
+        left, right = _span_of_others(rows, i, kind, -_EVERYWHERE, _EVERYWHERE, False)
+        top, bottom = _span_of_others(rows, i, kind, -_EVERYWHERE, _EVERYWHERE, True)
+    return left, right, top, bottom
+
+
+@njit(inline="always")
 def touched(rows, i, kind, edge, left, top):
     """The first and past-last pixel (row by row) of a tile's rows that a row of the scene touches.
 
@@ -113,11 +134,11 @@ def touched(rows, i, kind, edge, left, top):
         top: of the tile, pixels.
     """
     above, below = span(rows, i, kind, edge, left + HALF, left + _LAST_CENTRE, True)
-    if above > below:
-        return U(0), U(0)
     # int() of what is not negative, since Numba makes of math.floor and math.ceil calls that cost a tenth of all.
     first = min(int(max(above - top - SLACK + HALF, ZERO)), TILE)
     last = max(min(int(max(below - top + SLACK + HALF, ZERO)), TILE), first)
+    if above > below:
+        last = first
     return U(first * TILE), U(last * TILE)
 
 
