@@ -14,7 +14,7 @@ from numba import njit
 
 from ...primitives.circle import CIRCLE
 from .cache import compiled
-from .shapes import circle
+from .shapes.circle import meets, reach
 from .shapes.dispatch import box, span
 from .shapes.layout import P0, P1, TILE
 from .simd import LANES, lanes_not_finite
@@ -123,8 +123,7 @@ def fill(
         is_circle = kind == _CIRCLE
         x, y, square = rows[i, P0], rows[i, P1], _ZERO
         if is_circle:  # a test of each tile takes less than the root of a span
-            reach = circle.reach(rows, i, edge)
-            square = reach * reach
+            square = reach(rows, i, edge) * reach(rows, i, edge)
         for tile_y in range(max(spans[i, _U(2)], first_tile_row), min(spans[i, _U(3)], last_tile_row)):
             first_tile = (tile_y - first_tile_row) * tiles_x
             low = _F(tile_y * TILE)
@@ -134,7 +133,7 @@ def fill(
                 first_reached, last_reached = _tiles_reached(left, right, tiles_x)
                 first, last = max(first, first_reached), min(last, last_reached if left <= right else 0)
             for tile_x in range(first, last):
-                if not is_circle or circle.meets(x, y, square, _F(tile_x * TILE), low, _SIDE):
+                if not is_circle or meets(x, y, square, _F(tile_x * TILE), low, _SIDE):
                     tile = _U(first_tile + tile_x)
                     starts[tile + _U(1)] += 1
                     slot_tiles[slot] = tile
