@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from artpipe.renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates, RendererOptions
-from artpipe.renderers.checks import choice, shown
+from artpipe.renderers.checks import shown
 from artpipe.renderers.options import (
     check_options,
     documented,
@@ -20,8 +20,6 @@ from artpipe.renderers.options import (
     settings_of,
     to_json,
 )
-from artpipe.renderers.primitives.circle import CIRCLE
-from artpipe.renderers.primitives.table import PRIMITIVES
 from artpipe.stages.base import Stage
 from artpipe.stages.grow import Grow
 from artpipe.stages.limits import COUNT_MAX, POOL_MAX, PSNR_MAX, SECONDS_MAX, STEPS_MAX
@@ -75,16 +73,6 @@ def _focus(name: str, value: Any) -> tuple[Region, ...]:
     return check_focus(value)
 
 
-def _shape(name: str, value: Any) -> str:
-    """Names of primitives by comma, each once."""
-    words = [word.strip() for word in value.split(",")] if isinstance(value, str) else [value]
-    for word in words:
-        choice(name, word, PRIMITIVES)
-    if len(set(words)) < len(words):
-        raise InputError(f"{name} is {shown(value)}; needs each shape once")
-    return ",".join(words)
-
-
 # The groups in which options are listed.
 GROWTH, STOP, PICTURE, FOCUS, SEARCH, RATES = "growth", "stop", "picture", "focus", "search", "rates"
 
@@ -100,10 +88,7 @@ class RunConfig:
     # fmt: off
     growth: int = option_of(Grow, "growth", high=COUNT_MAX, group=GROWTH)
     count: int = option(2048, "Shapes at the end.", low=1, high=COUNT_MAX, flags=("-n", "--max"), group=GROWTH)
-    shape: str = option(
-        CIRCLE.name, f"What is painted: {', '.join(PRIMITIVES)}. Of several by comma, each newcomer takes the best.",
-        check=_shape, metavar="SHAPE[,SHAPE]", group=GROWTH)
-    hard: bool = option(False, "Hard edges, of half a pixel: a gouache look, and a small SVG.", group=GROWTH)
+    shape: str = option_of(Newcomers, "shape", group=GROWTH)
     preset: str = option(
         DEFAULT_PRESET, "How long to take: about 1, 4 or 60 seconds at 2048 circles.",
         choices=PRESETS, tunable=True, group=GROWTH)
@@ -126,6 +111,7 @@ class RunConfig:
     size: str | int | tuple[int, int] | None = option(
         None, "Canvas in pixels: longest side, or width x height exactly.", unset="256; pixel art to 511",
         check=_size, metavar="N|WxH", group=PICTURE)
+    hard: bool = option(False, "Hard edges, of half a pixel: a gouache look, and a small SVG.", group=PICTURE)
     background: str = option(
         "auto", "Colour under the shapes; auto is the picture's mean.",
         check=_background, metavar="auto|white|black|#rrggbb", group=PICTURE)
@@ -181,7 +167,7 @@ class RunConfig:
         filled, preset = self.filled, PRESETS[self.preset]
         assert filled.steps is not None and filled.relocate_every is not None
         assert filled.relocate_fraction is not None
-        newcomers = Newcomers(self.seeder, self.radius_scale, shapes=tuple(self.shape.split(",")))
+        newcomers = Newcomers(self.seeder, self.radius_scale, shape=self.shape)
         grow_steps = round(filled.steps * preset.grow_share)
         settle_steps = round(filled.steps * preset.settle_share)
         search_steps = filled.steps - grow_steps - settle_steps

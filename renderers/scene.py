@@ -63,9 +63,10 @@ class Scene:
         kinds = _kinds_of(self.kinds, count)
         rows = _as_wide_as_needed(rows, kinds)
         ids = np.arange(count) if self.ids is None else _whole_numbers("ids", self.ids, count)
-        if len(np.unique(ids)) != count or (count and ids.min() < 0):
+        ordered = np.sort(ids)
+        if (ordered[1:] == ordered[:-1]).any() or (count and ordered[0] < 0):
             raise InputError("ids repeat or are negative; every row needs an id of its own")
-        past_last = int(ids.max()) + 1 if count else 0
+        past_last = int(ordered[-1]) + 1 if count else 0
         if past_last > ID_MAX:
             raise InputError(f"ids reach {past_last - 1}; needs less than {ID_MAX}")
         given = whole_number("next_id", self.next_id, -1, ID_MAX)
@@ -496,16 +497,14 @@ def row_limits(kinds: Array, width: int) -> tuple[Array, Array]:
     Columns that a primitive does not have are not limited.
     """
     primitives = present(kinds) or (CIRCLE,)
-    limits = {}
-    for primitive in primitives:
-        low, high = np.full(width, -np.inf), np.full(width, np.inf)
+    low, high = np.full((len(primitives), width), -np.inf), np.full((len(primitives), width), np.inf)
+    for k, primitive in enumerate(primitives):
         columns = columns_of(primitive)
-        low[: len(columns)], high[: len(columns)] = zip(*((c.low, c.high) for c in columns), strict=True)
-        limits[primitive.code] = low, high
+        low[k, : len(columns)], high[k, : len(columns)] = zip(*((c.low, c.high) for c in columns), strict=True)
     if len(primitives) == 1:
-        low, high = limits[primitives[0].code]
-        return low[None], high[None]
-    return tuple(np.stack([limits[int(kind)][side] for kind in kinds]) for side in (0, 1))  # type: ignore[return-value]
+        return low, high
+    place = np.searchsorted([primitive.code for primitive in primitives], kinds)
+    return low[place], high[place]
 
 
 def clamped(where: Callable[..., Any], values: Any, low: Any, high: Any) -> Any:

@@ -33,7 +33,7 @@ class Run:
         seed: of the random generator.
         background: sRGB in 0..1; the mean colour of the target if not given, by weights and alpha.
         settings: learning rates and the like.
-        most: circles that anything shown or saved may hold; the search works on a larger pool.
+        most: shapes that anything shown or saved may hold; the search works on a larger pool.
         title: the painting's name, for exports.
 
     Attributes:
@@ -103,7 +103,7 @@ class Run:
         return self.fit.scene()
 
     def showable(self) -> Scene:
-        """The scene as it stands, with only the worthiest `most` of its circles."""
+        """The scene as it stands, with only the worthiest `most` of its shapes."""
         scene = self.scene
         if self.most is None or scene.count <= self.most:
             return scene
@@ -188,19 +188,19 @@ class Stage(ABC):
     """A step of the work: frozen options, called with a run, yielding events as it goes."""
 
     @abstractmethod
-    def parts(self, circles: int) -> Iterator[Part]:
+    def parts(self, shapes: int) -> Iterator[Part]:
         """The work, piece by piece.
 
         The pieces follow from the options and from this number alone, so that a stage which was interrupted after so
         many of them goes on with the next.
 
         Args:
-            circles: how many stand when the stage begins.
+            shapes: how many stand when the stage begins.
         """
 
-    def leaves(self, circles: int) -> int:
-        """How many circles stand after the stage, of this number before it; at no time more than the larger of both."""
-        return circles
+    def leaves(self, shapes: int) -> int:
+        """How many shapes stand after the stage, of this number before it; at no time more than the larger of both."""
+        return shapes
 
     def __call__(self, run: Run) -> Iterator[Event]:
         """Works on the run's scene."""
@@ -231,7 +231,7 @@ class AtomicStage(Stage):
     def work(self, run: Run) -> Iterator[Event]:
         """Carries it out on the run's scene."""
 
-    def parts(self, circles: int) -> Iterator[Part]:
+    def parts(self, shapes: int) -> Iterator[Part]:
         """Itself."""
-        del circles
+        del shapes
         yield self

@@ -1,4 +1,4 @@
-"""Descending: one optimiser step of all circles together, the piece that refining consists of."""
+"""Descending: one optimiser step of all shapes together, the piece that refining consists of."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEPS_PER_EVENT = 25
 
 @dataclass(frozen=True)
 class Descend:
-    """Moves all circles by one optimiser step.
+    """Moves all shapes by one optimiser step.
 
     Attributes:
         stage: the name of the stage that it belongs to, for the event.

@@ -2,8 +2,8 @@
 
 from .formats.scene_arrays import ROWS_MAX
 
-COUNT_MAX = ROWS_MAX  # circles; what a scene file holds
-POOL_MAX = 4  # circles during the search over those at the end
+COUNT_MAX = ROWS_MAX  # shapes; what a scene file holds
+POOL_MAX = 4  # shapes during the search over those at the end
 POOL_COUNT_MAX = POOL_MAX * COUNT_MAX
 STEPS_MAX = 10_000_000
 SECONDS_MAX = 1e7  # four months

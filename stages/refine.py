@@ -1,4 +1,4 @@
-"""Refining: all circles together, by gradient descent."""
+"""Refining: all shapes together, by gradient descent."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .limits import STEPS_MAX
 @documented
 @dataclass(frozen=True)
 class Refine(Stage):
-    """Moves all circles by so many optimiser steps at constant rates."""
+    """Moves all shapes by so many optimiser steps at constant rates."""
 
     steps: int = option(100, "Optimiser steps.", low=0, high=STEPS_MAX)
 
     def __post_init__(self) -> None:
         check_options(self)
 
-    def parts(self, circles: int) -> Iterator[Part]:
+    def parts(self, shapes: int) -> Iterator[Part]:
         """The steps."""
-        del circles
+        del shapes
         yield from descent("refine", [1.0] * self.steps)
 
 
@@ -54,7 +54,7 @@ class Settle(ScheduledStage):
         done = (self.progress(k + 1) for k in range(self.steps))
         return [self.start * (self.floor + (1 - self.floor) * math.sqrt(1 - share)) for share in done]
 
-    def parts(self, circles: int) -> Iterator[Part]:
+    def parts(self, shapes: int) -> Iterator[Part]:
         """The steps."""
-        del circles
+        del shapes
         yield from descent("settle", self.scales)

@@ -1,4 +1,4 @@
-"""Relocating: tear out the circles that are worth least, build new ones where the error is."""
+"""Relocating: tear out the shapes that are worth least, build new ones where the error is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _count(help: str) -> Any:
 @documented
 @dataclass(frozen=True)
 class Relocate(AtomicStage):
-    """Removes a share of the circles, the least worth first, and fills up to `count` with new ones.
+    """Removes a share of the shapes, the least worth first, and fills up to `count` with new ones.
 
     Worth is exact: how much the loss rises when a circle alone is taken out. Opacity or size would not do:
     a covered opaque circle is worth nothing. Half of them go first and the others are weighed again: of two that
@@ -32,16 +32,16 @@ class Relocate(AtomicStage):
     More are removed where fewer than the rest are to stand.
     """
 
-    fraction: float = option(0.2, "Share of circles that is removed, the least worth first.", low=0, high=1)
-    count: int | None = _count("Circles afterwards.")
-    newcomers: Newcomers = nested(Newcomers, "How new circles look, and where they are sought.")
+    fraction: float = option(0.2, "Share of shapes that is removed, the least worth first.", low=0, high=1)
+    count: int | None = _count("Shapes afterwards.")
+    newcomers: Newcomers = nested(Newcomers, "How new shapes look, and where they are sought.")
 
     def __post_init__(self) -> None:
         check_options(self)
 
-    def leaves(self, circles: int) -> int:
+    def leaves(self, shapes: int) -> int:
         """`count`, or as many as before if that is not given."""
-        return circles if self.count is None else self.count
+        return shapes if self.count is None else self.count
 
     def work(self, run: Run) -> Iterator[Event]:
         """Removes, and places anew."""
@@ -68,7 +68,7 @@ class Remember:
 @documented
 @dataclass(frozen=True)
 class Search(ScheduledStage):
-    """Relocates again and again between refinements, ever fewer circles: the discrete search.
+    """Relocates again and again between refinements, ever fewer shapes: the discrete search.
 
     Trials say that the discrete search, not the descent, decides the loss; that tearing out 40 % at a time
     beats any careful choice; and that a pool larger than the final count helps, if it shrinks in time.
@@ -79,41 +79,41 @@ class Search(ScheduledStage):
             rates carry newcomers far while many come; cool ones let the last of them be judged fairly.
         warming: factors on the learning rates just after a relocation and just before the next, a straight line
             between. Newcomers have no moments yet, so that Adam's first strides are long and blind.
-        begin: share of this stage that was done before these steps, 0..1. `parts` takes the number of circles at its
+        begin: share of this stage that was done before these steps, 0..1. `parts` takes the number of shapes at its
             start, when the share was 0.
     """
 
     steps: int = option(1000, "Optimiser steps.", low=0, high=STEPS_MAX)
-    count: int | None = _count("Circles at its end.")
+    count: int | None = _count("Shapes at its end.")
     every: int = option(30, "Steps between relocations.", low=1, high=STEPS_MAX)
-    fraction: float = option(0.4, "Share of circles relocated at first; falls to 0 in a straight line.", low=0, high=1)
+    fraction: float = option(0.4, "Share of shapes relocated at first; falls to 0 in a straight line.", low=0, high=1)
     shrink: tuple[float, float] = (0.51, 0.97)
     cooling: tuple[float, float] = (1.4, 0.7)
     warming: tuple[float, float] = (0.5, 1.5)
-    newcomers: Newcomers = nested(Newcomers, "How new circles look, and where they are sought.")
+    newcomers: Newcomers = nested(Newcomers, "How new shapes look, and where they are sought.")
     begin: float = 0.0
 
     def __post_init__(self) -> None:
         check_options(self)
 
-    def leaves(self, circles: int) -> int:
+    def leaves(self, shapes: int) -> int:
         """`count`, or as many as before if that is not given."""
-        return circles if self.count is None else self.count
+        return shapes if self.count is None else self.count
 
-    def parts(self, circles: int) -> Iterator[Part]:
+    def parts(self, shapes: int) -> Iterator[Part]:
         """Relocates and refines by turns."""
-        final = self.leaves(circles)
+        final = self.leaves(shapes)
         first, last = self.shrink
         hot, cool = self.cooling
         for done in range(0, self.steps, self.every):
             share = self.progress(done)
             shrunk = min(1.0, max(0.0, (share - first) / (last - first)))
-            count = round(circles - (circles - final) * shrunk)
+            count = round(shapes - (shapes - final) * shrunk)
             if done + self.every >= self.steps:
                 count = final
             yield Relocate(self.fraction * (1 - share), count, self.newcomers)
             rate, steps = hot + (cool - hot) * share, min(self.every, self.steps - done)
             yield from descent("search", (rate * np.linspace(*self.warming, steps)).tolist())
             yield Remember()
-        if self.steps == 0 and circles != final:
+        if self.steps == 0 and shapes != final:
             yield Relocate(0.0, final, self.newcomers)

@@ -1,4 +1,4 @@
-"""Seeding: one batch of circles where the error is."""
+"""Seeding: one batch of shapes where the error is."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .placing.place import Newcomers, place
 @documented
 @dataclass(frozen=True)
 class Seed(AtomicStage):
-    """Adds a batch of circles on top of the scene."""
+    """Adds a batch of shapes on top of the scene."""
 
-    count: int = option(256, "Circles of the batch.", low=1, high=POOL_COUNT_MAX)
-    newcomers: Newcomers = nested(Newcomers, "How new circles look, and where they are sought.")
+    count: int = option(256, "Shapes of the batch.", low=1, high=POOL_COUNT_MAX)
+    newcomers: Newcomers = nested(Newcomers, "How new shapes look, and where they are sought.")
 
     def __post_init__(self) -> None:
         check_options(self)
 
-    def leaves(self, circles: int) -> int:
-        """The circles before it and the batch."""
-        return circles + self.count
+    def leaves(self, shapes: int) -> int:
+        """The shapes before it and the batch."""
+        return shapes + self.count
 
     def work(self, run: Run) -> Iterator[Event]:
         """Places the batch and hands it to the fit."""

@@ -198,17 +198,17 @@ def filled(path, start, middle, end, size):
     path.write_text(start + middle * ((size - len(start) - len(end)) // len(middle)) + end)
 
 
-def large_snapshots(path, moments, kinds, **others):
+def large_snapshots(path, scenes, kinds, **others):
     """Scenes of the canvas of `good_run`, of the same rows again and again: a hundredth of a gigabyte on the disk."""
     kinds = np.array(kinds)
     rows = np.zeros((len(kinds), WIDEST), np.float32)
     for primitive in PRIMITIVES.values():
         rows[kinds == primitive.code, : primitive.width] = plain_row(primitive.name)
     parts = {
-        "version": np.array(2), "steps": np.arange(moments), "counts": np.full(moments, len(kinds)),
-        "ids": np.tile(np.arange(len(kinds)), moments), "canvas": np.array([40, 30]),
+        "version": np.array(2), "steps": np.arange(scenes), "counts": np.full(scenes, len(kinds)),
+        "ids": np.tile(np.arange(len(kinds)), scenes), "canvas": np.array([40, 30]),
         "background": np.zeros(3, np.float32),
-        **row_arrays(np.tile(rows, (moments, 1)), np.tile(kinds, moments)),
+        **row_arrays(np.tile(rows, (scenes, 1)), np.tile(kinds, scenes)),
     }  # fmt: skip
     np.savez_compressed(path, **{**parts, **others})
 

@@ -89,27 +89,24 @@ def test_a_fit_weighs_other_scenes_and_each_scene_anew(backend, target, start):
     assert fit.scene().count == start.count
 
 
-# JAX compiles the step of its dense kernel anew for each primitive, edge and loss, for some seconds.
-SHAPES = [
-    pytest.param(name, edge, marks=[pytest.mark.slow] * (edge != "linear" or name not in ("circle", MIXED)))
-    for name, edge in KINDS
-]
+TILED = [name for name in FITS if name != COMPILED]
 
 
-@pytest.mark.parametrize(("primitive", "edge"), SHAPES)
-def test_every_fit_ends_where_the_others_do(make_scene, target, primitive, edge):
+@pytest.mark.parametrize(
+    "backends",
+    [pytest.param(TILED, id="tiled"), pytest.param([TILED[0], COMPILED], marks=pytest.mark.slow, id=COMPILED)],
+)
+@pytest.mark.parametrize(("primitive", "edge"), KINDS)
+def test_every_fit_ends_where_the_others_do(make_scene, target, primitive, edge, backends):
     start = make_scene(np.random.default_rng(3), 10, *SIZE, edge, primitive, radius=(2, 9), opacity=(0.3, 0.9))
     losses = []
-    for backend in FITS:
+    for backend in backends:
         fit = open_fit(backend, target, start)
         fit.step(50)
         losses.append(fit.loss())
     assert losses[0] < 0.5 * mean_squared_error(reference.render(start), target)
     # Roundings grow from step to step, the faster the nearer a gradient is to 0, where Adam divides by it.
     np.testing.assert_allclose(losses, losses[0], rtol=2e-3)
-
-
-TILED = [name for name in FITS if name != COMPILED]
 
 
 @pytest.mark.parametrize("primitive", NAMES)
@@ -195,6 +192,7 @@ def test_a_loss_of_ones_own_is_lowered(backend, target, start):
     assert fit.loss() == pytest.approx(after, rel=1e-5)
 
 
+@pytest.mark.parametrize("backend", slowly(), indirect=True)
 def test_weights_pull_the_fit_to_the_pixels_that_count(backend):
     # One grey circle over everything, between a black and a white half: the weights decide which it becomes.
     target = np.zeros((24, 32, 3), np.float32)
@@ -330,6 +328,7 @@ def test_rows_stay_within_the_limits(backend, target, start, rng):
         assert_within_limits(fit.scene(), 0.25)
 
 
+@pytest.mark.parametrize("backend", slowly(), indirect=True)
 def test_a_circle_may_be_half_as_large_as_the_longer_side(backend):
     for width, height in ((16, 48), (48, 16)):
         scene = Scene.circles(Canvas(width, height), x=[8], y=[8], radius=[400], colour=[[1, 0, 0]])

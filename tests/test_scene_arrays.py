@@ -15,8 +15,7 @@ from scene_files import NAMES, good_scene, loads, refusal, scene_of
 from artpipe import load_scene, save_scene
 from artpipe.renderers.canvas import SIDE_MAX
 from artpipe.renderers.primitives.table import PRIMITIVES
-from artpipe.stages.formats.arrays import pack, unpack
-from artpipe.stages.formats.scene_arrays import ARRAYS, ROWS_MAX, WIDEST, row_arrays, row_fields, rows_of
+from artpipe.stages.formats.scene_arrays import ARRAYS, ROWS_MAX, WIDEST
 
 SCENE = good_scene()
 COUNT = SCENE.count
@@ -123,20 +122,6 @@ def test_the_names_and_values_are_those_of_the_json_file(tmp_path):
         arrays["rows"] = [[kind, *row[: len(NAMES[kind])]] for kind, row in zip(kinds, arrays["rows"], strict=True)]
         assert arrays == content | {"kinds": arrays["kinds"]}
         assert load_scene(tmp_path / "scene.npz").same_as(scene)
-
-
-def test_a_file_can_hold_several_tables_of_rows(rng):
-    tables = {"": scene_of(rng, ["circle"], 3), "drawn_": scene_of(rng, PRIMITIVES, 2)}
-    values, fields = {}, {}
-    for prefix, scene in tables.items():
-        values |= row_arrays(scene.rows, scene.kinds, prefix)
-        fields |= row_fields(100, prefix)
-    file = io.BytesIO()
-    pack(values, fields, file)
-    read = unpack(file.getvalue(), fields)
-    for prefix, scene in tables.items():
-        rows, kinds = rows_of(read, prefix)
-        assert rows.tobytes() == scene.rows.tobytes() and kinds.tobytes() == scene.kinds.tobytes()
 
 
 def test_the_same_scene_gives_the_same_bytes(tmp_path):

@@ -24,12 +24,14 @@ from scene_files import (
 
 from artpipe import Canvas, InputError, Scene, load_scene, save_scene
 from artpipe.renderers.canvas import SIDE_MAX
+from artpipe.renderers.primitives.base import Column
 from artpipe.renderers.primitives.falloff import FALLOFFS
-from artpipe.renderers.primitives.table import PRIMITIVES
+from artpipe.renderers.primitives.table import BY_CODE, PRIMITIVES
 from artpipe.renderers.scene import columns_of
 from artpipe.stages.formats import scene_file
-from artpipe.stages.formats.scene_arrays import ROWS_MAX
+from artpipe.stages.formats.scene_arrays import ROWS_MAX, names_of
 from artpipe.stages.formats.scene_file import BYTES_MAX, ID_MAX
+from artpipe.stages.formats.schema import scene_schema
 
 
 @given(scenes(), st.sampled_from(ENDINGS))
@@ -77,6 +79,28 @@ def test_rows_of_every_kind_and_a_mix_load_back_bit_for_bit(tmp_path, rng, kinds
     scene = scene_of(rng, kinds, 50)
     save_scene(scene, tmp_path / f"scene{ending}")
     assert load_scene(tmp_path / f"scene{ending}").same_as(scene)
+
+
+class Dot(type(PRIMITIVES["circle"])):
+    """A newcomer with a column of its own."""
+
+    name, code = "dot", 77
+    columns = (*PRIMITIVES["stroke"].columns[-1:], Column("glow", "share", "logit", "opacity", None, -0.5, 0.7))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_new_primitive_needs_its_row_in_the_table_alone(tmp_path, monkeypatch, rng, ending):
+    monkeypatch.setitem(PRIMITIVES, Dot.name, Dot())
+    monkeypatch.setitem(BY_CODE, Dot.code, PRIMITIVES[Dot.name])
+    others = scene_of(rng, ["circle", "triangle"], 3)
+    dots = np.pad(rng.uniform(0.1, 0.7, (2, 7)), ((0, 0), (0, others.rows.shape[1] - 7)))
+    scene = others.append(dots, Dot.name)
+    save_scene(scene, tmp_path / f"scene{ending}")
+    assert load_scene(tmp_path / f"scene{ending}").same_as(scene)
+    row = scene_schema()["$defs"]["dot"]["prefixItems"]
+    assert row[-1]["title"] == "glow" and (row[-1]["minimum"], row[-1]["maximum"]) == (-0.5, 0.7)
+    path = written(tmp_path, {**good(), "kinds": {"dot": names_of(Dot())}, "ids": [0], "rows": [["dot", *[0.8] * 7]]})
+    assert "row 0 has glow 0.8; needs -0.5 to 0.7" in refusal(path)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

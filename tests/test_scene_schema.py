@@ -56,6 +56,15 @@ def test_the_examples_of_the_schema_fit_it_and_load(tmp_path, fits):
         assert load_scene(written(tmp_path, content)).count == len(content["rows"])
 
 
+def test_the_scene_file_in_the_readme_fits_the_schema_and_loads(tmp_path, fits):
+    readme = Path(__file__).parents[1] / "README.md"
+    if not readme.exists():
+        pytest.skip("README.md is not beside tests/")
+    text = readme.read_text(encoding="utf-8")
+    content, _ = json.JSONDecoder().raw_decode(text, text.index('{"format": "artpipe-scene"'))
+    assert fits(content) and load_scene(written(tmp_path, content)).count == len(content["rows"])
+
+
 @given(scenes())
 def test_the_schema_accepts_what_is_written(tmp_path_factory, fits, scene):
     path = tmp_path_factory.mktemp("scene") / "scene.json"

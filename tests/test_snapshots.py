@@ -6,43 +6,43 @@ from scene_files import NAMES, scene_of
 
 from artpipe import Canvas, InputError, Scene
 from artpipe.renderers.primitives.table import PRIMITIVES
+from artpipe.stages.events import Snapshot
 from artpipe.stages.formats.snapshots import ARRAYS, load_snapshots, save_snapshots
-from artpipe.stages.record import Moment
 
 CANVAS = Canvas(40, 30, (0.25, 0.5, 0.75))
 
 
-def moments_of(rng):
+def snapshots_of(rng):
     """Scenes of nothing, of each kind alone, and of all."""
     kinds = [[], *([kind] for kind in PRIMITIVES), list(PRIMITIVES)]
     scenes = [scene_of(rng, names, 3, CANVAS) if names else Scene.empty(CANVAS) for names in kinds]
-    return [Moment(7 * k, scene) for k, scene in enumerate(scenes)]
+    return [Snapshot(7 * k, scene) for k, scene in enumerate(scenes)]
 
 
-def is_same(loaded, moments):
+def is_same(loaded, snapshots):
     """Whether these are the same scenes at the same steps; the next id of a snapshot is not kept."""
-    return len(loaded) == len(moments) and all(
+    return len(loaded) == len(snapshots) and all(
         one.step == other.step
         and one.scene.canvas == other.scene.canvas
         and one.scene.ids.tobytes() == other.scene.ids.tobytes()
         and one.scene.kinds.tobytes() == other.scene.kinds.tobytes()
         and one.scene.rows.shape == other.scene.rows.shape
         and one.scene.rows.tobytes() == other.scene.rows.tobytes()
-        for one, other in zip(loaded, moments, strict=True)
+        for one, other in zip(loaded, snapshots, strict=True)
     )
 
 
 def test_scenes_of_every_kind_load_back_bit_for_bit(tmp_path, rng):
-    moments = moments_of(rng)
-    save_snapshots(moments, tmp_path / "snapshots.npz")
-    assert is_same(load_snapshots(tmp_path / "snapshots.npz", CANVAS), moments)
-    for moment in moments:
-        save_snapshots([moment], tmp_path / "snapshots.npz")
-        assert is_same(load_snapshots(tmp_path / "snapshots.npz", CANVAS), [moment])
+    snapshots = snapshots_of(rng)
+    save_snapshots(snapshots, tmp_path / "snapshots.npz")
+    assert is_same(load_snapshots(tmp_path / "snapshots.npz", CANVAS), snapshots)
+    for snapshot in snapshots:
+        save_snapshots([snapshot], tmp_path / "snapshots.npz")
+        assert is_same(load_snapshots(tmp_path / "snapshots.npz", CANVAS), [snapshot])
 
 
 def test_columns_and_kinds_are_told_by_name(tmp_path, rng):
-    save_snapshots(moments_of(rng), tmp_path / "snapshots.npz")
+    save_snapshots(snapshots_of(rng), tmp_path / "snapshots.npz")
     with np.load(tmp_path / "snapshots.npz") as file:
         assert dict(zip(file["kinds"].tolist(), map(str.split, file["columns"].tolist()), strict=True)) == NAMES
         assert set(file.files) == set(ARRAYS) and len(file["row_kinds"]) == len(file["rows"]) == file["counts"].sum()
@@ -50,7 +50,7 @@ def test_columns_and_kinds_are_told_by_name(tmp_path, rng):
 
 def changed(folder, rng, **others):
     """Good snapshots with other arrays, or without those that are None."""
-    save_snapshots(moments_of(rng), folder / "good.npz")
+    save_snapshots(snapshots_of(rng), folder / "good.npz")
     with np.load(folder / "good.npz") as file:
         arrays = {name: file[name] for name in file.files} | others
     np.savez(folder / "snapshots.npz", **{name: array for name, array in arrays.items() if array is not None})

@@ -31,7 +31,7 @@ from artpipe.renderers.primitives.table import PRIMITIVES
 from artpipe.stages.exporters.fidelity import RASTERISERS, draw_svg, svg_fidelity
 from artpipe.stages.exporters.layers import colour_layers
 from artpipe.stages.exporters.options import TITLE_MAX, ExportOptions
-from artpipe.stages.exporters.svg import BATCH_SHARE, counted, svg_text
+from artpipe.stages.exporters.svg import BATCH_SHARE, svg_text
 from artpipe.stages.exporters.svg_shapes import ROUNDING, decimals, hard_outline, number, shapes
 
 PAINTING = Path(__file__).parents[1] / "images" / "starry_night_van_gogh_1889.jpg"

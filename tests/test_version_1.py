@@ -135,13 +135,13 @@ def snapshots(folder, **others):
 
 
 def test_snapshots_of_version_1_load(tmp_path):
-    moments = load_snapshots(snapshots(tmp_path), CANVAS)
-    assert [moment.step for moment in moments] == [0, 5, 9]
-    assert [moment.scene.ids.tolist() for moment in moments] == [[], [3], [3, 7]]
-    for moment in moments:
-        count = moment.scene.count
-        np.testing.assert_array_equal(moment.scene.rows, SCENE.rows[:count])
-        assert [primitive.name for primitive in moment.scene.primitives] == ["circle"] * (count > 0)
+    loaded = load_snapshots(snapshots(tmp_path), CANVAS)
+    assert [snapshot.step for snapshot in loaded] == [0, 5, 9]
+    assert [snapshot.scene.ids.tolist() for snapshot in loaded] == [[], [3], [3, 7]]
+    for snapshot in loaded:
+        count = snapshot.scene.count
+        np.testing.assert_array_equal(snapshot.scene.rows, SCENE.rows[:count])
+        assert [primitive.name for primitive in snapshot.scene.primitives] == ["circle"] * (count > 0)
 
 
 @pytest.mark.parametrize(

@@ -33,48 +33,42 @@ WIDEST = width_of(tuple(PRIMITIVES.values()))
 
 # Characters of a word, the longest of which has 13, and of the names of a kind's columns.
 WORD_MAX, _NAMES_MAX = 64, 1024
-# `row_kinds` are bytes.
+# `row_kinds` and codes are bytes.
 _KINDS_MAX = 256
 _WORD, _WHOLE = Field("<U", (), WORD_MAX), Field("<i8", (), 1)
 
 
-def row_fields(most: int, prefix: str = "") -> dict[str, Field]:
-    """The fields of rows in a file; their sides are N rows, K kinds and P columns.
-
-    Args:
-        most: rows that there may be.
-        prefix: of the names of the fields and of their sides, for a file that holds several tables of rows.
-    """
-    rows, kinds, columns = f"{prefix}N", f"{prefix}K", f"{prefix}P"
+def row_fields(most: int) -> dict[str, Field]:
+    """The fields of at most so many rows in a file; their sides are N rows, K kinds and P columns."""
     return {
-        f"{prefix}kinds": Field("<U", (kinds,), _KINDS_MAX * WORD_MAX),
-        f"{prefix}columns": Field("<U", (kinds,), _KINDS_MAX * _NAMES_MAX),
-        f"{prefix}row_kinds": Field("|u1", (rows,), most),
-        f"{prefix}rows": Field("<f4", (rows, columns), most * WIDEST),
+        "kinds": Field("<U", ("K",), _KINDS_MAX * WORD_MAX),
+        "columns": Field("<U", ("K",), _KINDS_MAX * _NAMES_MAX),
+        "row_kinds": Field("|u1", ("N",), most),
+        "rows": Field("<f4", ("N", "P"), most * WIDEST),
     }
 
 
-def row_arrays(rows: Array, kinds: Array, prefix: str = "") -> dict[str, Any]:
+def row_arrays(rows: Array, kinds: Array) -> dict[str, Any]:
     """What `row_fields` holds of these rows, (N, P), and their codes, (N,)."""
     primitives = present(kinds)
-    place = np.zeros(256, np.uint8)
+    place = np.zeros(_KINDS_MAX, np.uint8)
     place[[primitive.code for primitive in primitives]] = range(len(primitives))
     return {
-        f"{prefix}kinds": [primitive.name for primitive in primitives],
-        f"{prefix}columns": [" ".join(names_of(primitive)) for primitive in primitives],
-        f"{prefix}row_kinds": place[kinds],
-        f"{prefix}rows": rows,
+        "kinds": [primitive.name for primitive in primitives],
+        "columns": [" ".join(names_of(primitive)) for primitive in primitives],
+        "row_kinds": place[kinds],
+        "rows": rows,
     }
 
 
-def rows_of(values: Mapping[str, Any], prefix: str = "") -> tuple[Array, Array]:
+def rows_of(values: Mapping[str, Any]) -> tuple[Array, Array]:
     """Rows, (N, P) float32, and codes, (N,) uint8, from the arrays of a file; the inverse of `row_arrays`.
 
     Raises:
         KeyError: an array is missing.
         ValueError: a kind or a column is unknown, or a row cannot be drawn; the message names row and column.
     """
-    names, columns, row_kinds, rows = (values[prefix + name] for name in ("kinds", "columns", "row_kinds", "rows"))
+    names, columns, row_kinds, rows = (values[name] for name in ("kinds", "columns", "row_kinds", "rows"))
     if len(set(names)) < len(names):
         raise ValueError(f"kinds are {reprlib.repr(names)}; needs each of them once")
     layouts = layouts_of({name: words.split() for name, words in zip(names, columns, strict=True)})

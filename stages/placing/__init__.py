@@ -1,1 +1,1 @@
-"""Where new circles are placed: seeders propose, the exact gain decides."""
+"""Where new shapes are placed: seeders propose, the exact gain decides."""

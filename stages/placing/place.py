@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from artpipe.renderers import Scene
+from artpipe.renderers import InputError, Scene
 from artpipe.renderers.alpha import BLACK, WHITE
+from artpipe.renderers.checks import choice, shown
 from artpipe.renderers.options import check_options, documented, option
 from artpipe.renderers.primitives.base import BLUE, OPACITY, RED, SHAPE, SOFTNESS, radius_limits
+from artpipe.renderers.primitives.circle import CIRCLE
 from artpipe.renderers.primitives.table import PRIMITIVES
 from artpipe.renderers.scene import stacked_rows
 
@@ -21,6 +23,16 @@ from .seeders import SEEDERS
 Array = np.ndarray[Any, Any]
 
 RADIUS_MIN = 0.8  # pixels; smaller newcomers rarely outlive their first relocation
+
+
+def _shape(name: str, value: Any) -> str:
+    """Names of primitives by comma, each once."""
+    words = [word.strip() for word in value.split(",")] if isinstance(value, str) else [value]
+    for word in words:
+        choice(name, word, PRIMITIVES)
+    if len(set(words)) < len(words):
+        raise InputError(f"{name} is {shown(value)}; needs each shape once")
+    return ",".join(words)
 
 
 @documented
@@ -34,20 +46,21 @@ class Newcomers:
         opacity_min: the least that they start with; fainter ones have no gradient to grow by.
         opacity_plain: what those start with that no opacity makes a gain. At the full opacity they tear
             the picture up, and it takes the descent longer to mend it (trials: 3 % of the loss).
-        shapes: keys of `primitives.table.PRIMITIVES`. Of several, each newcomer takes the one whose gain is the largest
-            for the numbers that it costs.
     """
 
-    seeder: str = option("error", "Where new circles are sought.", choices=SEEDERS, advanced=True, tunable=True)
+    seeder: str = option("error", "Where new shapes are sought.", choices=SEEDERS, advanced=True, tunable=True)
     radius_scale: float = option(
-        1.2, "Typical radius of new circles over that of equal discs that tile the canvas.", low=0.05, high=20,
+        1.2, "Typical radius of new shapes over that of equal discs that tile the canvas.", low=0.05, high=20,
         advanced=True, tunable=(0.6, 2.4),
     )  # fmt: skip
     softness_share: float = 0.3
     opacity: float = 0.95
     opacity_min: float = 0.3
     opacity_plain: float = 0.5
-    shapes: tuple[str, ...] = ("circle",)
+    shape: str = option(
+        CIRCLE.name, f"What is painted: {', '.join(PRIMITIVES)}. Of several by comma, each newcomer takes the best.",
+        check=_shape, metavar="SHAPE[,SHAPE]",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -73,7 +86,7 @@ def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) 
     line = np.clip(y.astype(int), 0, canvas.height - 1)
     coherence, angle = run.directions.at(x, y, radius)
     parts, kinds = [], []
-    for primitive in (PRIMITIVES[name] for name in newcomers.shapes):
+    for primitive in (PRIMITIVES[name] for name in newcomers.shape.split(",")):
         rows = np.zeros((len(x), primitive.width), np.float32)
         shape = primitive.seed(x, y, radii, coherence, angle, run.rng)
         rows[:, SHAPE:] = np.stack(shape, axis=1)

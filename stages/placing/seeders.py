@@ -1,4 +1,4 @@
-"""The table of seeders: where a new batch of circles might stand, and how large.
+"""The table of seeders: where a new batch of shapes might stand, and how large.
 
 A seeder only proposes. Which of its candidates are painted, and in what colour, `placing` decides by their
 exact gain.
@@ -29,7 +29,7 @@ def seed_by_error(energy: Array, count: int, radius: float, rng: np.random.Gener
 
     Args:
         energy: (H, W), squared error of each pixel, weighted.
-        count: circles that are wanted.
+        count: shapes that are wanted.
         radius: their typical size, pixels.
         rng: the generator.
     """
