@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-MARK = b"artpipe checkpoint 2\n"
+MARK = b"artpipe checkpoint 3\n"
 
 
 def waves():

@@ -210,7 +210,7 @@ def test_optaxs_adam_goes_the_way_of_our_own_fit(target):
     for _ in range(10):
         fit.step(1.0)
     own.step(10)
-    np.testing.assert_allclose(fit.scene().rows, own.scene().rows, rtol=2e-2, atol=2e-2)
+    np.testing.assert_allclose(fit.scene().rows, own.scene().rows, rtol=5e-2, atol=5e-2)
 
 
 def test_the_rates_of_another_optimiser_fall_at_the_end_as_ours_do():

@@ -381,7 +381,7 @@ STARTS = {
 
 def test_a_run_of_another_version_is_refused_in_one_line(folder):
     path = folder / "checkpoint" / "start.bin"
-    path.write_bytes(path.read_bytes().replace(b"artpipe checkpoint 2", b"artpipe checkpoint 1"))
+    path.write_bytes(path.read_bytes().replace(b"artpipe checkpoint 3", b"artpipe checkpoint 2"))
     assert f"{path} cannot be used: it was written by another version of artpipe" in refusal("resume", folder)
 
 

@@ -23,6 +23,7 @@ from artpipe.pipeline.presets import PRESETS
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.options import changed, settings_of
 from artpipe.renderers.registry import FITTING_RENDERERS
+from artpipe.stages.formats.snapshots import ARRAYS as SNAPSHOT_ARRAYS
 from artpipe.stages.pictures.picture import load_picture, save_png
 from artpipe.stages.placing.seeders import SEEDERS
 
@@ -133,6 +134,9 @@ def help_of_run(setting):
 @pytest.mark.parametrize("setting", [one for one in SETTINGS if one.name != "size"], ids=lambda one: one.name)
 def test_help_of_run_shows_the_true_default_and_range(setting):
     text = help_of_run(setting)
+    if setting.kind is bool:  # a flag; off, unless it is given
+        assert setting.default is False and "default" not in text
+        return
     shown = re.search(r"\[default: (.*?)(?:; range (.*?) to (.*?))?\]$", text)
     if setting.default not in (None, ()):
         assert setting.kind(shown[1]) == setting.default
@@ -241,7 +245,7 @@ def test_the_comparison_shows_first_batch_target_and_painting(finished, picture)
 
 def test_snapshots_hold_whole_scenes_no_larger_than_the_last(finished):
     with np.load(finished / "snapshots.npz", allow_pickle=False) as snapshots:
-        assert set(snapshots.files) == {"steps", "counts", "rows", "ids", "canvas", "background"}
+        assert set(snapshots.files) == set(SNAPSHOT_ARRAYS)
         counts, steps = snapshots["counts"], snapshots["steps"]
         rows, ids = snapshots["rows"], snapshots["ids"]
         canvas = Canvas(*snapshots["canvas"], tuple(snapshots["background"].tolist()))

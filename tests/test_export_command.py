@@ -477,7 +477,6 @@ WRONG = {
     "rows that are no numbers": ("rows", lambda rows: rows * np.nan),
     "rows of words": ("rows", lambda rows: rows.astype(str).astype("U2") + "x"),
     "narrow rows": ("rows", lambda rows: rows[:, 1:]),
-    "wide rows": ("rows", lambda rows: np.concatenate([rows, rows[:, :1]], axis=1)),
     "colours out of range": ("rows", lambda rows: rows + 2),
     "ids that repeat": ("ids", lambda ids: ids * 0),
     "ids in halves": ("ids", lambda ids: ids + 0.5),

@@ -16,12 +16,14 @@ from artpipe.renderers.canvas import SIDE_MAX
 from artpipe.stages.exporters.table import EXPORTERS
 from artpipe.stages.pictures.picture import save_png
 
-ROWS = [[20, 15, 1, 0.5, 0, 0.75, 1, 9], [5, 8, 0, 0.5, 1, 1, 1, 4]]
 MARKUP = '</title></desc></script><script>alert(1)</script><img src=x onerror="alert(2)">&amp;{{about}}]]>'
 
 
 def scene_of(width, height):
-    return Scene(np.array(ROWS, np.float32), Canvas(width, height, (0.25, 0.5, 1)))
+    return Scene.circles(
+        Canvas(width, height, (0.25, 0.5, 1)), x=[20, 5], y=[15, 8], radius=[9, 4], colour=[(1, 0.5, 0), (0, 0.5, 1)],
+        opacity=[0.75, 1], softness=1.0,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -160,8 +162,9 @@ def test_vectors_of_a_huge_canvas_are_written(tmp_path, options):
 @pytest.mark.slow
 def test_layers_of_a_huge_canvas_hold_its_circles_as_they_are(tmp_path):
     """They are judged on a smaller picture."""
-    rows = np.array(ROWS, np.float32) * [1500, 2000, 1, 1, 1, 1, 500, 2000]
-    save_scene(Scene(rows, Canvas(SIDE_MAX, SIDE_MAX // 2)), tmp_path / "a.json")
+    scene = scene_of(SIDE_MAX, SIDE_MAX // 2)
+    wide = {name: scene.column(name) * scale for name, scale in (("x", 1500), ("y", 2000), ("radius", 2000))}
+    save_scene(scene.with_columns(softness=500.0, **wide), tmp_path / "a.json")
     succeeded("export", tmp_path / "a.json", tmp_path / "a.svg", "--layers", 2)
     circles = ElementTree.fromstring((tmp_path / "a.svg").read_text()).findall(".//{*}circle")
     assert sorted((float(circle.get("cx")), float(circle.get("cy"))) for circle in circles) == [

@@ -40,7 +40,9 @@ def imported_by(name):
     parts = name.split(".")
     for node in ast.walk(ast.parse(source_of(name).read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
-            yield ".".join([*parts[: len(parts) - node.level], node.module])
+            package = parts[: len(parts) - node.level]
+            for module in [node.module] if node.module else [alias.name for alias in node.names]:
+                yield ".".join([*package, module])
 
 
 def test_the_hashed_sources_are_the_kernels_and_all_that_they_import():

@@ -322,26 +322,29 @@ def test_ellipses_of_a_fit_are_not_thinner_than_the_thinnest():
 
 
 def drawn(outline, px, py):
-    """Whether points are inside an outline, its line included, by the rules of SVG."""
-    half = outline.stroke / 2
+    """Whether points are inside an outline, by the rules of SVG."""
     if outline.matrix:
-        a, b, c, d, x, y = outline.matrix
-        px, py = np.linalg.solve([[a, c], [b, d]], np.stack([px - x, py - y]))
-    lengths = outline.lengths
+        a, b, c, d, e, f = outline.matrix
+        px, py = np.linalg.solve(np.array([[a, c], [b, d]]), np.stack([px - e, py - f]))
+    half, lengths = outline.stroke / 2, outline.lengths
     if outline.tag == "circle":
         return np.hypot(px - lengths.get("cx", 0), py - lengths.get("cy", 0)) <= lengths["r"] + half
     if outline.tag == "line":
         ends = [np.array([lengths[f"x{k}"], lengths[f"y{k}"]]) for k in (1, 2)]
         return to_segment(px, py, *ends) <= half
-    covered = inside(outline.points, px, py)
-    for start, end in zip(outline.points[::2], outline.points[1::2], strict=False):
-        if outline.tag == "path":  # the segment of the circle beyond the chord, which is a sector's where it matters
-            (sx, sy), (ex, ey) = start, end
-            chord = np.hypot(ex - sx, ey - sy)
-            towards = np.sqrt(max(outline.arc**2 - chord**2 / 4, 0.0)) / max(chord, 1e-30)
-            x, y = (sx + ex) / 2 - (ey - sy) * towards, (sy + ey) / 2 + (ex - sx) * towards
-            covered |= np.hypot(px - x, py - y) <= outline.arc
-    return covered
+    assert outline.tag in ("polygon", "path")
+    corners = np.array(outline.points)
+    sides, bulges = [], np.zeros(px.shape, bool)
+    for k, (start, end) in enumerate(zip(corners, np.roll(corners, -1, axis=0), strict=True)):
+        (ex, ey), wx, wy = end - start, px - start[0], py - start[1]
+        sides.append(ex * wy - ey * wx)
+        if outline.tag == "path" and k % 2 == 0:  # an arc of less than half a circle, around a point inside
+            chord = np.hypot(ex, ey)
+            inwards = np.array([-ey, ex]) / chord
+            inwards *= np.sign(inwards @ (corners.mean(axis=0) - start))
+            centre = (start + end) / 2 + inwards * np.sqrt(outline.arc**2 - chord**2 / 4)
+            bulges |= np.hypot(px - centre[0], py - centre[1]) <= outline.arc
+    return np.all(np.array(sides) >= 0, axis=0) | np.all(np.array(sides) <= 0, axis=0) | bulges
 
 
 def to_segment(px, py, start, end):

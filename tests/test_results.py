@@ -20,7 +20,7 @@ TARGET = np.full((12, 16, 3), 0.5, np.float32)
 
 @pytest.fixture(scope="module")
 def fitted():
-    return artpipe.fit(TARGET, circles=4, growth=2, steps=12, relocate_every=4)
+    return artpipe.fit(TARGET, count=4, growth=2, steps=12, relocate_every=4)
 
 
 def test_a_fit_returns_scene_picture_metrics_history_and_target(fitted):

@@ -31,7 +31,7 @@ from artpipe.renderers.primitives.table import PRIMITIVES
 from artpipe.stages.exporters.fidelity import RASTERISERS, draw_svg, svg_fidelity
 from artpipe.stages.exporters.layers import colour_layers
 from artpipe.stages.exporters.options import TITLE_MAX, ExportOptions
-from artpipe.stages.exporters.svg import BATCH_SHARE, svg_text
+from artpipe.stages.exporters.svg import BATCH_SHARE, counted, svg_text
 from artpipe.stages.exporters.svg_shapes import ROUNDING, decimals, hard_outline, number, shapes
 
 PAINTING = Path(__file__).parents[1] / "images" / "starry_night_van_gogh_1889.jpg"
@@ -49,7 +49,8 @@ KINDS = {
 }
 ROUNDED = 1.01 / 255  # two roundings to 8 bits
 # Decibels of a rasteriser that rounds each of 150 shapes to 8 bits, and blurs the outlines of those with a hard rim:
-# 45 to 50 were measured. A stop in a wrong place costs ten and more. resvg rounds the many faint pixels of pieces upwards.
+# 45 to 50 were measured. A stop in a wrong place costs ten and more. resvg rounds the many faint pixels of pieces
+# upwards.
 CLOSE, CLOSE_IN_PIECES = 44, 39
 
 

@@ -109,7 +109,7 @@ def test_names_may_be_spelt_as_in_python_or_as_on_the_command_line():
 def test_every_learning_rate_and_tuning_option_can_be_swept_and_nothing_else():
     rates = {f"rates.{name}" for name in Rates.__dataclass_fields__}
     fixed = {"count", "renderer", "device", "seed", "size", "background", "rates", "focus", "mask"}
-    fixed |= {"seconds", "target_psnr", "patience"}
+    fixed |= {"seconds", "target_psnr", "patience", "shape", "hard"}
     assert set(TUNABLE) == rates | set(RunConfig.__dataclass_fields__) - fixed
 
 

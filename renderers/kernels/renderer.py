@@ -11,6 +11,7 @@ from ..checks import instance
 from ..losses.metrics import check_target, pixel_shares
 from ..scene import Scene
 from .base import Kernel
+from .numba.kernel import shared_kernel
 
 Array = np.ndarray[Any, Any]
 
@@ -57,8 +58,6 @@ class CpuRenderer(KernelRenderer):
     @property
     def kernel(self) -> Kernel:  # type: ignore[override]
         """The kernel; asked for each time, since a limit on threads may have changed."""
-        from .numba.kernel import shared_kernel
-
         return shared_kernel(self.options.threads)
 
 
