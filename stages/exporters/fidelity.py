@@ -42,7 +42,7 @@ def svg_fidelity(path: Path, scene: Scene, rasteriser: str = "resvg") -> float:
     """PSNR in dB of an SVG file, drawn by a rasteriser, against our own picture of the scene at the file's size.
 
     On a transparent canvas: of the mean squared error over black and over white.
-    Rasterisers round each circle to 8 bits: browsers reach about what resvg reaches, ThorVG 4 dB less.
+    Rasterisers round each shape to 8 bits: browsers reach about what resvg reaches, ThorVG 4 dB less.
 
     Args:
         path: an .svg or .svgz file.

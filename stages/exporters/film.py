@@ -99,7 +99,7 @@ def _on_matte(frame: Array, matte: tuple[float, float, float], threshold: float)
 def _sparse_alpha(frame: Array) -> float:
     """The least of `THRESHOLDS` that few pixels of the frame are near to, 0..1.
 
-    Circles never draw an even alpha: a threshold near the alpha of some part would fill it with blobs.
+    Soft shapes never draw an even alpha: a threshold near the alpha of some part would fill it with blobs.
     """
     count = np.bincount(frame[:, :, 3].ravel(), minlength=256)
     near = np.array([count[level // 2 : 3 * level // 2].sum() for level in THRESHOLDS])
@@ -137,7 +137,7 @@ def need_encoder() -> None:
 def export_mp4(result: Result, path: Path, options: ExportOptions) -> None:
     """Writes an H.264 film, sides cut to even numbers; the result stands for `options.hold`.
 
-    It knows no transparency: what the circles leave bare is of the matte's colour, or of the canvas's background.
+    It knows no transparency: what the shapes leave bare is of the matte's colour, or of the canvas's background.
 
     Raises:
         BackendUnavailable: the extra `video` is not installed.

@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 
 # The longest side at which scenes are compared, pixels: what moves by less is not seen in a film either.
 _COMPARED = 96
-# Share of a change that one circle takes to appear or to vanish.
+# Share of a change that one shape takes to appear or to vanish.
 _FADE = 0.25
 # Parts of the way to the result that are measured on their own.
 _PARTS = 40
@@ -49,7 +49,7 @@ def even_keys(result: Result, count: int) -> tuple[Snapshot, ...]:
 def even_scenes(result: Result, count: int) -> list[Scene]:
     """Exactly `count` scenes that come nearer to the result by equal steps: the blank canvas first, the result last.
 
-    Between the scenes that the result holds, circles that stay move and change in straight lines, newcomers
+    Between the scenes that the result holds, shapes that stay move and change in straight lines, newcomers
     appear and those torn out vanish one after the other.
 
     Args:
@@ -132,7 +132,7 @@ def _one_by_one(count: int, share: float) -> Array:
 def _way(known: Sequence[Scene]) -> Array:
     """How much nearer to the last scene in looks each has come than the first, 0 for the first; it never falls.
 
-    Nearness is by root mean squared difference of the pictures. The sum of all changes would not do: while circles
+    Nearness is by root mean squared difference of the pictures. The sum of all changes would not do: while shapes
     are torn out and rebuilt the picture flickers a lot, and goes nowhere.
     """
     images = [_small_picture(scene) for scene in known]

@@ -1,4 +1,4 @@
-"""Circles by palette colour: layers for those who plot, cut or print in spot colours."""
+"""Shapes by palette colour: layers for those who plot, cut or print in spot colours."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Array = np.ndarray[Any, Any]
 
 # The longest side at which orders of layers are compared, pixels.
 _COMPARED = 64
-# Pixels of the picture by which circles are judged; a larger one would take gigabytes, and tell no more.
+# Pixels of the picture by which shapes are judged; a larger one would take gigabytes, and tell no more.
 _JUDGED = 4096**2
-# Of the circles that do harm, this share is taken out before the rest are judged again.
+# Of the shapes that do harm, this share is taken out before the rest are judged again.
 _PRUNED = 0.25
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """The circles of one colour.
+    """The shapes of one colour.
 
     Attributes:
         colour: sRGB in 0..1.
-        scene: the circles, all in this colour, in painting order.
+        scene: the shapes, all in this colour, in painting order.
     """
 
     colour: tuple[float, float, float]
@@ -38,9 +38,9 @@ class Layer:
 def colour_layers(scene: Scene, count: int) -> list[Layer]:
     """At most `count` layers, in the order in which they are to be painted.
 
-    The palette is of the picture, not of the list: a colour that is seen much counts much. Each circle takes the
-    palette colour nearest to its own. Circles of one colour come together, out of their painting order, so the picture
-    is another; to stay near it the layers are put in the best order that moves of single layers find, and circles that
+    The palette is of the picture, not of the list: a colour that is seen much counts much. Each shape takes the
+    palette colour nearest to its own. Shapes of one colour come together, out of their painting order, so the picture
+    is another; to stay near it the layers are put in the best order that moves of single layers find, and shapes that
     only do harm there (often large ones that later ones used to cover) are left out.
     """
     if scene.count == 0:
@@ -67,7 +67,7 @@ def _reduced(scene: Scene, share: float) -> Scene:
 
 
 def _in_full_size(layer: Layer, scene: Scene) -> Layer:
-    """The layer with its circles as they are in the scene."""
+    """The layer with its shapes as they are in the scene."""
     part = scene.select(np.isin(scene.ids, layer.scene.ids))
     return replace(layer, scene=part.with_columns(colour=layer.colour))
 
@@ -85,7 +85,7 @@ def _palette(picture: Array, count: int) -> Array:
 
 
 def _without_harm(layers: list[Layer], picture: Array) -> list[Layer]:
-    """The layers without the circles that the picture is nearer to the original without."""
+    """The layers without the shapes that the picture is nearer to the original without."""
     while layers:
         scene = Scene.stacked([layer.scene for layer in layers])
         worth = _worth(scene, picture)

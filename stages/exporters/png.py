@@ -29,7 +29,7 @@ Array = np.ndarray[Any, Any]
 
 # Pixels of a band: as float32 and in the kernel's planes they take some 60 MB.
 BAND_PIXELS = 2_000_000
-# zlib's; 6 makes soft circles 4 % smaller in twice the time.
+# zlib's; 6 makes soft shapes 4 % smaller in twice the time.
 COMPRESSION = 4
 
 
