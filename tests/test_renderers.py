@@ -150,13 +150,15 @@ class Case:
 def every(cases):
     """The table of kernels x primitives x cases; what is drawn in pieces is so for all alike.
 
-    JAX compiles its dense kernel for each size of canvas, count of rows and set of primitives, for some seconds: in the
-    fast set it draws scenes of one size, all primitives at once, and in pieces (fits draw in one).
+    JAX compiles its dense kernel for each size of canvas, count of rows and set of primitives, for some seconds: it draws
+    each primitive once, and else all at once; in the fast set in pieces and of one size (fits draw in one piece).
     """
     table = []
     for kernel, (primitive, edge), name in itertools.product(KERNELS, KINDS, cases):
         one_size, at_once = name in ("plain", *SCENES), primitive == MIXED
-        if kernel == "jax" and not one_size:
+        if kernel == "jax" and not (one_size and (at_once or name == "plain")):
+            continue
+        if kernel == "jax in pieces" and not (at_once or name == "plain"):
             continue
         if kernel == "torch in pieces" and not (at_once and (not one_size or name in ("plain", "deep stack"))):
             continue
