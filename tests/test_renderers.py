@@ -150,8 +150,8 @@ class Case:
 def every(cases):
     """The table of kernels x primitives x cases; what is drawn in pieces is so for all alike.
 
-    JAX compiles its dense kernel for each size of canvas, count of rows and set of primitives, for some seconds: it draws
-    each primitive once, and else all at once; in the fast set in pieces and of one size (fits draw in one piece).
+    JAX compiles its dense kernel for each size of canvas, count of rows and set of primitives, for some seconds: it
+    draws each primitive once, and else all at once; in the fast set in pieces and of one size (fits draw in one piece).
     """
     table = []
     for kernel, (primitive, edge), name in itertools.product(KERNELS, KINDS, cases):
