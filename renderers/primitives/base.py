@@ -144,6 +144,7 @@ class Primitive(ABC):
         columns: of its shape.
         falloffs: names of the falloffs that it can be drawn with.
         is_radial: whether every curve of equal coverage is the image of a circle, so that a radial gradient draws it.
+        is_directed: whether newcomers are laid along the picture's direction.
         example: a plain shape around (0, 0), drawn in place of rows of other primitives.
     """
 
@@ -152,6 +153,7 @@ class Primitive(ABC):
     columns: ClassVar[tuple[Column, ...]]
     falloffs: ClassVar[tuple[str, ...]] = ("linear",)
     is_radial: ClassVar[bool] = False
+    is_directed: ClassVar[bool] = True
     example: ClassVar[tuple[float, ...]]
 
     @property

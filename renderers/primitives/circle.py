@@ -22,6 +22,7 @@ class Circle(Primitive):
     )
     falloffs = ("linear", "logistic")
     is_radial = True
+    is_directed = False
     example = (0.0, 0.0, 1.0)
 
     def distance(self, xp: Any, px: Any, py: Any, shape: Sequence[Any]) -> Any:

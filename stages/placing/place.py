@@ -84,9 +84,12 @@ def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) 
     radii = np.clip(radii, RADIUS_MIN, radius_max)
     column = np.clip(x.astype(int), 0, canvas.width - 1)
     line = np.clip(y.astype(int), 0, canvas.height - 1)
-    coherence, angle = run.directions.at(x, y, radius)
+    primitives = [PRIMITIVES[name] for name in newcomers.shape.split(",")]
+    coherence = angle = np.zeros(len(x))
+    if any(primitive.is_directed for primitive in primitives):
+        coherence, angle = run.directions.at(x, y, radius)
     parts, kinds = [], []
-    for primitive in (PRIMITIVES[name] for name in newcomers.shape.split(",")):
+    for primitive in primitives:
         rows = np.zeros((len(x), primitive.width), np.float32)
         shape = primitive.seed(x, y, radii, coherence, angle, run.rng)
         rows[:, SHAPE:] = np.stack(shape, axis=1)
