@@ -149,24 +149,8 @@ class CpuKernel:
         totals, sums = self._paint(WORTH, rows, kinds, canvas, target, shares, _NOTHING_3D)
         return float(sums[0]), totals[:, 0]
 
-    def place(
-        self,
-        image: Array,
-        canvas: Canvas,
-        target: Array,
-        shares: Array,
-        candidates: Array,
-        kinds: Array,
-        costs: Array,
-        count: int,
-        opacity_min: float,
-    ) -> tuple[Array, Array]:
-        """See `kernels.base.Kernel.place`."""
-        return place(image, canvas, target, shares, candidates, kinds, costs, count, opacity_min)
-
-    def coloured(self, image: Array, canvas: Canvas, target: Array, shares: Array, rows: Array, kinds: Array) -> Array:
-        """See `kernels.base.Kernel.coloured`."""
-        return coloured(image, canvas, target, shares, rows, kinds)
+    place = staticmethod(place)
+    coloured = staticmethod(coloured)
 
     def _paint(
         self, mode: int, rows: Array, kinds: Array, canvas: Canvas, target: Array, shares: Array, image: Array
