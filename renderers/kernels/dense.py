@@ -94,7 +94,7 @@ def worths(xp: Any, scan: Any, a: Any, rows: Any, background: Any, target: Any, 
 
 
 def gain_sums(xp: Any, m: Any, image: Any, target: Any, shares: Any) -> Any:
-    """(10, M): the sums over pixels of which gains are made (see `kernels.numba.placing`).
+    """(9, M): the sums over pixels of which gains are made (see `kernels.numba.placing`).
 
     Args:
         xp: `jax.numpy` or `torch`.
@@ -104,13 +104,13 @@ def gain_sums(xp: Any, m: Any, image: Any, target: Any, shares: Any) -> Any:
         shares: (K,).
 
     Returns:
-        Rows: w m d (red, green, blue), w m d C, w m² C (red, green, blue), w m² C², w m², and 0.
+        Rows: w m d (red, green, blue), w m d C, w m² C (red, green, blue), w m² C², w m².
     """
     difference = shares[:, None] * (target - image)
     along = xp.concatenate([difference, (difference * image).sum(1)[:, None]], 1)
     weighted = shares[:, None] * image
     square = (weighted * image).sum(1)[:, None]
-    beneath = xp.concatenate([weighted, square, shares[:, None], 0 * square], 1)
+    beneath = xp.concatenate([weighted, square, shares[:, None]], 1)
     return xp.concatenate([along.T @ m, beneath.T @ (m * m)], 0)
 
 
@@ -123,7 +123,7 @@ class DenseKernel(ABC):
     def _gain_sums(
         self, image: Array, canvas: Canvas, target: Array, shares: Array, rows: Array, kinds: Array
     ) -> Array:
-        """`gain_sums` of rows, (10, M), at full opacity."""
+        """`gain_sums` of rows, (9, M), at full opacity."""
 
     @abstractmethod
     def render(self, rows: Array, kinds: Array, canvas: Canvas) -> Array:

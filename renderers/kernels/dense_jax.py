@@ -82,14 +82,14 @@ _STATIC = ("primitives", "canvas", "memory_mb")
 _draw = jax.jit(draw, static_argnames=_STATIC)
 
 
-@partial(jax.jit, static_argnames=_STATIC)
-def _loss_and_gradient(
+def _loss_of(
     rows: Any, kinds: Any, background: Any, target: Any, shares: Any, *, primitives: Any, canvas: Any, memory_mb: Any
 ) -> Any:
-    def loss(rows: Any, background: Any) -> Any:
-        return squared_loss(draw(rows, kinds, background, primitives, canvas, memory_mb), target, shares)
+    return squared_loss(draw(rows, kinds, background, primitives, canvas, memory_mb), target, shares)
 
-    return jax.value_and_grad(loss, argnums=(0, 1))(rows, background)
+
+_loss = jax.jit(_loss_of, static_argnames=_STATIC)
+_loss_and_gradient = jax.jit(jax.value_and_grad(_loss_of, argnums=(0, 2)), static_argnames=_STATIC)
 
 
 @partial(jax.jit, static_argnames=_STATIC)
@@ -176,7 +176,7 @@ class JaxKernel(DenseKernel):
         with jax.default_device(self._device):
             problem = np.moveaxis(target, 0, 2), shares
             static, background = self._static(kinds, canvas), split(canvas)[0]
-            loss = _loss_and_gradient(rows, kinds, background, *problem, **static)[0]
+            loss = _loss(rows, kinds, background, *problem, **static)
             found = _worth(rows, kinds, background, *problem, **static) if len(rows) else np.zeros(0)
             return float(loss), np.asarray(found, np.float64)
 

@@ -172,7 +172,7 @@ class TorchKernel(DenseKernel):
         opaque = self._tensor(rows)
         opaque[:, OPACITY] = 1.0
         pixels = [self._tensor(picture).reshape(-1, 3) for picture in (image, np.moveaxis(target, 0, 2))]
-        flat_shares, found = self._tensor(shares).reshape(-1), np.zeros((10, len(rows)))
+        flat_shares, found = self._tensor(shares).reshape(-1), np.zeros((9, len(rows)))
         for index, m in self._pieces(opaque, kinds, canvas):
             sums = gain_sums(torch, m, pixels[0][index], pixels[1][index], flat_shares[index])
             found += sums.cpu().numpy()
