@@ -35,9 +35,9 @@ SOURCES = (
     "errors", "kernels.numba.bins", "kernels.numba.cache", "kernels.numba.candidates",
     "kernels.numba.shapes.circle", "kernels.numba.shapes.dispatch", "kernels.numba.shapes.ellipse",
     "kernels.numba.shapes.layout", "kernels.numba.shapes.spans", "kernels.numba.shapes.stroke",
-    "kernels.numba.shapes.triangle", "kernels.numba.sigmoid", "kernels.numba.simd", "kernels.numba.tiles",
-    "primitives.base", "primitives.circle", "primitives.ellipse", "primitives.falloff", "primitives.stroke",
-    "primitives.triangle",
+    "kernels.numba.shapes.sums", "kernels.numba.shapes.triangle", "kernels.numba.sigmoid", "kernels.numba.simd",
+    "kernels.numba.tiles", "primitives.base", "primitives.circle", "primitives.ellipse", "primitives.falloff",
+    "primitives.stroke", "primitives.triangle",
 )  # fmt: skip
 
 # Settings of Numba that change machine code, and are not in its index.

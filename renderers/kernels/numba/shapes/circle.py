@@ -9,11 +9,10 @@ from numba import njit
 from ....primitives.falloff import LOGISTIC, LOGISTIC_REACH
 from ..sigmoid import sigmoid
 from ..simd import clamp, inverse_square_root, load, pack, spread, store, store_row, totals, where_partial
-from .layout import HALF, ONE, P0, P1, P2, TINY, TWO, ZERO, A, F, S, U
+from .layout import HALF, LANES, ONE, P0, P1, P2, TINY, TWO, ZERO, A, F, S, U
 
 _LOGISTIC = LOGISTIC.code
 _REACH = F(LOGISTIC_REACH)
-_LANES = U(8)
 
 
 @njit(inline="always")
@@ -56,7 +55,7 @@ def cover(s, px, py, covered, kept, first, last, rows, i, edge, left, top):
     if edge == _LOGISTIC:
         slope = spread(ONE / softness)
         square = spread(radius * radius)
-        for p in range(first, last, _LANES):
+        for p in range(first, last, LANES):
             dx = load(s, px + p) - x8
             dy = load(s, py + p) - y8
             store(s, covered + p, sigmoid((square - (dx * dx + dy * dy)) * slope))
@@ -64,7 +63,7 @@ def cover(s, px, py, covered, kept, first, last, rows, i, edge, left, top):
         slope = spread(HALF / softness)
         middle = spread(HALF + radius * (HALF / softness))
         tiny = spread(TINY)
-        for p in range(first, last, _LANES):
+        for p in range(first, last, LANES):
             dx = load(s, px + p) - x8
             dy = load(s, py + p) - y8
             d2 = dx * dx + (dy * dy + tiny)
@@ -84,7 +83,7 @@ def pull(s, px, py, covered, da, kept, first, last, rows, i, edge, left, top, re
     by_x = by_y = by_softness = by_radius = spread(ZERO)
     if edge == _LOGISTIC:
         square, one = spread(radius * radius), spread(ONE)
-        for p in range(first, last, _LANES):
+        for p in range(first, last, LANES):
             m = load(s, covered + p)
             v = load(s, da + p) * (m * (one - m))
             dx = load(s, px + p) - x8
@@ -96,7 +95,7 @@ def pull(s, px, py, covered, da, kept, first, last, rows, i, edge, left, top, re
         slope = rows[i, A] / softness
         radius_slope, slope, softness_slope = TWO * radius * slope, TWO * slope, slope / softness
     else:
-        for p in range(first, last, _LANES):
+        for p in range(first, last, LANES):
             m = load(s, covered + p)
             v = where_partial(m, load(s, da + p))
             by_radius = by_radius + v

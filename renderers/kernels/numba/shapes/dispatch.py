@@ -17,7 +17,7 @@ from ....primitives.stroke import STROKE
 from ....primitives.triangle import TRIANGLE
 from ..cache import compiled
 from . import circle, ellipse, stroke, triangle
-from .layout import HALF, NARROW, ONE, P0, P1, TILE, WIDE, ZERO, F, U
+from .layout import FAR, HALF, NARROW, ONE, P0, P1, TILE, WIDE, ZERO, F, U
 
 Array = np.ndarray[Any, Any]
 
@@ -32,7 +32,6 @@ PLANES_KEPT_MOST = 5
 SLACK = F(1e-3)
 
 _LAST_CENTRE = F(TILE - 0.5)
-_EVERYWHERE = F(1e30)
 
 
 def packed(rows: Array, kinds: Array) -> tuple[Array, Array]:
@@ -116,8 +115,8 @@ def box(rows, i, kind, edge):
         x, y, reach = rows[i, P0], rows[i, P1], circle.reach(rows, i, edge)
         left, right, top, bottom = x - reach, x + reach, y - reach, y + reach
     else:
-        left, right = _span_of_others(rows, i, kind, -_EVERYWHERE, _EVERYWHERE, False)
-        top, bottom = _span_of_others(rows, i, kind, -_EVERYWHERE, _EVERYWHERE, True)
+        left, right = _span_of_others(rows, i, kind, -FAR, FAR, False)
+        top, bottom = _span_of_others(rows, i, kind, -FAR, FAR, True)
     return left, right, top, bottom
 
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from numba import njit
 
-from ..simd import clamp, inverse_square_root, load, spread, store, store_row, totals, where_partial
-from .layout import HALF, ONE, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, P10, TINY, ZERO, A, S, U
+from ..simd import clamp, inverse_square_root, load, spread, store, where_partial
+from .layout import HALF, LANES, ONE, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, P10, TINY, ZERO, A, D, S
+from .sums import store_sums
 
-_LANES = U(8)
-_D = np.float64
 # Below this the quotients of hyperbolic functions come from their series.
 _NEAR = 1e-3
 
@@ -42,14 +40,14 @@ def _matrix(size, stretch, shear):
 @njit
 def prepare(rows, i, out):
     """Fills the floats of a row from its columns."""
-    size, stretch, shear = _D(rows[i, P2]), _D(rows[i, P3]), _D(rows[i, P4])
+    size, stretch, shear = D(rows[i, P2]), D(rows[i, P3]), D(rows[i, P4])
     shrink, cosh, ratio, _, e = _matrix(size, stretch, shear)
     out[i, P0], out[i, P1] = rows[i, P0], rows[i, P1]
     out[i, P2] = shrink * (cosh - ratio * stretch)
     out[i, P3] = -shrink * ratio * shear
     out[i, P4] = shrink * (cosh + ratio * stretch)
     inverse_minor = shrink * math.exp(e)
-    out[i, P5] = _D(rows[i, S]) * inverse_minor
+    out[i, P5] = D(rows[i, S]) * inverse_minor
     forward, across, down = 1 / shrink, cosh + ratio * stretch, cosh - ratio * stretch
     both = ratio * shear
     forward *= forward
@@ -90,7 +88,7 @@ def cover(s, px, py, covered, kept, first, last, rows, i, left, top):
     xx, xy, yy = spread(rows[i, P2]), spread(rows[i, P3]), spread(rows[i, P4])
     steep = HALF / rows[i, P5]
     slope, middle, tiny = spread(steep), spread(HALF + steep), spread(TINY)
-    for p in range(first, last, _LANES):
+    for p in range(first, last, LANES):
         dx = load(s, px + p) - x
         dy = load(s, py + p) - y
         u = xx * dx + xy * dy
@@ -106,12 +104,12 @@ def pull(s, px, py, covered, da, kept, first, last, rows, i, left, top, red, gre
     """Stores an entry's sums over the ramp of D = dL/dm: with n = u / rho of D n, D n dx, D n dy; see `chain`."""
     x, y = spread(rows[i, P0] - left), spread(rows[i, P1] - top)
     xx, xy, yy = spread(rows[i, P2]), spread(rows[i, P3]), spread(rows[i, P4])
-    by_u = by_v = by_xx = by_xy = by_yy = by_softness = by_all = spread(ZERO)
-    for p in range(first, last, _LANES):
+    by_u = by_v = by_xx = by_xy = by_yy = by_m = by_all = spread(ZERO)
+    for p in range(first, last, LANES):
         m = load(s, covered + p)
         d = where_partial(m, load(s, da + p))
         by_all = by_all + d
-        by_softness = by_softness + d * m
+        by_m = by_m + d * m
         dx = load(s, px + p) - x
         dy = load(s, py + p) - y
         d = d * load(s, kept + p)
@@ -123,9 +121,7 @@ def pull(s, px, py, covered, da, kept, first, last, rows, i, left, top, red, gre
         by_xy = by_xy + (u * dy + v * dx)
         by_yy = by_yy + v * dy
     none = spread(ZERO)
-    by_softness = by_all * spread(HALF) - by_softness
-    store_row(results, slot, U(0), totals(red, green, blue, opacity, by_softness, by_u, by_v, by_xx))
-    store_row(results, slot, U(8), totals(by_xy, by_yy, none, none, none, none, none, none))
+    store_sums(results, slot, red, green, blue, opacity, by_all, by_m, by_u, by_v, by_xx, by_xy, by_yy, none)
 
 
 @njit
@@ -138,14 +134,14 @@ def chain(rows, packed, i, sums):
         i: the row.
         sums: (16,) as `pull` stores them, summed over entries.
     """
-    opacity, softness = _D(rows[i, A]), _D(rows[i, S])
-    a11, a12, a22 = _D(packed[i, P2]), _D(packed[i, P3]), _D(packed[i, P4])
-    k = opacity / (2 * softness * _D(packed[i, P9]))
+    opacity, softness = D(rows[i, A]), D(rows[i, S])
+    a11, a12, a22 = D(packed[i, P2]), D(packed[i, P3]), D(packed[i, P4])
+    k = opacity / (2 * softness * D(packed[i, P9]))
     by_u, by_v = sums[P0], sums[P1]
     by_xx, by_xy, by_yy = -k * sums[P2], -k * sums[P3], -k * sums[P4]
     by_log_sigma = opacity * sums[S]
-    q, r = _D(rows[i, P3]), _D(rows[i, P4])
-    shrink, _, ratio, third, e = _matrix(_D(rows[i, P2]), q, r)
+    q, r = D(rows[i, P3]), D(rows[i, P4])
+    shrink, _, ratio, third, e = _matrix(D(rows[i, P2]), q, r)
     along, beside = (q / e, r / e) if e > 0 else (0.0, 0.0)
     sums[S] = by_log_sigma / softness
     sums[P0] = k * (a11 * by_u + a12 * by_v)

@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from numba import njit
 
-from ..simd import clamp, inverse_square_root, load, spread, store, store_row, totals, where_partial
-from .layout import HALF, ONE, P0, P1, P2, P3, P4, P5, TINY, ZERO, A, F, S, U
+from ..simd import clamp, inverse_square_root, load, spread, store, where_partial
+from .layout import FAR, HALF, LANES, ONE, P0, P1, P2, P3, P4, P5, TINY, ZERO, A, D, S
 from .spans import disc_span, edge_span
-
-_LANES = U(8)
-_D = np.float64
-_FAR = F(1e30)
+from .sums import store_sums
 
 
 @njit
@@ -37,7 +33,7 @@ def span(rows, i, low, high, turned):
     if turned:
         x, y, dx, dy = y, x, dy, dx
     reach = rows[i, P4] + rows[i, S]
-    left, right = disc_span(x, y, reach, low, high, _FAR, -_FAR)
+    left, right = disc_span(x, y, reach, low, high, FAR, -FAR)
     left, right = disc_span(x + dx, y + dy, reach, low, high, left, right)
     scale = reach * math.sqrt(rows[i, P5])
     nx, ny = -scale * dy, scale * dx
@@ -52,7 +48,7 @@ def cover(s, px, py, covered, kept, first, last, rows, i, left, top):
     ux, uy = spread(rows[i, P2] * rows[i, P5]), spread(rows[i, P3] * rows[i, P5])
     steep = HALF / rows[i, S]
     slope, middle, tiny = spread(steep), spread(HALF + rows[i, P4] * steep), spread(TINY)
-    for p in range(first, last, _LANES):
+    for p in range(first, last, LANES):
         wx = load(s, px + p) - x
         wy = load(s, py + p) - y
         t = clamp(wx * ux + wy * uy)
@@ -69,12 +65,12 @@ def pull(s, px, py, covered, da, kept, first, last, rows, i, left, top, red, gre
     """Stores an entry's sums over the ramp of D = dL/dm: with g = D E / |E|, of g, t g and D; see `chain`."""
     x, y, dx, dy = spread(rows[i, P0] - left), spread(rows[i, P1] - top), spread(rows[i, P2]), spread(rows[i, P3])
     ux, uy = spread(rows[i, P2] * rows[i, P5]), spread(rows[i, P3] * rows[i, P5])
-    by_x = by_y = by_tx = by_ty = by_softness = by_all = spread(ZERO)
-    for p in range(first, last, _LANES):
+    by_x = by_y = by_tx = by_ty = by_m = by_all = spread(ZERO)
+    for p in range(first, last, LANES):
         m = load(s, covered + p)
         d = where_partial(m, load(s, da + p))
         by_all = by_all + d
-        by_softness = by_softness + d * m
+        by_m = by_m + d * m
         wx = load(s, px + p) - x
         wy = load(s, py + p) - y
         t = clamp(wx * ux + wy * uy)
@@ -86,15 +82,13 @@ def pull(s, px, py, covered, da, kept, first, last, rows, i, left, top, red, gre
         by_tx = by_tx + t * gx
         by_ty = by_ty + t * gy
     none = spread(ZERO)
-    by_softness = by_all * spread(HALF) - by_softness
-    store_row(results, slot, U(0), totals(red, green, blue, opacity, by_softness, by_x, by_y, by_tx))
-    store_row(results, slot, U(8), totals(by_ty, by_all, none, none, none, none, none, none))
+    store_sums(results, slot, red, green, blue, opacity, by_all, by_m, by_x, by_y, by_tx, by_ty, by_all, none)
 
 
 @njit
 def chain(rows, packed, i, sums):
     """Turns the sums of a row, (16,) float64, into its gradient in place; see `ellipse.chain`."""
-    opacity, softness = _D(rows[i, A]), _D(rows[i, S])
+    opacity, softness = D(rows[i, A]), D(rows[i, S])
     k = opacity / (2 * softness)
     x, y, tx, ty, by_all = sums[P0], sums[P1], sums[P2], sums[P3], sums[P4]
     sums[S] *= opacity / softness

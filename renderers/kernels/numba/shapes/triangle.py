@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from numba import njit
 
 from ..simd import (
@@ -20,17 +19,12 @@ from ..simd import (
     load,
     spread,
     store,
-    store_row,
-    totals,
     where_partial,
     where_positive,
 )
-from .layout import HALF, ONE, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, TINY, TWO, ZERO, A, F, S, U
+from .layout import FAR, HALF, LANES, ONE, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, TINY, TWO, ZERO, A, D, F, S
 from .spans import disc_span, edge_span
-
-_LANES = U(8)
-_D = np.float64
-_FAR = F(1e30)
+from .sums import store_sums
 
 
 @njit
@@ -44,7 +38,7 @@ def prepare(rows, i, out):
     out[i, P6] = ONE / ab if ab > ZERO else ZERO
     out[i, P7] = ONE / bc if bc > ZERO else ZERO
     out[i, P8] = ONE / ca if ca > ZERO else ZERO
-    area = (_D(bx) - _D(ax)) * (_D(cy) - _D(ay)) - (_D(cx) - _D(ax)) * (_D(by) - _D(ay))
+    area = (D(bx) - D(ax)) * (D(cy) - D(ay)) - (D(cx) - D(ax)) * (D(by) - D(ay))
     out[i, P9] = F(-1) if area < 0 else (ONE if area > 0 else ZERO)
 
 
@@ -65,7 +59,7 @@ def span(rows, i, low, high, turned):
     if turned:
         ax, ay, bx, by, cx, cy = ay, ax, by, bx, cy, cx
     reach = rows[i, S]
-    left, right = _side_span(ax, ay, bx, by, rows[i, P6], reach, low, high, _FAR, -_FAR)
+    left, right = _side_span(ax, ay, bx, by, rows[i, P6], reach, low, high, FAR, -FAR)
     left, right = _side_span(bx, by, cx, cy, rows[i, P7], reach, low, high, left, right)
     return _side_span(cx, cy, ax, ay, rows[i, P8], reach, low, high, left, right)
 
@@ -92,8 +86,8 @@ def cover(s, px, py, covered, kept, size, first, last, rows, i, left, top):
     slope, half, tiny = spread(HALF / rows[i, S]), spread(HALF), spread(TINY)
     one, two, minus = spread(ONE), spread(TWO), spread(-ONE)
     # A triangle without an area has no inside: then this keeps every pixel outside.
-    flat = spread(ONE if rows[i, P9] == ZERO else -_FAR)
-    for p in range(first, last, _LANES):
+    flat = spread(ONE if rows[i, P9] == ZERO else -FAR)
+    for p in range(first, last, LANES):
         x = load(s, px + p)
         y = load(s, py + p)
         qx, qy, place, square, out = _edge(x - ax8, y - ay8, abx, aby, ab, turn)
@@ -120,13 +114,13 @@ def cover(s, px, py, covered, kept, size, first, last, rows, i, left, top):
 @njit
 def pull(s, covered, da, kept, size, first, last, rows, i, red, green, blue, opacity, results, slot):
     """Stores an entry's sums over the ramp of D = dL/dm: with g = D away, of g and of its parts at corners 1 and 2."""
-    by_x = by_y = by_bx = by_by = by_cx = by_cy = by_softness = by_all = spread(ZERO)
+    by_x = by_y = by_bx = by_by = by_cx = by_cy = by_m = by_all = spread(ZERO)
     one, two, none = spread(ONE), spread(TWO), spread(ZERO)
-    for p in range(first, last, _LANES):
+    for p in range(first, last, LANES):
         m = load(s, covered + p)
         d = where_partial(m, load(s, da + p))
         by_all = by_all + d
-        by_softness = by_softness + d * m
+        by_m = by_m + d * m
         gx, gy = d * load(s, kept + p), d * load(s, kept + size + p)
         place = load(s, kept + size + size + p)
         b = greatest(one - absolute(place - one), none)
@@ -137,15 +131,13 @@ def pull(s, covered, da, kept, size, first, last, rows, i, red, green, blue, opa
         by_by = by_by + b * gy
         by_cx = by_cx + c * gx
         by_cy = by_cy + c * gy
-    by_softness = by_all * spread(HALF) - by_softness
-    store_row(results, slot, U(0), totals(red, green, blue, opacity, by_softness, by_x, by_y, by_bx))
-    store_row(results, slot, U(8), totals(by_by, by_cx, by_cy, none, none, none, none, none))
+    store_sums(results, slot, red, green, blue, opacity, by_all, by_m, by_x, by_y, by_bx, by_by, by_cx, by_cy)
 
 
 @njit
 def chain(rows, packed, i, sums):
     """Turns the sums of a row, (16,) float64, into its gradient in place; see `ellipse.chain`."""
-    opacity, softness = _D(rows[i, A]), _D(rows[i, S])
+    opacity, softness = D(rows[i, A]), D(rows[i, S])
     k = opacity / (2 * softness)
     x, y, bx, by, cx, cy = sums[P0], sums[P1], sums[P2], sums[P3], sums[P4], sums[P5]
     sums[S] *= opacity / softness
