@@ -14,7 +14,7 @@ class Preset:
         grow_share: share of them while growing.
         settle_share: share of them at the end, with falling rates.
         relocate_every: steps between two relocations.
-        relocate_fraction: share of circles relocated at first; falls to 0.
+        relocate_fraction: share of shapes relocated at first; falls to 0.
     """
 
     steps: int

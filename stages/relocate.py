@@ -1,4 +1,4 @@
-"""Relocating: tear out the shapes that are worth least, build new ones where the error is."""
+"""Relocating: remove the shapes of least leave-one-out worth, place new ones where the error is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""artpipe turns a painting into soft circles: grown where the picture is wrong, refined by gradient descent.
+"""artpipe turns a painting into soft shapes: grown where the picture is wrong, refined by gradient descent.
 
     import artpipe
 

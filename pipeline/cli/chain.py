@@ -122,14 +122,14 @@ def _export(files: tuple[Path, ...], options: dict[str, Any]) -> Any:
 STAGE_COMMANDS: dict[str, click.Command] = {
     command.name or "": command
     for command in (
-        _stage_of("seed", "artpipe.stages.seed:Seed", "add one batch of circles where the error is."),
+        _stage_of("seed", "artpipe.stages.seed:Seed", "add one batch of shapes where the error is."),
         _stage_of("grow", "artpipe.stages.grow:Grow", "seed a batch, refine all, repeat until enough stand."),
-        _stage_of("refine", "artpipe.stages.refine:Refine", "move all circles by gradient descent."),
+        _stage_of("refine", "artpipe.stages.refine:Refine", "move all shapes by gradient descent."),
         _stage_of(
             "relocate", "artpipe.stages.relocate:Relocate",
-            "replace the circles worth least by others where the error is.",
+            "replace the shapes of least leave-one-out worth by others where the error is.",
         ),
-        _stage_of("search", "artpipe.stages.relocate:Search", "relocate and refine by turns, ever fewer circles."),
+        _stage_of("search", "artpipe.stages.relocate:Search", "relocate and refine by turns, ever fewer shapes."),
         _stage_of("settle", "artpipe.stages.refine:Settle", "refine with rates that fall to almost nothing."),
         _stage(
             "export", "write the current scene; the files' endings say how (`artpipe export --help`).", _export

@@ -71,13 +71,13 @@ def _errors_in_one_line() -> Iterator[None]:
             raise
         raise click.ClickException(printable(f"cannot use {error.filename}: {error.strerror}")) from error
     except MemoryError:
-        raise click.ClickException("out of memory. Try a smaller --size or --width, or fewer circles") from None
+        raise click.ClickException("out of memory. Try a smaller --size or --width, or fewer shapes") from None
 
 
 @click.group(cls=_Main, context_settings=CONTEXT)
 @click.version_option(package_name="artpipe", prog_name="artpipe")
 def main() -> None:
-    """Turn a painting into soft circles, grown where the picture is wrong.
+    """Turn a painting into soft shapes, grown where the picture is wrong.
 
     \b
     artpipe run painting.jpg
@@ -113,7 +113,7 @@ _THREADS = click.option(
 def run(
     picture: Path, output: Path | None, config: Path | None, options: dict[str, Any], habits: dict[str, Any]
 ) -> None:
-    """Grow a picture into circles and keep all of it in a folder.
+    """Grow a picture into shapes and keep all of it in a folder.
 
     Ctrl-C saves what stands; `artpipe resume FOLDER` goes on from there, and from a run that was killed.
     """
@@ -201,7 +201,7 @@ def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, opti
 @with_options(EXPORT_OPTIONS, "width")
 @_THREADS
 def render(source: Path, output: Path, options: dict[str, Any]) -> None:
-    """Draw a run folder or a scene file as a PNG, at any size: the circles themselves, not an enlarged picture."""
+    """Draw a run folder or a scene file as a PNG, at any size: the shapes themselves, not an enlarged picture."""
     from artpipe.stages.exporters.options import ExportOptions
     from artpipe.stages.exporters.png import export_png
     from artpipe.stages.formats.scene_file import load_scene

@@ -184,10 +184,10 @@ def carry_out_chain(
 ) -> None:
     """Carries out `artpipe load … stage …`."""
     started = time.perf_counter()
-    # Each stage says how many circles it leaves; there is no pool beside them.
-    most = max(accumulate(stages, lambda circles, stage: stage.leaves(circles), initial=0))
+    # Each stage says how many shapes it leaves; there is no pool beside them.
+    most = max(accumulate(stages, lambda shapes, stage: stage.leaves(shapes), initial=0))
     if most > COUNT_MAX:
-        raise InputError(f"the stages make {most} circles; needs at most {COUNT_MAX}. Try a smaller --count or --max")
+        raise InputError(f"the stages make {most} shapes; needs at most {COUNT_MAX}. Try a smaller --count or --max")
     config = replace(changed(RunConfig(), options), count=max(1, most), pool=1.0)
     target = load_target(picture, config)
     _load_framework(config, interruption)

@@ -42,7 +42,7 @@ class ExportOptions:
     hold: float = option(2.0, "Seconds that the result then stands.", low=0, high=SECONDS_MAX)
     loop: int = option(0, "How often it plays; 0 for ever.", low=0, high=65535)
     animated: bool = option(False, "SVG that grows by itself.")
-    flat: bool = option(False, "SVG of hard discs: small, for cutters and old programs.")
+    flat: bool = option(False, "SVG of hard shapes: small, for cutters and old programs.")
     layers: int | None = option(
         None, "SVG in layers, one for each palette colour.", unset="none", low=1, high=LAYERS_MAX)
     matte: str | None = option(
