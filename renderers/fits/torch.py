@@ -74,12 +74,14 @@ class TorchRenderer(KernelRenderer):
         """
         canvas = instance("scene", scene, Scene).canvas
         width = scene.rows.shape[1]
-        kinds, mixed = scene.kinds, len(scene.primitives) > 1
+        mixed = len(scene.primitives) > 1
+        kinds = scene.kinds.copy()  # `torch.compile` takes no array that cannot be written to
+        count = scene.count if mixed else None
         primitives = scene.primitives or (CIRCLE,)
         low, high = (limit.tolist() for limit in row_limits(kinds, width))  # lists, which `torch.compile` can read
 
         def draw_rows(rows: torch.Tensor, background: Any = None) -> torch.Tensor:
-            rows = _numbers("rows", rows, (scene.count if mixed else None, width))
+            rows = _numbers("rows", rows, (count, width))
             own = kinds if mixed else np.full(rows.shape[0], primitives[0].code, np.uint8)
             if background is None:
                 background = torch.tensor(canvas.background, dtype=rows.dtype, device=rows.device)

@@ -204,7 +204,8 @@ def _best(sums: Array, rows: Array, opacity_min: float) -> tuple[Array, Array]:
             opacity = np.where(seen, np.clip(best, least, most), 1.0)
         colour = np.clip((along / opacity + beneath) / safe, 0, 1)
         pull = (colour * along).sum(0) - along_beneath
-        push = (colour * (colour * weight - 2 * beneath)).sum(0) + beneath2
+        # A sum of squares, which rounding must not make a gain.
+        push = np.maximum((colour * (colour * weight - 2 * beneath)).sum(0) + beneath2, 0.0)
     rows[seen, RED : BLUE + 1] = colour.T[seen]
     rows[seen, OPACITY] = opacity[seen]
     return np.where(seen, opacity * (2 * pull - opacity * push), 0.0), rows
