@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
@@ -227,12 +227,13 @@ class Fit(Protocol):
         """Goes on from this scene. Rows whose id the fit knows keep their optimiser state; others start fresh."""
         ...
 
-    def step(self, count: int = 1, scale: float = 1.0) -> float:
-        """Takes optimiser steps; returns the loss of the scene before the last of them.
+    def step(self, scales: Sequence[float] = (1.0,)) -> float:
+        """Takes optimiser steps; returns the loss of the scene before the last of them, NaN if there is none.
+
+        However steps are divided into calls, they give the same scene bit for bit.
 
         Args:
-            count: how many.
-            scale: multiplies all learning rates.
+            scales: a step for each; it multiplies all learning rates.
 
         Raises:
             Diverged: a gradient was not finite; the scene is that of before the failing step. Or the step made

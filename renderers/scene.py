@@ -117,7 +117,7 @@ class Scene:
             >>> Scene.circles(Canvas(8, 8), x=[4], y=[4], radius=[3], colour=[[1, 0, 0]]).count
             1
         """
-        return cls._of(CIRCLE, canvas, {"x": x, "y": y, "radius": radius}, colour, opacity, softness)
+        return cls.of(CIRCLE, canvas, {"x": x, "y": y, "radius": radius}, colour, opacity, softness)
 
     @classmethod
     def ellipses(
@@ -159,7 +159,7 @@ class Scene:
         turn = np.radians(_for_each("angle", _column("angle", angle), shape), dtype=np.float64)
         size, stretch, shear = ellipse.from_axes(wide[0].astype(np.float64), wide[1].astype(np.float64), turn)
         columns = {"x": first, "y": y, "size": size, "stretch": stretch, "shear": shear}
-        return cls._of(ELLIPSE, canvas, columns, colour, opacity, softness)
+        return cls.of(ELLIPSE, canvas, columns, colour, opacity, softness)
 
     @classmethod
     def strokes(
@@ -192,7 +192,7 @@ class Scene:
             InputError: a column has another shape, or a value is out of range.
         """
         columns = {"x0": x0, "y0": y0, "x1": x1, "y1": y1, "width": width}
-        return cls._of(STROKE, canvas, columns, colour, opacity, softness)
+        return cls.of(STROKE, canvas, columns, colour, opacity, softness)
 
     @classmethod
     def triangles(
@@ -223,13 +223,25 @@ class Scene:
             raise InputError(f"corners have shape {points.shape}; needs (N, 3, 2)")
         flat = points.reshape(len(points), 6)
         columns = {column.name: flat[:, k] for k, column in enumerate(TRIANGLE.columns)}
-        return cls._of(TRIANGLE, canvas, columns, colour, opacity, softness)
+        return cls.of(TRIANGLE, canvas, columns, colour, opacity, softness)
 
     @classmethod
-    def _of(
+    def of(
         cls, primitive: Primitive, canvas: Canvas, shape: Mapping[str, Any], colour: Any, opacity: Any, softness: Any
     ) -> Self:
-        """A scene of one primitive from its columns; the first of them says how many there are."""
+        """A scene of one primitive, in painting order; see `circles` for what is not named here.
+
+        Args:
+            primitive: of all rows.
+            canvas: what they are painted on.
+            shape: its columns by name; the first of them says how many rows there are.
+            colour: (N, 3).
+            opacity: (N,).
+            softness: (N,).
+
+        Raises:
+            InputError: a column has another shape, or a value is out of range.
+        """
         values = {name: _column(name, column) for name, column in shape.items()}
         first = next(iter(values))
         count = _count_of(first, values[first], primitive)

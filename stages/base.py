@@ -78,7 +78,7 @@ class Run:
         empty = self.fit.state()
         one = Scene.circles(self.canvas, x=[0.5], y=[0.5], radius=[1.0], colour=[[0.5, 0.5, 0.5]])
         self.fit.put(one)
-        self.fit.step(1, 0.0)
+        self.fit.step([0.0])
         self.fit.worth()
         self.fit.place(self.flat_target, one.rows, one.kinds, np.ones(1, np.float32), 1, 1.0)
         self.fit.coloured(self.flat_target, one.rows, one.kinds)

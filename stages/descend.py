@@ -1,11 +1,11 @@
-"""Descending: one optimiser step of all shapes together, the piece that refining consists of."""
+"""Descending: optimiser steps of all shapes together, the pieces that refining consists of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from .base import Run
+from .base import Part, Run
 from .events import Event, Progress
 
 # Optimiser steps between two Progress events: a few tens of milliseconds.
@@ -14,21 +14,21 @@ STEPS_PER_EVENT = 25
 
 @dataclass(frozen=True)
 class Descend:
-    """Moves all shapes by one optimiser step.
+    """Moves all shapes by optimiser steps.
 
     Attributes:
         stage: the name of the stage that it belongs to, for the event.
-        scale: multiplies all learning rates.
-        tells: whether it yields a `Progress`.
+        scales: a step for each; it multiplies all learning rates.
+        tells: whether it yields a `Progress` after the last of them.
     """
 
     stage: str
-    scale: float = 1.0
+    scales: tuple[float, ...] = (1.0,)
     tells: bool = True
 
     def work(self, run: Run) -> Iterator[Event]:
-        """Takes the step."""
-        loss = run.fit.step(1, self.scale)
+        """Takes the steps."""
+        loss = run.fit.step(self.scales)
         if self.tells:
             scene = run.scene
             # The loss of most runs is the mean squared error; only others have to draw for it.
@@ -40,4 +40,27 @@ class Descend:
 def descent(stage: str, scales: Sequence[float]) -> Iterator[Descend]:
     """A step for each factor on the learning rates; the last and every `STEPS_PER_EVENT`-th tell of it."""
     for number, scale in enumerate(scales, 1):
-        yield Descend(stage, scale, number % STEPS_PER_EVENT == 0 or number == len(scales))
+        yield Descend(stage, (scale,), number % STEPS_PER_EVENT == 0 or number == len(scales))
+
+
+def joined(parts: Iterable[Part], most: Callable[[], float]) -> Iterator[Part]:
+    """The parts, steps that follow one another as one part; one that tells is the last of its part.
+
+    Args:
+        parts: of a stage.
+        most: asked after each step: how many a part may have.
+    """
+    held: Descend | None = None
+    for part in parts:
+        if isinstance(part, Descend):
+            held = part if held is None else replace(part, scales=held.scales + part.scales)
+            if not held.tells and len(held.scales) < most():
+                continue
+            yield held
+        else:
+            if held is not None:
+                yield held
+            yield part
+        held = None
+    if held is not None:
+        yield held

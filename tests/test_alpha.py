@@ -216,7 +216,7 @@ def test_a_fit_answers_for_both_backdrops_and_goes_down_the_gradient(start, targ
     np.testing.assert_allclose(fit.worth(), np.mean(worths, axis=0), rtol=0, atol=1e-6)
     flat = alpha.flattened(target, start.canvas.background)
     np.testing.assert_allclose(fit.residual(), reference.render(start) - flat, rtol=0, atol=1e-5)
-    assert fit.step(1, scale) == pytest.approx(want, rel=1e-5)
+    assert fit.step([scale]) == pytest.approx(want, rel=1e-5)
     for names, rate in (("x", "y"), Rates().position), (("red", "green", "blue"), Rates().colour):
         for name in names:
             moved = fit.scene().column(name) - start.column(name)
@@ -240,7 +240,7 @@ def test_a_loss_of_ones_own_is_asked_over_both(start, target, backend):
     before = want()
     assert fit.loss() == pytest.approx(before, rel=1e-5)
     assert fit.step() == pytest.approx(before, rel=1e-5)
-    fit.step(15)
+    fit.step([1.0] * 15)
     assert want() < 0.9 * before
 
 
@@ -248,7 +248,7 @@ def test_the_background_of_a_transparent_canvas_does_not_change_the_fit(start, t
     ends = []
     for background in (MAGENTA, WHITE):
         fit = open_fit("jax numba", target, start.with_background(background))
-        fit.step(5)
+        fit.step([1.0] * 5)
         ends.append(fit.scene().rows)
     np.testing.assert_array_equal(*ends)
 

@@ -209,7 +209,7 @@ def test_optaxs_adam_goes_the_way_of_our_own_fit(target):
     own.put(fit.scene())
     for _ in range(10):
         fit.step(1.0)
-    own.step(10)
+    own.step([1.0] * 10)
     np.testing.assert_allclose(fit.scene().rows, own.scene().rows, rtol=5e-2, atol=5e-2)
 
 

@@ -131,8 +131,8 @@ def renderer_refusals():
         yield f"{name} put scene", fitted(name, "put"), (*SCENES, OTHER)
         yield f"{name} residual scene", fitted(name, "residual"), (*SCENES[1:], OTHER)
         yield f"{name} worth scene", fitted(name, "worth"), (*SCENES[1:], OTHER)
-        yield f"{name} step count", fitted(name, "step"), COUNTS
-        yield f"{name} step scale", fitted(name, "step", 1), AMOUNTS
+        yield f"{name} step scales", fitted(name, "step"), (None, 3, "half", {}, object())
+        yield f"{name} step scale", lambda value, name=name: fitted(name, "step")([1.0, value]), AMOUNTS
         yield f"{name} restore state", fitted(name, "restore"), (None, SCENE, {})
         changes = (
             {"scene": None}, {"scene": OTHER}, {"rows": None}, {"slates": None}, {"slates": ()}, {"step_count": "1"},
@@ -302,7 +302,7 @@ def test_whole_numbers_of_numpy_are_whole_numbers(kind):
     assert FitSettings(capacity=kind(8)) == FitSettings(capacity=8)
     assert Scene(SCENE.rows, CANVAS, next_id=kind(9)).next_id == 9
     fit = fit_of("torch")
-    fit.step(kind(2), kind(1))
+    fit.step([kind(2), kind(1)])
     assert fit.step_count == 2
 
 

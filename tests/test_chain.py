@@ -13,7 +13,6 @@ from PIL import Image
 from artpipe import load_fitting_renderer, load_scene
 from artpipe.pipeline.cli.chain import STAGE_COMMANDS
 from artpipe.renderers.kernels import reference
-from artpipe.renderers.primitives.base import SOFTNESS
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.base import Run
 from artpipe.stages.exporters.table import EXPORTERS
@@ -141,7 +140,7 @@ def test_seed_is_both_an_option_and_a_stage(picture, tmp_path):
     [
         ("--size 12x10", lambda scene: (scene.canvas.width, scene.canvas.height) == (12, 10)),
         ("--background #ff0000", lambda scene: scene.canvas.background == (1, 0, 0)),
-        ("--softness-min 4", lambda scene: scene.rows[:, SOFTNESS].min() > 3.9),
+        ("--softness-min 4", lambda scene: scene.softness.min() > 3.9),
     ],
 )
 def test_options_of_load_hold_for_the_chain(picture, tmp_path, option, holds):

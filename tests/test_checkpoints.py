@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import refusal, run_cli
+from effort import effort
 from measuring import peak_memory
 from run_processes import opened, sealed
 
@@ -552,16 +553,16 @@ def is_a_line(text):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_many_spoiled_checkpoints_are_used_or_refused_in_one_line(folder, seed):
+def test_many_spoiled_checkpoints_are_used_or_refused_in_one_line(folder):
     """By another process, so that a crash is seen, and its memory is its own."""
-    command = [sys.executable, __file__, str(folder), str(seed), "1000"]
+    count = effort(400)
+    command = [sys.executable, __file__, str(folder), "1", str(count)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
     assert set(told["outcomes"]) <= {"whole", "refused"}, told
     assert told["slowest"][0] < SECONDS_MAX and told["bytes"] < BYTES_MAX, told
-    assert told["outcomes"]["refused"] > 500 and told["outcomes"]["whole"] > 10  # neither all noise nor all good
+    assert told["outcomes"]["refused"] > count / 2 and told["outcomes"]["whole"] > count / 100
     assert not (folder / "trap").exists()
 
 

@@ -68,7 +68,7 @@ def assert_pulled_back(scene, target, picture_tolerance, gradient_units, assert_
 
 
 # JAX compiles a gradient of its dense kernel for 2 s and more.
-SLOW_IF_DENSE = [pytest.param(kernel, marks=[pytest.mark.slow] * (kernel != "numba")) for kernel in KERNELS]
+SLOW_IF_DENSE = ["numba", pytest.param("dense in pieces", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("kernel", SLOW_IF_DENSE)
@@ -168,7 +168,11 @@ def small_scene(request, off_kinks, rng):
 
 
 # 0.002 MB hold 6 of the 30 pixels.
-@pytest.mark.parametrize("memory_mb", [512.0, pytest.param(0.002, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("small_scene", "memory_mb"),
+    [*((kind, 512.0) for kind in KINDS), pytest.param((MIXED, "linear"), 0.002, marks=pytest.mark.slow)],
+    indirect=["small_scene"], ids=str,
+)  # fmt: skip
 def test_torch_gradients_pass_gradcheck_in_float64(small_scene, memory_mb):
     draw = load_renderer("torch", RendererOptions(kernel="dense", memory_mb=memory_mb)).drawing(small_scene)
     rows = torch.tensor(small_scene.rows, dtype=torch.float64, requires_grad=True)

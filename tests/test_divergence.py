@@ -71,7 +71,7 @@ def test_steps_taken_together_stop_at_the_same_scene_as_steps_taken_alone(backen
         fit = open_fit(backend, CLIFFS, grey=0.5)
         with pytest.raises(Diverged):
             for _ in range(200):
-                fit.step(count)
+                fit.step([1.0] * count)
         ends.append(fit.scene())
     assert ends[0].same_as(ends[1])
 
@@ -80,7 +80,7 @@ def test_a_fit_that_diverged_goes_on_from_another_scene(backend):
     fit = open_fit(backend, CLIFFS, grey=0.5)
     start = fit.scene()
     with pytest.raises(Diverged):
-        fit.step(200)
+        fit.step([1.0] * 200)
     fit.put(start)
     assert np.isfinite(fit.step())
 
@@ -111,5 +111,5 @@ def test_parameters_that_the_optimiser_made_nan_stop_the_fit(name):
     fit = load_renderer(name).fit(TARGET, scene.canvas, FitSettings(epsilon=0))
     fit.put(scene)
     with pytest.raises(Diverged):
-        fit.step(2)
+        fit.step([1.0] * 2)
     assert fit.scene().same_as(scene)

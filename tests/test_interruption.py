@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from effort import effort
 from PIL import Image
 from run_processes import ended, finished, results, started, wait_for, waves
 
@@ -102,7 +103,7 @@ def test_before_the_fit_begins_one_line_and_no_folder_are_left(picture, tmp_path
 def test_at_any_moment_of_the_start_no_traceback_is_shown(picture, tmp_path):
     """At the very start, before a handler can be set, the process just ends."""
     rng = np.random.default_rng(3)
-    for k in range(16):
+    for k in range(effort(8)):
         process = started("run", picture, "-o", tmp_path / f"run-{k}", "--steps", 1_000_000, "--no-export", "-q")
         time.sleep(0.3 + rng.uniform(0.0, 2.0))
         code, errors = ended(process, [signal.SIGINT])
@@ -149,9 +150,8 @@ def exporting(picture, folder):
 
 @pytest.mark.slow
 @needs_signals
-@pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize(("number", "code"), STOPS)
-def test_while_files_are_exported_each_is_whole_or_not_there(picture, tmp_path, number, code, count):
+@pytest.mark.parametrize(("count", "number", "code"), [(1 + k, *stop) for k, stop in enumerate(STOPS)])
+def test_while_files_are_exported_each_is_whole_or_not_there(picture, tmp_path, count, number, code):
     folder = tmp_path / "run"
     process = exporting(picture, folder)
     process.send_signal(number)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import artpipe.renderers
+from artpipe import Canvas, Scene, save_scene
 from artpipe.renderers.kernels.numba.cache import SOURCES
 
 RENDERERS = Path(artpipe.renderers.__file__).parent
@@ -198,6 +199,7 @@ def test_where_nothing_can_be_written_kernels_are_compiled_each_time(copied, tmp
 def test_numba_told_not_to_compile_is_named_in_one_line(tmp_path):
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     command = [sys.executable, "-m", "artpipe", "render", str(tmp_path / "scene.json"), "-o", str(tmp_path / "a.png")]
-    (tmp_path / "scene.json").write_text("{}", encoding="utf-8")
+    scene = Scene.circles(Canvas(3, 2), x=[1.0], y=[1.0], radius=[1.0], colour=[(1, 0, 0)])
+    save_scene(scene, tmp_path / "scene.json")
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1 and "NUMBA_DISABLE_JIT" in done.stderr

@@ -162,7 +162,7 @@ def test_any_run_with_seconds_ends_in_time_with_a_whole_scene(
     monkeypatch, growth, most, pool, seconds, preset, steps, every, fraction, ticks
 ):
     clock = Clock(lambda now: ticks[int(7 * now) % len(ticks)])
-    monkeypatch.setattr("artpipe.pipeline.running.runner.time", clock)
+    monkeypatch.setattr("artpipe.pipeline.running.plan.time", clock)
     config = RunConfig(
         growth=growth, count=most, pool=pool, seconds=seconds, preset=preset, steps=steps, relocate_every=every,
         relocate_fraction=fraction,

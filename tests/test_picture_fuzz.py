@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from effort import effort
 
 SECONDS_MOST = 10.0
 MEGABYTES_MOST = 2000  # of memory, at most, ever
-PROCESSES, MUTATIONS = 4, 5_000
+PROCESSES, MUTATIONS = 2, effort(2000)
 
 
 @pytest.mark.slow

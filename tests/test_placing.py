@@ -20,9 +20,14 @@ PLACING = {
 }
 
 
-# JAX compiles the sums of its dense kernel for each size, count and set of primitives.
-@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name == "jax")) for name in PLACING])
+@pytest.fixture(params=["numba", "torch"])
 def kernel(request):
+    return load_renderer(*PLACING[request.param]).kernel
+
+
+# The dense kernels differ in their sums alone, which JAX compiles for each size, count and set of primitives.
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name == "jax")) for name in PLACING])
+def any_kernel(request):
     return load_renderer(*PLACING[request.param]).kernel
 
 
@@ -96,14 +101,14 @@ def shape_and_softness(scene):
 
 
 @pytest.mark.parametrize(("size", "kind"), PROBLEMS, ids=str)
-def test_a_lone_candidate_gets_the_colour_of_weighted_least_squares(kernel, size, kind):
+def test_a_lone_candidate_gets_the_colour_of_weighted_least_squares(any_kernel, size, kind):
     problem = Problem(kind, size)
     compared = 0
     for one in singles(problem.candidates(16)):
         colour, gain, _ = problem.best(one, problem.image)
         if gain < 1e-6:  # too little for float32 to tell from nothing
             continue
-        order, chosen = problem.place(kernel, one, 1)
+        order, chosen = problem.place(any_kernel, one, 1)
         assert order == [0]
         np.testing.assert_allclose(chosen.colour[0], colour, atol=2e-4)
         np.testing.assert_array_equal(chosen.opacity, one.opacity)
@@ -291,10 +296,10 @@ def test_never_more_are_chosen_than_asked_for_or_offered(kernel, count):
 
 
 @pytest.mark.parametrize(("size", "kind"), PROBLEMS, ids=str)
-def test_rows_can_be_given_their_best_colours_without_being_painted(kernel, size, kind):
+def test_rows_can_be_given_their_best_colours_without_being_painted(any_kernel, size, kind):
     problem = Problem(kind, size)
     rows = problem.candidates(24)
-    coloured = problem.coloured(kernel, rows)
+    coloured = problem.coloured(any_kernel, rows)
     np.testing.assert_array_equal(
         coloured.with_columns(colour=np.zeros(3)).rows, rows.with_columns(colour=np.zeros(3)).rows
     )

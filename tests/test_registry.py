@@ -141,7 +141,7 @@ FORK = """
         result = artpipe.fit(picture, count=4, steps=5, renderer={name!r})
         fit = load_fitting_renderer({name!r}, RendererOptions(kernel="dense")).fit(picture, result.scene.canvas)
         fit.put(result.scene)
-        return fit.step(2)
+        return fit.step([1.0] * 2)
 
     loss = work()
     reads, writes = os.pipe()

@@ -151,14 +151,14 @@ def every(cases):
     """The table of kernels x primitives x cases; what is drawn in pieces is so for all alike.
 
     JAX compiles its dense kernel for each size of canvas, count of rows and set of primitives, for some seconds: it
-    draws each primitive once, and else all at once; in the fast set in pieces and of one size (fits draw in one piece).
+    draws all primitives at once; in the fast set in pieces and of one size (fits draw in one piece).
     """
     table = []
     for kernel, (primitive, edge), name in itertools.product(KERNELS, KINDS, cases):
         one_size, at_once = name in ("plain", *SCENES), primitive == MIXED
-        if kernel == "jax" and not (one_size and (at_once or name == "plain")):
+        if kernel == "jax" and not (one_size and at_once):
             continue
-        if kernel == "jax in pieces" and not (at_once or name == "plain"):
+        if kernel == "jax in pieces" and not at_once:
             continue
         if kernel == "torch in pieces" and not (at_once and (not one_size or name in ("plain", "deep stack"))):
             continue
@@ -272,7 +272,7 @@ def test_what_an_opaque_row_hides_counts_in_its_worth(veiled):
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=TRANSMITTANCE_FLOOR * np.abs(want).max())
 
 
-@pytest.mark.parametrize("kernel", ["numba", pytest.param("jax", marks=pytest.mark.slow), "torch"])
+@pytest.mark.parametrize("kernel", ["numba", "torch"])
 @pytest.mark.parametrize("primitive", PRIMITIVES)
 def test_rows_among_wider_ones_are_drawn_as_they_are_alone(make_scene, rng, kernel, primitive):
     """Columns that a primitive does not use change nothing, and have no gradient."""

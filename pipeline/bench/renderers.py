@@ -152,7 +152,7 @@ def _fit_rows(repeats: int) -> Iterator[Row]:
         alone, whole = [], []
         for _ in range(repeats):
             alone.append(_seconds(kernel_step, 1))
-            whole.append(_seconds(lambda: fit.step(scale=0.0), 1))  # noqa: B023 - scale 0 keeps the scene
+            whole.append(_seconds(lambda: fit.step([0.0]), 1))  # noqa: B023 - scale 0 keeps the scene
         ratio = median(whole) / median(alone)
         note = f"{ratio:.2f} x the kernel step in the same run; first step {first:.2f} s"
         yield Row("fit", f"step, {name}", median(whole) * 1e3, "ms", note)
@@ -243,7 +243,7 @@ def fit_large(count: int, side: int) -> None:
     scene = grown_scene(count, side)
     fit = load_fitting_renderer("jax").fit(_target(side), scene.canvas)
     fit.put(scene)
-    fit.step(5)
+    fit.step([1.0] * 5)
 
 
 def peak_megabytes() -> float:

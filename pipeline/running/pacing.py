@@ -94,18 +94,25 @@ class Pacing:
         mean = self._means.get(type(part))
         if mean is None:
             return
-        memory = max(RECENT_OTHERS, RECENT * mean.count)
-        if isinstance(part, Descend):
-            self._ahead -= 1
-            memory = max(RECENT_STEPS, min(RECENT * mean.count, self._ahead))
-        at_work = min(seconds, STILL * mean.value) if mean.count else seconds
-        self._still += seconds - at_work
-        mean.add(at_work, memory)
+        pieces = len(part.scales) if isinstance(part, Descend) else 1
+        seconds /= pieces
+        for _ in range(pieces):
+            memory = max(RECENT_OTHERS, RECENT * mean.count)
+            if isinstance(part, Descend):
+                self._ahead -= 1
+                memory = max(RECENT_STEPS, min(RECENT * mean.count, self._ahead))
+            at_work = min(seconds, STILL * mean.value) if mean.count else seconds
+            self._still += seconds - at_work
+            mean.add(at_work, memory)
 
     def fitting(self, steps: int, seconds: float) -> int:
         """How many of these steps of descent fit after so many seconds: at least one; all if no pace is known."""
         pace = self._means[Descend].value
         return min(steps, max(1, int((self.seconds - seconds) / pace))) if pace > 0 else steps
+
+    def steps_to_look(self, done: int) -> int:
+        """How many steps may be taken after `done` parts before plan and time are compared again."""
+        return LOOK_STEPS - done % LOOK_STEPS
 
     def is_due(self, rest: Sequence[Paced], done: int, part: Part, seconds: float) -> bool:
         """Whether to compare plan and time after `done` parts of its first stage, before this part."""

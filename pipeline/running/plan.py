@@ -9,6 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from artpipe.stages.base import Part, Run, Stage
+from artpipe.stages.descend import Descend, joined
 from artpipe.stages.events import Event
 from artpipe.stages.grow import Grow
 from artpipe.stages.refine import Settle
@@ -17,6 +18,9 @@ from artpipe.stages.relocate import Relocate
 from ..options import RunConfig
 from .pacing import Paced, Pacing, Place
 from .stopping import Stopping
+
+# Steps are taken together while they need no longer than this: stop rules, signals and checkpoints wait for their end.
+TOGETHER_SECONDS = 0.1
 
 
 class Cut(NamedTuple):
@@ -43,7 +47,7 @@ class Plan:
         first: the stages as they were first planned; `stages` if not given.
         cut: where the plan was cut short; None if it was not.
         stage: index of the stage at work.
-        done: parts of that stage that are done.
+        done: parts of that stage that are done; each step of the optimiser is one.
         shapes: how many there were when that stage began; None if it has not begun.
         begun: optimiser steps of the run when that stage began, or was last planned.
         seconds: of fitting so far.
@@ -71,6 +75,7 @@ class Plan:
         if self.stopping.seconds is not None and len(paced) == len(self.first):
             self.pacing = Pacing(paced, self.stopping.seconds)
         self._looked = -1.0  # seconds at the last comparison of plan and time
+        self._pace = TOGETHER_SECONDS  # seconds that the last step took
 
     @property
     def settles(self) -> bool:
@@ -83,7 +88,8 @@ class Plan:
             if self.shapes is None:
                 self.shapes, self.begun = run.scene.count, run.step
             at_work, stage = self.stage, self.stages[self.stage]
-            for part in islice(stage.parts(self.shapes), self.done, None):
+            single = islice(stage.parts(self.shapes), self.done, None)
+            for part in joined(single, lambda: self._most_together(run.step)):
                 if self._is_replanned(run, part):
                     break
                 yield part
@@ -102,7 +108,10 @@ class Plan:
             if event is None:
                 break
             yield event
-        self.done += 1
+        steps = len(part.scales) if isinstance(part, Descend) else 0
+        self.done += steps or 1
+        if steps:
+            self._pace = (self.seconds - began) / steps
         if self.pacing is not None:
             self.pacing.measure(part, self.seconds - began)
 
@@ -118,6 +127,11 @@ class Plan:
         self.cut = Cut(self.stage + 1, shapes, steps)
         self.stages = _shortened(self.stages, self.cut)
         self._go_to(self.stage + 1)
+
+    def _most_together(self, step: int) -> float:
+        """How many steps may be taken together after so many; whatever it says, they give the same scene."""
+        most = min(TOGETHER_SECONDS / max(self._pace, 1e-9), self.stopping.steps_left(step))
+        return most if self.pacing is None else min(most, self.pacing.steps_to_look(self.done))
 
     def _is_replanned(self, run: Run, part: Part) -> bool:
         """Whether the stages from the one at work on have just been given other numbers of steps, to end in time."""

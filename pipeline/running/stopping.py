@@ -86,5 +86,9 @@ class Stopping:
         self.reason, self.best_step = "patience", step
         return True
 
+    def steps_left(self, step: int) -> float:
+        """How many steps may be taken after so many before patience ends, if nothing is told on the way."""
+        return math.inf if self.patience is None or self.shapes < 0 else self.best_step + self.patience - step
+
     def _impatient(self, step: int) -> bool:
-        return self.patience is not None and self.shapes >= 0 and step - self.best_step >= self.patience
+        return self.steps_left(step) <= 0

@@ -11,7 +11,7 @@ import numpy as np
 from ..alpha import GREY, Backdrop, as_planes, backdrops, check_picture, flattened
 from ..base import COUNT_MAX, FitSettings, FitState
 from ..canvas import Canvas
-from ..checks import instance, real_number, whole_number
+from ..checks import instance, real_number, shown, whole_number
 from ..errors import Diverged, InputError
 from ..kernels.base import Kernel
 from ..losses.metrics import pixel_shares
@@ -144,12 +144,12 @@ class BaseFit(ABC):
         self._scene, self._stale = state.scene, False
         self.step_count = step_count
 
-    def step(self, count: int = 1, scale: float = 1.0) -> float:
+    def step(self, scales: Sequence[float] = (1.0,)) -> float:
         """Takes optimiser steps; see `base.Fit.step`."""
-        count = whole_number("count", count, 0, COUNT_MAX)
-        scale = real_number("scale", scale, 0, SCALE_MAX)
+        if not isinstance(scales, Sequence):
+            raise InputError(f"scales is {shown(scales)}; needs a sequence with a factor for each step, such as [1.0]")
         loss = float("nan")
-        for _ in range(count):
+        for scale in [real_number("scale", scale, 0, SCALE_MAX) for scale in scales]:
             try:
                 loss = self._step(scale)
             except FloatingPointError:

@@ -35,7 +35,7 @@ Array = np.ndarray[Any, Any]
 _GUARD = ForkGuard()
 
 # Fits of at most this many rows share one compiled update; beyond, each doubling compiles once more.
-SMALLEST_BUCKET = 256
+SMALLEST_BUCKET = 32
 
 
 class JaxRenderer(KernelRenderer):

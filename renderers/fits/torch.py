@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -264,14 +264,14 @@ class TorchFit(BaseFit):
             values[k] = torch.where(is_log, torch.where(is_log, raw[k], 0.0).exp(), raw[k])
         return values
 
-    def step(self, count: int = 1, scale: float = 1.0) -> float:
+    def step(self, scales: Sequence[float] = (1.0,)) -> float:
         """Takes optimiser steps; see `base.Fit.step`."""
         if self.kernel_name == "dense":
-            return super().step(count, scale)
+            return super().step(scales)
         # After each parallel operation PyTorch's OpenMP threads spin for a while, on the cores that the
         # kernel wants (a step took 4 ms instead of 1.5). The update is too small to gain from threads.
         with _ONE_THREAD:
-            return super().step(count, scale)
+            return super().step(scales)
 
     def _step(self, scale: float) -> float:
         loss, gradient = self._gradient()

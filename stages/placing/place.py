@@ -11,10 +11,9 @@ from artpipe.renderers import InputError, Scene
 from artpipe.renderers.alpha import BLACK, WHITE
 from artpipe.renderers.checks import choice, shown
 from artpipe.renderers.options import check_options, documented, option
-from artpipe.renderers.primitives.base import BLUE, OPACITY, RED, SHAPE, SOFTNESS, radius_limits
+from artpipe.renderers.primitives.base import radius_limits
 from artpipe.renderers.primitives.circle import CIRCLE
 from artpipe.renderers.primitives.table import PRIMITIVES
-from artpipe.renderers.scene import stacked_rows
 
 from ..base import Run
 from .energy import squared_error
@@ -88,26 +87,22 @@ def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) 
     coherence = angle = np.zeros(len(x))
     if any(primitive.is_directed for primitive in primitives):
         coherence, angle = run.directions.at(x, y, radius)
-    parts, kinds = [], []
+    candidates = Scene.empty(canvas)
     for primitive in primitives:
-        rows = np.zeros((len(x), primitive.width), np.float32)
-        shape = primitive.seed(x, y, radii, coherence, angle, run.rng)
-        rows[:, SHAPE:] = np.stack(shape, axis=1)
-        softness = newcomers.softness_share * primitive.thickness(list(rows[:, SHAPE:].T))
-        rows[:, SOFTNESS] = np.clip(softness, run.settings.softness_min, run.settings.softness_most)
-        rows[:, OPACITY] = newcomers.opacity
-        rows[:, RED : BLUE + 1] = run.flat_target[line, column]  # what they keep where no pixel counts
-        parts.append(rows)
-        kinds.append(np.full(len(x), primitive.code, np.uint8))
-    candidates, codes = stacked_rows(parts), np.concatenate(kinds)
-    costs = np.concatenate([np.full(len(part), part.shape[1], np.float32) for part in parts])
-    chosen, rows = run.fit.place(image, candidates, codes, costs, count, newcomers.opacity_min)
-    scene = scene.append(rows, codes[chosen])
+        seeded = primitive.seed(x, y, radii, coherence, angle, run.rng)
+        shape = {own.name: np.float32(values) for own, values in zip(primitive.columns, seeded, strict=True)}
+        softness = newcomers.softness_share * primitive.thickness(list(shape.values()))
+        softness = np.clip(softness, run.settings.softness_min, run.settings.softness_most)
+        colour = run.flat_target[line, column]  # what they keep where no pixel counts
+        seeds = Scene.of(primitive, canvas, shape, colour, newcomers.opacity, softness)
+        candidates = candidates.append(seeds.rows, seeds.kinds)
+    costs = np.repeat(np.float32([primitive.width for primitive in primitives]), len(x))
+    chosen, rows = run.fit.place(image, candidates.rows, candidates.kinds, costs, count, newcomers.opacity_min)
+    scene = scene.append(rows, candidates.kinds[chosen])
     if len(chosen) < count:  # nothing left would lower the loss: the rest are plain draws
-        rest = np.delete(np.arange(len(candidates)), chosen)[: count - len(chosen)]
-        plain = candidates[rest]
-        plain[:, OPACITY] = newcomers.opacity_plain
-        scene = scene.append(run.fit.coloured(image, plain, codes[rest]), codes[rest])
+        rest = np.delete(np.arange(candidates.count), chosen)[: count - len(chosen)]
+        plain = candidates.select(rest).with_columns(opacity=newcomers.opacity_plain)
+        scene = scene.append(run.fit.coloured(image, plain.rows, plain.kinds), plain.kinds)
     return scene
 
 
