@@ -35,6 +35,14 @@ def rng():
     return np.random.default_rng(2048)
 
 
+@pytest.fixture(scope="module")
+def steps_alone():
+    """Lets runs take one optimiser step at a time, so that parts can be counted, and a clock that ticks at each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("artpipe.pipeline.running.plan.TOGETHER_SECONDS", 0.0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def make_scene():
     """`shapes.crowd`, off all kinks."""

@@ -131,7 +131,7 @@ def renderer_refusals():
         yield f"{name} put scene", fitted(name, "put"), (*SCENES, OTHER)
         yield f"{name} residual scene", fitted(name, "residual"), (*SCENES[1:], OTHER)
         yield f"{name} worth scene", fitted(name, "worth"), (*SCENES[1:], OTHER)
-        yield f"{name} step scales", fitted(name, "step"), (None, 3, "half", {}, object())
+        yield f"{name} step scales", fitted(name, "step"), (None, 3, {}, object())
         yield f"{name} step scale", lambda value, name=name: fitted(name, "step")([1.0, value]), AMOUNTS
         yield f"{name} restore state", fitted(name, "restore"), (None, SCENE, {})
         changes = (

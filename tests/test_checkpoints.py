@@ -28,6 +28,8 @@ from artpipe.pipeline.running.runner import carry_out, open_run
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 16), np.linspace(0, 1, 12))
 TARGET = np.stack([ACROSS, DOWN, ACROSS * DOWN], axis=2).astype(np.float32)
+pytestmark = pytest.mark.usefixtures("steps_alone")
+
 CONFIG = RunConfig(growth=3, count=6, steps=30, relocate_every=6, patience=1000, seconds=1e6)
 OLDER, NEWER = "000001.bin", "000002.bin"
 

@@ -265,15 +265,15 @@ def test_rows_keep_their_optimiser_state_when_others_come_and_go(backend, target
     for fit in (plain, busy, forgetful):
         fit.step([1.0] * 6)
     busy.put(busy.scene().append(off_canvas(start, 5)))
-    busy.step(3)
+    busy.step([1.0] * 3)
     behind = busy.scene()
     busy.put(behind.select([10, 11, *range(10), 14]))  # fewer, and at other places in the list
-    busy.step(3)
+    busy.step([1.0] * 3)
     busy.put(busy.scene().select(np.isin(busy.scene().ids, mine)))
-    busy.step(3)
+    busy.step([1.0] * 3)
     plain.step([1.0] * 9)
     forgetful.put(Scene(forgetful.scene().rows, start.canvas, ids=start.ids + 100))  # new ids, so no state
-    forgetful.step(9)
+    forgetful.step([1.0] * 9)
     moved = np.abs(plain.scene().rows - start.rows).max()
     assert busy.scene().ids.tolist() == mine
     np.testing.assert_allclose(busy.scene().rows, plain.scene().rows, rtol=1e-5, atol=1e-5)
@@ -290,7 +290,7 @@ def test_rows_keep_their_optimiser_state_when_they_change_places(backend, target
         fit.step([1.0] * 5)
     swapped.put(swapped.scene().select([1, 0]))
     plain.step([1.0] * 5)
-    swapped.step(5)
+    swapped.step([1.0] * 5)
     assert swapped.scene().ids.tolist() == [1, 0]
     np.testing.assert_allclose(swapped.scene().rows[::-1], plain.scene().rows, rtol=1e-5, atol=1e-5)
 

@@ -25,6 +25,8 @@ from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.pictures.picture import save_png
 from artpipe.stages.relocate import Relocate
 
+pytestmark = pytest.mark.usefixtures("steps_alone")
+
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 24), np.linspace(0, 1, 20))
 OPAQUE = np.stack([ACROSS, DOWN, 0.5 + 0.5 * np.sin(9 * ACROSS * DOWN)], axis=2).astype(np.float32)
 PLAIN = RunConfig(growth=4, count=8, steps=60, relocate_every=9, seed=3)
@@ -124,6 +126,18 @@ def assert_pieces_make_a_whole(name, renderer, shares, folder):
 @pytest.mark.parametrize(("name", "renderer", "shares"), QUICK)
 def test_a_run_in_pieces_ends_as_a_whole_one(tmp_path, name, renderer, shares):
     assert_pieces_make_a_whole(name, renderer, shares, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["plain", "patience"])
+def test_steps_may_be_taken_together_or_alone(monkeypatch, name):
+    alone, _ = whole(name, "jax")
+    monkeypatch.setattr("artpipe.pipeline.running.plan.TOGETHER_SECONDS", 1.0)
+    run, ends = open_run(target_of(name), CONFIGS[name]), []
+    together = carry_out(
+        run, plan_of(CONFIGS[name]), CONFIGS[name], [], time.perf_counter(), between=lambda: ends.append(run.step)
+    )
+    assert_same(together, alone)
+    assert len(ends) < alone.metrics.steps / 2
 
 
 @pytest.mark.slow
