@@ -122,15 +122,18 @@ class TorchRenderer(KernelRenderer):
 
 def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> torch.Tensor:
     """The tensor as floating-point numbers, if it has this shape; None is any size."""
-    needs = "(" + ", ".join("N" if size is None else str(size) for size in shape) + ") real numbers"
+
+    def needs() -> str:  # only where it is said: `torch.compile` cannot read it
+        return "(" + ", ".join("N" if size is None else str(size) for size in shape) + ") real numbers"
+
     if not isinstance(value, torch.Tensor):
-        raise InputError(f"{name} is {shown(value)}; needs a tensor of {needs}. Try torch.tensor({name})")
+        raise InputError(f"{name} is {shown(value)}; needs a tensor of {needs()}. Try torch.tensor({name})")
     if value.ndim != len(shape) or any(size not in (None, own) for size, own in zip(shape, value.shape, strict=True)):
-        raise InputError(f"{name} has shape {tuple(value.shape)}; needs {needs}")
+        raise InputError(f"{name} has shape {tuple(value.shape)}; needs {needs()}")
     if value.is_floating_point():
         return value
     if value.is_complex() or value.dtype == torch.bool:
-        raise InputError(f"{name} has dtype {value.dtype}; needs {needs}")
+        raise InputError(f"{name} has dtype {value.dtype}; needs {needs()}")
     return value.to(torch.float32)
 
 

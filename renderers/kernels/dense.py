@@ -53,10 +53,18 @@ def opacities(
     return rows[None, :, OPACITY] * covered
 
 
-def composite(xp: Any, a: Any, rows: Any, background: Any) -> Any:
-    """(K, 3): the colours of pixels, from what each row covers of them, (K, N), painted one over the other."""
+def composite(xp: Any, cumprod: Any, a: Any, rows: Any, background: Any) -> Any:
+    """(K, 3): the colours of pixels, from what each row covers of them, (K, N), painted one over the other.
+
+    Args:
+        xp: `jax.numpy` or `torch`.
+        cumprod: `(values, axis) -> products` of values with all before them along an axis.
+        a: (K, N) from `opacities`.
+        rows: (N, P).
+        background: (3,).
+    """
     front = xp.flip(a, (1,))
-    light = xp.cumprod(1 - front, 1)  # what is left after each row, front to back
+    light = cumprod(1 - front, 1)  # what is left after each row, front to back
     before = xp.concatenate([xp.ones_like(light[:, :1]), light[:, :-1]], 1)
     return (before * front) @ xp.flip(rows, (0,))[:, RED : BLUE + 1] + light[:, -1:] * background[None, :]
 
@@ -67,11 +75,12 @@ def pixels_in_a_piece(canvas: Canvas, row_count: int, memory_mb: float, bytes_ea
     return int(min(canvas.width * canvas.height, max(1, budget)))
 
 
-def worths(xp: Any, scan: Any, a: Any, rows: Any, background: Any, target: Any, shares: Any) -> Any:
+def worths(xp: Any, cumprod: Any, scan: Any, a: Any, rows: Any, background: Any, target: Any, shares: Any) -> Any:
     """(N,): what pixels, (K,), add to the rise of the loss if each row alone is taken out.
 
     Args:
         xp: `jax.numpy` or `torch`.
+        cumprod: as of `composite`.
         scan: `(step, carry, xs) -> (carry, ys)`, as `jax.lax.scan`.
         a: (K, N) from `opacities`.
         rows: (N, P).
@@ -79,8 +88,8 @@ def worths(xp: Any, scan: Any, a: Any, rows: Any, background: Any, target: Any, 
         target: (K, 3).
         shares: (K,).
     """
-    error = composite(xp, a, rows, background) - target
-    light = xp.cumprod(1 - xp.flip(a, (1,)), 1)
+    error = composite(xp, cumprod, a, rows, background) - target
+    light = cumprod(1 - xp.flip(a, (1,)), 1)
     above = xp.flip(xp.concatenate([xp.ones_like(light[:, :1]), light[:, :-1]], 1), (1,))
 
     def step(beneath: Any, row: Any) -> tuple[Any, Any]:

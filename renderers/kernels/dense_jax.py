@@ -50,9 +50,22 @@ def draw(
         a = opacities(jnp, rows, kinds, primitives, canvas.edge, across, down)
         # Products of weights and colours in full precision: GPUs would round them to 10 bits.
         with jax.default_matmul_precision("highest"):
-            return composite(jnp, a, rows, background.astype(rows.dtype))
+            return composite(jnp, _cumprod, a, rows, background.astype(rows.dtype))
 
     return _in_pieces(draw_pixels, rows, canvas, memory_mb).reshape(canvas.height, canvas.width, 3)
+
+
+def _cumprod(values: jax.Array, axis: int) -> jax.Array:
+    """As of `composite`. A CPU compiles a loop in half the time of the tree of `jnp.cumprod`, and runs it faster."""
+
+    def loop(values: jax.Array) -> jax.Array:
+        def step(product: jax.Array, value: jax.Array) -> tuple[jax.Array, jax.Array]:
+            return product * value, product * value
+
+        ahead = jnp.moveaxis(values, axis, 0)
+        return jnp.moveaxis(jax.lax.scan(step, jnp.ones_like(ahead[0]), ahead)[1], 0, axis)
+
+    return jax.lax.platform_dependent(values, cpu=loop, default=partial(jnp.cumprod, axis=axis))
 
 
 def _centres(index: jax.Array, canvas: Canvas, dtype: Any) -> tuple[jax.Array, jax.Array]:
@@ -111,7 +124,7 @@ def _worth(
         inside = index < flat_shares.shape[0]
         own = jnp.where(inside, flat_shares.at[index].get(mode="clip"), 0)
         with jax.default_matmul_precision("highest"):
-            return worths(jnp, jax.lax.scan, a, rows, background, flat_target.at[index].get(mode="clip"), own)
+            return worths(jnp, _cumprod, jax.lax.scan, a, rows, background, flat_target.at[index].get(mode="clip"), own)
 
     return jax.lax.map(of_pixels, _pieces(rows, canvas, memory_mb)).sum(0)
 

@@ -30,7 +30,7 @@ def draw_pixels(
 ) -> torch.Tensor:
     """(K, 3): the colours of the pixels with these flat indices, (K,), on a canvas so wide."""
     a = opacities(torch, rows, kinds, primitives, edge, *_centres(index, width, rows.dtype))
-    return composite(torch, a, rows, background)
+    return composite(torch, torch.cumprod, a, rows, background)
 
 
 def _centres(index: torch.Tensor, width: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
@@ -152,7 +152,7 @@ class TorchKernel(DenseKernel):
         held, background = self._tensor(rows), self._tensor(canvas.background)
         found = torch.zeros(len(rows), dtype=torch.float64, device=self._device)
         for index, a in self._pieces(held, kinds, canvas):
-            found += worths(torch, _scan, a, held, background, flat_target[index], flat_shares[index])
+            found += worths(torch, torch.cumprod, _scan, a, held, background, flat_target[index], flat_shares[index])
         return loss, found.cpu().numpy()
 
     def _pieces(self, rows: torch.Tensor, kinds: Array, canvas: Canvas) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
