@@ -330,7 +330,7 @@ def test_the_command_line_and_python_paint_the_same(picture, finished):
     ],
 )  # fmt: skip
 def test_every_option_reaches_the_run(picture, tmp_path, name, value, field, expected):
-    succeeded("run", picture, "-o", tmp_path, "--max", 4, "--steps", 12, name, value, "-q")
+    succeeded("run", picture, "-o", tmp_path, "--max", 4, "--steps", 12, name, value, "-q", "--no-export")
     options = strict_json((tmp_path / "run.json").read_text())["options"]
     assert options == {**RunConfig(count=4, steps=12, size=WIDTH).to_json(), field: expected}
     assert load_scene(tmp_path / "scene.json").count == 4

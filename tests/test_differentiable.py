@@ -71,7 +71,13 @@ def assert_pulled_back(scene, target, picture_tolerance, gradient_units, assert_
 SLOW_IF_DENSE = ["numba", pytest.param("dense in pieces", marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("kernel", SLOW_IF_DENSE)
+@pytest.mark.parametrize(
+    ("scene", "kernel"),
+    [*((kind, "numba") for kind in KINDS)]
+    + [pytest.param(kind, "dense in pieces", marks=pytest.mark.slow) for kind in KINDS if kind[0] in ("circle", MIXED)],
+    indirect=["scene"],
+    ids=str,
+)
 def test_jax_differentiates_any_loss_under_jit(scene, target, kernel, assert_pulled_back):
     draw = load_renderer("jax", KERNELS[kernel]).drawing(scene)
 

@@ -89,14 +89,17 @@ def test_a_fit_weighs_other_scenes_and_each_scene_anew(backend, target, start):
     assert fit.scene().count == start.count
 
 
+COMPARED = ("circle", MIXED)
 TILED = [name for name in FITS if name != COMPILED]
 
 
 @pytest.mark.parametrize(
-    "backends",
-    [pytest.param(TILED, id="tiled"), pytest.param([TILED[0], COMPILED], marks=pytest.mark.slow, id=COMPILED)],
+    ("primitive", "edge", "backends"),
+    [
+        *((*kind, TILED) for kind in KINDS),
+        *(pytest.param(*kind, [TILED[0], COMPILED], marks=pytest.mark.slow) for kind in KINDS if kind[0] in COMPARED),
+    ],
 )
-@pytest.mark.parametrize(("primitive", "edge"), KINDS)
 def test_every_fit_ends_where_the_others_do(make_scene, target, primitive, edge, backends):
     start = make_scene(np.random.default_rng(3), 10, *SIZE, edge, primitive, radius=(2, 9), opacity=(0.3, 0.9))
     losses = []

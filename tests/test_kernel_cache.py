@@ -91,13 +91,13 @@ def call(package, before="", **environment):
 
 @pytest.mark.slow
 @needs_posix
-def test_environments_share_machine_code_until_any_kernel_source_is_edited(copied, tmp_path):
+def test_environments_share_machine_code_until_a_kernel_source_is_edited(copied, tmp_path):
     first, second = copied("first"), copied("second")
     assert call(first, XDG_CACHE_HOME=tmp_path) == (False, folder := next((tmp_path / "artpipe").iterdir()))
     assert call(first, XDG_CACHE_HOME=tmp_path) == (True, folder)
     assert call(second, XDG_CACHE_HOME=tmp_path) == (True, folder)
     assert folder.stat().st_mode & 0o077 == 0
-    for count, name in enumerate(SOURCES, 2):
+    for count, name in enumerate((SOURCES[0], SOURCES[len(SOURCES) // 2], SOURCES[-1]), 2):
         edited = second / "renderers" / source_of(name).relative_to(RENDERERS)
         with edited.open("a", encoding="utf-8") as source:
             source.write("\n# edited\n")

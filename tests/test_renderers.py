@@ -24,7 +24,7 @@ KERNELS = {
     "torch in pieces": ("torch", RendererOptions(kernel="dense", memory_mb=0.2)),
 }
 COUNT, WIDTH, HEIGHT = 24, 50, 37
-SIZES = ("1x1", "1x40", "16x16", "17x33", "64x48")
+SIZES = ("1x1", "1x40", "16x16", "17x33")
 GREY_BLUE = (0.2, 0.4, 0.6)
 
 

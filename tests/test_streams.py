@@ -30,6 +30,7 @@ WORK = {
     ),
 }
 FAST = ("help", "export")
+GONE = [("resume", True), ("run", False), ("load", True), ("bench", True)]
 ALL = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in WORK]
 
 
@@ -88,8 +89,9 @@ def test_results_that_a_full_disk_does_not_take_are_an_error_in_one_line_after_t
     assert_written(here, name)
 
 
-@pytest.mark.parametrize("both", [False, True], ids=["stdout", "both"])
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    ("name", "both"), [("help", False), ("export", True), *(pytest.param(*k, marks=pytest.mark.slow) for k in GONE)]
+)
 def test_a_reader_that_is_gone_ends_no_work(here, name, both):
     reads, writes = os.pipe()
     os.close(reads)
