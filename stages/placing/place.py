@@ -90,13 +90,15 @@ def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) 
     candidates = Scene.empty(canvas)
     for primitive in primitives:
         seeded = primitive.seed(x, y, radii, coherence, angle, run.rng)
-        shape = {own.name: np.float32(values) for own, values in zip(primitive.columns, seeded, strict=True)}
+        shape = {
+            own.name: np.asarray(values, np.float32) for own, values in zip(primitive.columns, seeded, strict=True)
+        }
         softness = newcomers.softness_share * primitive.thickness(list(shape.values()))
         softness = np.clip(softness, run.settings.softness_min, run.settings.softness_most)
         colour = run.flat_target[line, column]  # what they keep where no pixel counts
         seeds = Scene.of(primitive, canvas, shape, colour, newcomers.opacity, softness)
         candidates = candidates.append(seeds.rows, seeds.kinds)
-    costs = np.repeat(np.float32([primitive.width for primitive in primitives]), len(x))
+    costs = np.repeat(np.array([primitive.width for primitive in primitives], np.float32), len(x))
     chosen, rows = run.fit.place(image, candidates.rows, candidates.kinds, costs, count, newcomers.opacity_min)
     scene = scene.append(rows, candidates.kinds[chosen])
     if len(chosen) < count:  # nothing left would lower the loss: the rest are plain draws
