@@ -101,10 +101,9 @@ def cover(s, px, py, covered, kept, first, last, rows, i, left, top):
 
 @njit
 def pull(s, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot):
-    """Stores an entry's sums over the ramp of D = dL/dm: with n = u / rho of D n, D n dx, D n dy; see `chain`."""
+    """Stores an entry's sums over the ramp of D = dL/dm: of D / rho times dx, dy, dx², dx dy and dy²; see `chain`."""
     x, y = spread(rows[i, P0] - left), spread(rows[i, P1] - top)
-    xx, xy, yy = spread(rows[i, P2]), spread(rows[i, P3]), spread(rows[i, P4])
-    by_u = by_v = by_xx = by_xy = by_yy = by_m = by_all = spread(ZERO)
+    by_x = by_y = by_xx = by_xy = by_yy = by_m = by_all = spread(ZERO)
     for p in range(first, last, LANES):
         m = load(s, covered + p)
         d = where_partial(m, load(s, da + p))
@@ -113,15 +112,15 @@ def pull(s, px, py, covered, da, kept, first, last, rows, i, left, top, red, gre
         dx = load(s, px + p) - x
         dy = load(s, py + p) - y
         d = d * load(s, kept + p)
-        u = d * (xx * dx + xy * dy)
-        v = d * (xy * dx + yy * dy)
-        by_u = by_u + u
-        by_v = by_v + v
+        u = d * dx
+        v = d * dy
+        by_x = by_x + u
+        by_y = by_y + v
         by_xx = by_xx + u * dx
-        by_xy = by_xy + (u * dy + v * dx)
+        by_xy = by_xy + u * dy
         by_yy = by_yy + v * dy
     none = spread(ZERO)
-    store_sums(results, slot, red, green, blue, opacity, by_all, by_m, by_u, by_v, by_xx, by_xy, by_yy, none)
+    store_sums(results, slot, red, green, blue, opacity, by_all, by_m, by_x, by_y, by_xx, by_xy, by_yy, none)
 
 
 @njit
@@ -137,8 +136,10 @@ def chain(rows, packed, i, sums):
     opacity, softness = D(rows[i, A]), D(rows[i, S])
     a11, a12, a22 = D(packed[i, P2]), D(packed[i, P3]), D(packed[i, P4])
     k = opacity / (2 * softness * D(packed[i, P9]))
-    by_u, by_v = sums[P0], sums[P1]
-    by_xx, by_xy, by_yy = -k * sums[P2], -k * sums[P3], -k * sums[P4]
+    by_u, by_v = a11 * sums[P0] + a12 * sums[P1], a12 * sums[P0] + a22 * sums[P1]
+    by_xx = -k * (a11 * sums[P2] + a12 * sums[P3])
+    by_yy = -k * (a12 * sums[P3] + a22 * sums[P4])
+    by_xy = -k * (a12 * (sums[P2] + sums[P4]) + (a11 + a22) * sums[P3])
     by_log_sigma = opacity * sums[S]
     q, r = D(rows[i, P3]), D(rows[i, P4])
     shrink, _, ratio, third, e = _matrix(D(rows[i, P2]), q, r)
