@@ -1,6 +1,5 @@
 """Whose run folder it is: two runs never write into one, and what another left is neither lost nor in the way."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -187,21 +186,6 @@ def test_of_two_runs_into_one_folder_the_second_refuses_and_the_first_goes_on(pi
     assert code == 130 and "artpipe resume" in errors
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert load_scene(tmp_path / "run" / "scene.json").count > 0
-
-
-@pytest.mark.slow
-def test_two_first_runs_at_once_compile_side_by_side_and_paint_the_same(picture, tmp_path):
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    runs = [
-        started("run", picture, *TINY, "-o", tmp_path / f"run-{k}", env={**os.environ, "NUMBA_CACHE_DIR": str(cache)})
-        for k in range(2)
-    ]
-    for process in runs:
-        code, errors = ended(process)
-        assert code == 0, errors
-    assert any(cache.rglob("*.nbi"))  # they did compile there
-    assert results(tmp_path / "run-0") == results(tmp_path / "run-1")
 
 
 def test_a_folder_that_cannot_be_held_is_refused_in_one_line(tmp_path):

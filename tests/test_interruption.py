@@ -133,7 +133,7 @@ def test_the_second_signal_does_not_wait_for_the_work_at_hand(picture, tmp_path,
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoint", "run.json"]
 
 
-LARGE = ("--size", 1500, "--max", 40, "--growth", 40, "--steps", 4)
+LARGE = ("--size", 1000, "--max", 40, "--growth", 40, "--steps", 4)
 NAMES = [
     "comparison.png", "metrics.json", "painting.png", "painting.svg", "run.json", "scene.json", "snapshots.npz",
     "target.png", "timelapse.gif", "viewer.html",

@@ -61,7 +61,7 @@ def assert_written(here, name):
 
 REDIRECTIONS = ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full", "2</dev/null", ">&- 2>/dev/full"]
 # Each is a process, which takes half a second, and a whole run some seconds.
-BRIEF, WITH_A_RUN = ("help", "export", "resume"), ["2>&-", "<&- >&- 2>&-", ">&- 2>/dev/full"]
+BRIEF, WITH_A_RUN = ("help", "export", "resume"), ["2>&-", ">&- 2>/dev/full"]
 QUICK = [("help", "2>&-"), ("export", "2>&-"), ("export", ">&- 2>&-"), ("export", "2</dev/null")]
 
 
