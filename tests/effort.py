@@ -4,5 +4,5 @@ import os
 
 
 def effort(count):
-    """So many cases, times ARTPIPE_TEST_EFFORT; 5 make 20,000 broken pictures, 26,000 files and 40 kills."""
+    """So many cases, times ARTPIPE_TEST_EFFORT; 5 make 20,000 broken pictures, 26,000 files and 30 kills."""
     return max(1, round(count * float(os.environ.get("ARTPIPE_TEST_EFFORT", "1"))))

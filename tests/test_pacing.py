@@ -155,7 +155,7 @@ def test_patience_ends_a_run_before_its_seconds_and_settles_within_them(clock):
 
 
 @pytest.mark.slow
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     growth=st.integers(1, 30), most=st.integers(1, 20), pool=st.floats(1, 3), seconds=st.floats(0.001, 2),
     preset=st.sampled_from(list(PRESETS)), steps=st.none() | st.integers(0, 300), every=st.none() | st.integers(1, 60),

@@ -208,7 +208,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(renderer):
 # --- processes ---
 
 WORDS = ("--size", 64, "--max", 48, "--growth", 12, "--steps", 3000, "--no-export", "-q")
-KILLS = effort(4)  # for each renderer
+KILLS = effort(3)  # for each renderer
 
 
 @pytest.fixture(scope="module")

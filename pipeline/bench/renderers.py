@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from artpipe.renderers import Canvas, FitSettings, RendererOptions, Scene, load_fitting_renderer, load_renderer
-from artpipe.renderers.kernels.numba.kernel import CpuKernel
 from artpipe.renderers.losses.metrics import pixel_shares
 
 from .machine import installed_renderers
@@ -96,7 +95,7 @@ def _target(side: int) -> Array:
     return np.random.default_rng(1).uniform(0, 1, (side, side, 3)).astype(np.float32)
 
 
-def _kernel_step(kernel: CpuKernel, scene: Scene) -> Callable[[], object]:
+def _kernel_step(kernel: Any, scene: Scene) -> Callable[[], object]:
     """A step of the kernel on a scene: bins, forward, loss and backward; already compiled."""
     side = scene.canvas.width
     planes = np.ascontiguousarray(np.moveaxis(_target(side), 2, 0))
@@ -109,25 +108,26 @@ def _kernel_step(kernel: CpuKernel, scene: Scene) -> Callable[[], object]:
     return step
 
 
-def _pairs(kernel: CpuKernel) -> int:
-    """Pixel-circle pairs of the kernel's last call, counted as the tiles that circles touch."""
-    return kernel.pair_count
+def _cpu_kernel(threads: int | None = None) -> Any:
+    """The kernel of the CPU renderer. Its `pair_count` tells the pixel-circle pairs of its last call."""
+    renderer: Any = load_renderer("cpu", RendererOptions(threads=threads))
+    return renderer.kernel
 
 
 def _machine_rows() -> Iterator[Row]:
-    cores = CpuKernel().threads
+    cores = _cpu_kernel().threads
     load = f"load {os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "load unknown"
     yield Row("machine", f"{platform.machine()}, Python {platform.python_version()}", cores, "cores", load)
 
 
 def _kernel_rows(repeats: int) -> Iterator[Row]:
     scene = grown_scene(COUNT, SIDE)
-    for threads in sorted({1, CpuKernel().threads}):
-        kernel = CpuKernel(threads)
+    for threads in sorted({1, _cpu_kernel().threads}):
+        kernel = _cpu_kernel(threads)
         step = _kernel_step(kernel, scene)
         seconds = _seconds(step, repeats)
-        speed = _pairs(kernel) / seconds / 1e9
-        note = f"{speed:.2f} G pairs/s, {_pairs(kernel) / 1e6:.2f} M tile pairs"
+        speed = kernel.pair_count / seconds / 1e9
+        note = f"{speed:.2f} G pairs/s, {kernel.pair_count / 1e6:.2f} M tile pairs"
         yield Row("kernel", f"step, {threads} thread{'s' * (threads > 1)}", seconds * 1e3, "ms", note)
     planes = np.ascontiguousarray(np.moveaxis(_target(SIDE), 2, 0))
     shares = pixel_shares(None, SIDE, SIDE).astype(np.float32)
@@ -141,7 +141,7 @@ def _kernel_rows(repeats: int) -> Iterator[Row]:
 def _fit_rows(repeats: int) -> Iterator[Row]:
     """Whole optimiser steps, taken in turns with kernel steps so that both see the same machine."""
     scene = grown_scene(COUNT, SIDE)
-    kernel = CpuKernel()
+    kernel = _cpu_kernel()
     kernel_step = _kernel_step(kernel, scene)
     for name in installed_renderers():
         fit = load_fitting_renderer(name).fit(_target(SIDE), scene.canvas, FitSettings(capacity=COUNT))
@@ -163,7 +163,7 @@ def _scaling_rows(repeats: int) -> Iterator[Row]:
     cases = [(count, SIDE) for count in (256, 512, 1024, 2048, 4096, 8192, 16384)]
     larger = [(COUNT * side * side // SIDE**2, side) for side in (128, 256, 512, 1024, 2048)]
     for group, sizes in (("circles", cases), ("canvas", larger)):
-        kernel = CpuKernel()
+        kernel = _cpu_kernel()
         costs = []
         for count, side in sizes:
             scene = grown_scene(count, side)
@@ -171,7 +171,7 @@ def _scaling_rows(repeats: int) -> Iterator[Row]:
                 factor = SIDE / side * np.sqrt(count / COUNT)
                 scene = scene.with_columns(radius=scene.column("radius") * factor, softness=scene.softness * factor)
             seconds = _seconds(_kernel_step(kernel, scene), repeats)
-            costs.append((count, side, seconds, seconds / _pairs(kernel) * 1e9))
+            costs.append((count, side, seconds, seconds / kernel.pair_count * 1e9))
         best = min(cost for *_, cost in costs)
         for count, side, seconds, cost in costs:
             note = f"{cost:.3f} ns a pair, {cost / best:.2f} x the best of these"
@@ -181,7 +181,7 @@ def _scaling_rows(repeats: int) -> Iterator[Row]:
 def _dense_rows() -> Iterator[Row]:
     """One step each: the same arithmetic without tiles, every pixel against every circle."""
     scene = grown_scene(COUNT, SIDE)
-    kernel_seconds = _seconds(_kernel_step(CpuKernel(), scene), 20)
+    kernel_seconds = _seconds(_kernel_step(_cpu_kernel(), scene), 20)
     for name in installed_renderers():
         renderer = load_renderer(name, RendererOptions(device="cpu", kernel="dense"))
         seconds = _seconds(lambda: renderer.loss_and_gradient(scene, _target(SIDE)), 2)  # noqa: B023

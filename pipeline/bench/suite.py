@@ -23,7 +23,6 @@ from artpipe.renderers import (
     seed_loss,
 )  # fmt: skip
 from artpipe.renderers.alpha import WHITE
-from artpipe.renderers.kernels.numba.kernel import shared_kernel
 from artpipe.stages.events import Event, Progress
 from artpipe.stages.formats.files import write_text
 from artpipe.stages.formats.names import name_of_picture
@@ -216,13 +215,15 @@ class _Pairs:
     """Counts pixel-circle pairs: those of the kernel's last call, times the steps since it was asked last."""
 
     def __init__(self) -> None:
+        renderer: Any = load_renderer("cpu")
+        self._kernel = renderer.kernel
         self.drawn = 0.0
         self.at_progress: list[float] = []
         self._step = 0
 
     def up_to(self, step: int) -> float:
         """The pairs that were drawn until this step."""
-        self.drawn += (step - self._step) * shared_kernel().pair_count
+        self.drawn += (step - self._step) * self._kernel.pair_count
         self._step = step
         return self.drawn
 
