@@ -44,11 +44,11 @@ def descent(stage: str, scales: Sequence[float]) -> Iterator[Descend]:
 
 
 def joined(parts: Iterable[Part], most: Callable[[], float]) -> Iterator[Part]:
-    """The parts, steps that follow one another as one part; one that tells is the last of its part.
+    """The parts, with consecutive optimiser steps joined. A step that yields `Progress` ends its part.
 
     Args:
         parts: of a stage.
-        most: asked after each step: how many a part may have.
+        most: tells how many steps a part may have; asked after each step.
     """
     held: Descend | None = None
     for part in parts:

@@ -37,7 +37,7 @@ def rng():
 
 @pytest.fixture(scope="module")
 def steps_alone():
-    """Lets runs take one optimiser step at a time, so that parts can be counted, and a clock that ticks at each."""
+    """Runs take one optimiser step at a time, so that tests can count parts and replace the clock."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("artpipe.pipeline.running.plan.TOGETHER_SECONDS", 0.0)
         yield

@@ -174,6 +174,7 @@ SPOILT = {
     "others may write there": lambda folder, other: folder.chmod(0o777),
     "a link stands there": spoil_by_a_link,
     "it is another user's": lambda folder, other: os.chown(folder, 12345, -1),
+    "a file stands there": lambda folder, other: (folder.rename(other), folder.write_text("")),
 }
 
 
@@ -181,7 +182,7 @@ SPOILT = {
 @needs_posix
 @pytest.mark.parametrize(
     ("how", "which"),
-    [("others may write there", "leaf"), ("a link stands there", "root"), ("it is another user's", "root")],
+    [*((how, "root") for how in SPOILT), ("others may write there", "leaf")],
 )
 def test_code_is_loaded_only_from_folders_where_nobody_else_writes(copied, tmp_path, how, which):
     if "user" in how and not as_root:

@@ -115,7 +115,7 @@ def test_a_canvas_that_is_too_large_is_refused_before_anything_is_made(tmp_path)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "circles", "renderer"),
-    [("256", 2048, "torch"), ("1024x1024", 2000, "jax")],
+    [("256", 2048, "torch"), ("1024x1024", 8000, "jax")],
 )
 def test_a_run_stays_within_what_it_was_said_to_need(tmp_path, size, circles, renderer, rng):
     save_png(rng.random((64, 64, 3), np.float32), tmp_path / "a.png")

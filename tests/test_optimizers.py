@@ -103,7 +103,7 @@ def updates_compiled(caplog):
 
 @pytest.mark.parametrize(
     ("kernel", "capacity", "most"),
-    [("numba", 0, 7), ("numba", 2048, 1), pytest.param("dense", 2048, 1, marks=pytest.mark.slow)],
+    [("numba", 0, 6), ("numba", 2048, 1), pytest.param("dense", 2048, 1, marks=pytest.mark.slow)],
 )
 def test_jax_compiles_seldom_while_a_fit_grows(rng, make_scene, updates_compiled, kernel, capacity, most):
     scene = make_scene(rng, 0, 24, 16)

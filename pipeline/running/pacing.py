@@ -90,20 +90,17 @@ class Pacing:
         self._means: dict[type, _Mean] = {kind: _Mean() for kind in (Descend, Seed, Relocate, Remember)}
 
     def measure(self, part: Part, seconds: float) -> None:
-        """Takes note of how long a part took."""
+        """Takes note of how long a part took; of several steps of descent, one of them."""
         mean = self._means.get(type(part))
         if mean is None:
             return
-        pieces = len(part.scales) if isinstance(part, Descend) else 1
-        seconds /= pieces
-        for _ in range(pieces):
-            memory = max(RECENT_OTHERS, RECENT * mean.count)
-            if isinstance(part, Descend):
-                self._ahead -= 1
-                memory = max(RECENT_STEPS, min(RECENT * mean.count, self._ahead))
-            at_work = min(seconds, STILL * mean.value) if mean.count else seconds
-            self._still += seconds - at_work
-            mean.add(at_work, memory)
+        memory = max(RECENT_OTHERS, RECENT * mean.count)
+        if isinstance(part, Descend):
+            self._ahead -= 1
+            memory = max(RECENT_STEPS, min(RECENT * mean.count, self._ahead))
+        at_work = min(seconds, STILL * mean.value) if mean.count else seconds
+        self._still += seconds - at_work
+        mean.add(at_work, memory)
 
     def fitting(self, steps: int, seconds: float) -> int:
         """How many of these steps of descent fit after so many seconds: at least one; all if no pace is known."""

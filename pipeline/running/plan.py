@@ -19,7 +19,7 @@ from ..options import RunConfig
 from .pacing import Paced, Pacing, Place
 from .stopping import Stopping
 
-# Steps are taken together while they need no longer than this: stop rules, signals and checkpoints wait for their end.
+# Seconds of a part of optimiser steps. Stop rules, signals and checkpoints act between parts.
 TOGETHER_SECONDS = 0.1
 
 
@@ -108,12 +108,14 @@ class Plan:
             if event is None:
                 break
             yield event
-        steps = len(part.scales) if isinstance(part, Descend) else 0
-        self.done += steps or 1
-        if steps:
-            self._pace = (self.seconds - began) / steps
+        pieces = len(part.scales) if isinstance(part, Descend) else 1
+        self.done += pieces
+        each = (self.seconds - began) / pieces
+        if isinstance(part, Descend):
+            self._pace = each
         if self.pacing is not None:
-            self.pacing.measure(part, self.seconds - began)
+            for _ in range(pieces):
+                self.pacing.measure(part, each)
 
     def cut_short(self, shapes: int) -> None:
         """Ends the stage at work and drops those after it, to keep this many shapes and settle.
@@ -129,7 +131,7 @@ class Plan:
         self._go_to(self.stage + 1)
 
     def _most_together(self, step: int) -> float:
-        """How many steps may be taken together after so many; whatever it says, they give the same scene."""
+        """How many steps the next part may have, after so many of the run. The scene does not depend on it."""
         most = min(TOGETHER_SECONDS / max(self._pace, 1e-9), self.stopping.steps_left(step))
         return most if self.pacing is None else min(most, self.pacing.steps_to_look(self.done))
 

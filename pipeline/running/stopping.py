@@ -87,7 +87,7 @@ class Stopping:
         return True
 
     def steps_left(self, step: int) -> float:
-        """How many steps may be taken after so many before patience ends, if nothing is told on the way."""
+        """How many more steps patience allows at this step of the run, if no better loss is reported meanwhile."""
         return math.inf if self.patience is None or self.shapes < 0 else self.best_step + self.patience - step
 
     def _impatient(self, step: int) -> bool:

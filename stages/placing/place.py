@@ -87,6 +87,7 @@ def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) 
     coherence = angle = np.zeros(len(x))
     if any(primitive.is_directed for primitive in primitives):
         coherence, angle = run.directions.at(x, y, radius)
+    colour = run.flat_target[line, column]  # what they keep where no pixel counts
     candidates = Scene.empty(canvas)
     for primitive in primitives:
         seeded = primitive.seed(x, y, radii, coherence, angle, run.rng)
@@ -95,7 +96,6 @@ def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) 
         }
         softness = newcomers.softness_share * primitive.thickness(list(shape.values()))
         softness = np.clip(softness, run.settings.softness_min, run.settings.softness_most)
-        colour = run.flat_target[line, column]  # what they keep where no pixel counts
         seeds = Scene.of(primitive, canvas, shape, colour, newcomers.opacity, softness)
         candidates = candidates.append(seeds.rows, seeds.kinds)
     costs = np.repeat(np.array([primitive.width for primitive in primitives], np.float32), len(x))
