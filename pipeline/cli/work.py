@@ -250,7 +250,7 @@ def _announced(quiet: bool) -> Iterator[None]:
     """Says that the kernel is being compiled, if that takes long enough to wonder."""
 
     def announce() -> None:
-        click.echo("compiling the CPU kernel, once on this machine (some seconds) …", err=True)
+        click.echo("compiling the CPU kernel, once on this machine (about half a minute) …", err=True)
 
     timer = threading.Timer(2.5, announce)
     if not quiet:
