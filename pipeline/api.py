@@ -14,6 +14,7 @@ import numpy as np
 from artpipe.renderers import InputError, Interrupted, RendererOptions, Scene, load_renderer
 from artpipe.renderers.checks import check_path, shown, unknown
 from artpipe.renderers.losses.metrics import pixel_shares
+from artpipe.renderers.losses.objective import LossLike
 from artpipe.renderers.threads import thread_limit
 from artpipe.stages.events import Event
 from artpipe.stages.exporters.options import ExportOptions
@@ -41,6 +42,7 @@ def fit(
     weights: Any = None,
     mask: Any = None,
     threads: int | None = None,
+    loss: LossLike = RunConfig.loss,
     **options: Any,
 ) -> Result:
     """Grows circles until they look like a picture.
@@ -57,6 +59,9 @@ def fit(
         mask: an image as `picture`, of its proportions: where it is white or True, the picture counts more.
         threads: how many draw; the result does not depend on it. None for ARTPIPE_THREADS of the environment, or else
             all cores that the process may use.
+        loss: what is minimised: a sum such as "mse+0.2*ssim" (see `artpipe.renderers.losses.table`), or a
+            differentiable function of the renderer's framework, `(image, target) -> scalar`, of (H, W, 3) arrays, sRGB
+            in 0..1. With weights, mask, focus or edges it takes (H, W) weights with a mean of 1 as a third argument.
         **options: any other field of `artpipe.pipeline.options.RunConfig`, such as steps, seed, size, preset,
             focus, edges.
 
@@ -77,7 +82,7 @@ def fit(
     """
     if threads is not None:
         with thread_limit(threads):
-            return fit(picture, count, renderer, on_event, weights, mask, **options)
+            return fit(picture, count, renderer, on_event, weights, mask, loss=loss, **options)
     started = time.perf_counter()
     if on_event is not None and not callable(on_event):
         raise InputError(f"on_event is {shown(on_event)}; needs a function of an event")
@@ -86,7 +91,9 @@ def fit(
     known = {field.name for field in fields(RunConfig)} | {"on_event", "weights", "threads"}
     if not known.issuperset(options):
         raise unknown("option", [name for name in options if name not in known], known)
-    config = RunConfig.from_json({**options, "count": count, "renderer": renderer})
+    own_loss = loss if callable(loss) else None
+    named = {} if own_loss else {"loss": loss}
+    config = RunConfig.from_json({**options, **named, "count": count, "renderer": renderer})
     image = readable(picture)
     target = load_target(image, config)
     config = fitting_the_canvas(config, target)
@@ -96,7 +103,7 @@ def fit(
     if weights is not None and own is not None:
         own = own * pixel_shares(weights, *own.shape)
     title = name_of_picture(picture) if isinstance(picture, (str, Path)) else "painting"
-    run = open_run(target, config, weights=weights if own is None else own, title=title)
+    run = open_run(target, config, weights=weights if own is None else own, title=title, loss=own_loss)
     observers = [Forward(on_event)] if on_event else []
     with NotedInterrupt() as interrupt:
         result = carry_out(run, plan_of(config), config, observers, started, interrupt)

@@ -10,6 +10,9 @@ import numpy as np
 
 from artpipe.renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates, RendererOptions
 from artpipe.renderers.checks import shown
+from artpipe.renderers.losses.mse import MSE
+from artpipe.renderers.losses.objective import check_loss, objective_of
+from artpipe.renderers.losses.table import LOSSES
 from artpipe.renderers.options import (
     check_options,
     documented,
@@ -108,6 +111,9 @@ class RunConfig:
     renderer: str = option(FITTING_RENDERERS[0], "Framework that fits.", choices=FITTING_RENDERERS, group=PICTURE)
     device: str = option(RendererOptions.device, "Where the fit runs.", choices=DEVICES, group=PICTURE)
     seed: int = option(0, "Random seed.", low=0, high=2**63 - 1, group=PICTURE)
+    loss: str = option(
+        MSE.name, f"What is minimised: {', '.join(LOSSES)}, or a sum such as mse+0.2*ssim.",
+        check=check_loss, metavar="LOSS", group=PICTURE)
     size: str | int | tuple[int, int] | None = option(
         None, "Canvas in pixels: longest side, or width x height exactly.", unset="256; pixel art to 511",
         check=_size, metavar="N|WxH", group=PICTURE)
@@ -178,7 +184,18 @@ class RunConfig:
             ]
         else:
             grow_steps += search_steps
-        return [Grow(self.pool_count, self.growth, grow_steps, newcomers), *middle, Settle(settle_steps)]
+        settle = Settle(settle_steps, self.settle_loss)
+        return [Grow(self.pool_count, self.growth, grow_steps, newcomers), *middle, settle]
+
+    @property
+    def search_loss(self) -> str:
+        """What growth and search minimise: `loss` without the terms that act in the settling only."""
+        return objective_of(self.loss).searching.name
+
+    @property
+    def settle_loss(self) -> str | None:
+        """What the settling minimises, if that is something else."""
+        return None if self.search_loss == self.loss else self.loss
 
     @property
     def extent(self) -> tuple[float, str]:
@@ -206,7 +223,11 @@ class RunConfig:
         """What the fit needs to know."""
         softness = (HARD, HARD) if self.hard else (self.softness_min, None)
         return FitSettings(
-            rates=self.rates, softness_min=softness[0], softness_max=softness[1], capacity=self.pool_count
+            rates=self.rates,
+            softness_min=softness[0],
+            softness_max=softness[1],
+            loss=self.search_loss,
+            capacity=self.pool_count,
         )
 
     @property

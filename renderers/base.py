@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
@@ -12,6 +11,9 @@ import numpy as np
 from .canvas import Canvas
 from .checks import choice, instance, real_number, shown, whole_number
 from .errors import InputError
+from .losses.model import LocalModel
+from .losses.mse import MSE
+from .losses.objective import LossLike, Objective, check_function, objective_of
 from .options import check_options, documented, option
 from .primitives.base import FARTHEST, SOFTNESS_MIN
 from .scene import Scene
@@ -107,10 +109,11 @@ class FitSettings:
         softness_max: the softest; no limit but the canvas if not given. If equal to `softness_min`, edges stay as
             they are.
         weights: (H, W), what each pixel counts in the loss; all the same if not given. Only their proportions matter.
-        loss: None for the weighted mean squared error (fused into the kernel), or any differentiable function of the
-            framework that returns a scalar: `loss(image, target)`, both (H, W, 3) in the framework's arrays. With
-            `weights` it is called as `loss(image, target, weights)`, where they are (H, W) with a mean of 1. For a
-            target with alpha it is evaluated over black and over white.
+        loss: what is minimised: a weighted sum of `losses.table.LOSSES`, such as "mse" (fused into the kernel) or
+            "mse+0.2*ssim", or any differentiable function of the framework that returns a scalar:
+            `loss(image, target)`, both (H, W, 3) in the framework's arrays. With `weights` it is called as
+            `loss(image, target, weights)`, where they are (H, W) with a mean of 1. For a target with alpha it is
+            evaluated over black and over white.
         capacity: rows to make room for from the start. JAX compiles one update per power-of-two size;
             with this it compiles once.
 
@@ -125,7 +128,7 @@ class FitSettings:
     softness_min: float = 0.15
     softness_max: float | None = None
     weights: Array | None = None
-    loss: Callable[[Any, Any], Any] | None = None
+    loss: LossLike = MSE.name
     capacity: int = 0
 
     def __post_init__(self) -> None:
@@ -140,30 +143,19 @@ class FitSettings:
             most = real_number("softness_max", self.softness_max, self.softness_min, FARTHEST / 2)
             object.__setattr__(self, "softness_max", most)
         object.__setattr__(self, "capacity", whole_number("capacity", self.capacity, 0, COUNT_MAX))
-        if self.loss is not None:
-            _check_loss(self.loss, weighted=self.weights is not None)
+        objective_of(self.loss)
+        if callable(self.loss):
+            check_function(self.loss, weighted=self.weights is not None)
+
+    @property
+    def objective(self) -> Objective:
+        """The loss, read."""
+        return objective_of(self.loss)
 
     @property
     def softness_most(self) -> float:
         """The softest edge that a fit may make, pixels."""
         return FARTHEST / 2 if self.softness_max is None else self.softness_max
-
-
-def _check_loss(loss: Any, weighted: bool) -> None:
-    """Refuses a loss that cannot be called with the arguments that it will get."""
-    arguments = ("image", "target", "weights") if weighted else ("image", "target")
-    needs = f"a function ({', '.join(arguments)}) -> scalar"
-    if not callable(loss):
-        raise InputError(f"loss is {shown(loss)}; needs {needs}")
-    try:
-        signature = inspect.signature(loss)
-    except (TypeError, ValueError):
-        return  # written in C: it shows at the first step
-    try:
-        signature.bind(*arguments)
-    except TypeError:
-        reason = "; weights are given, and act through it" if weighted else ""
-        raise InputError(f"loss takes {signature}; needs {needs}{reason}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,13 +219,14 @@ class Fit(Protocol):
         """Goes on from this scene. Rows whose id the fit knows keep their optimiser state; others start fresh."""
         ...
 
-    def step(self, scales: Sequence[float] = (1.0,)) -> float:
+    def step(self, scales: Sequence[float] = (1.0,), objective: Objective | None = None) -> float:
         """Takes optimiser steps; returns the loss of the scene before the last of them, NaN if there is none.
 
         However steps are divided into calls, they give the same scene bit for bit.
 
         Args:
             scales: a step for each; it multiplies all learning rates.
+            objective: what these steps minimise; that of the settings if not given.
 
         Raises:
             Diverged: a gradient was not finite; the scene is that of before the failing step. Or the step made
@@ -257,8 +250,8 @@ class Fit(Protocol):
         """
         ...
 
-    def loss(self) -> float:
-        """The loss of the scene as it stands."""
+    def loss(self, scene: Scene | None = None, objective: Objective | None = None) -> float:
+        """The loss of the current scene or another on the same canvas: that of the settings, or another objective."""
         ...
 
     def residual(self, scene: Scene | None = None) -> Array:
@@ -266,21 +259,29 @@ class Fit(Protocol):
         ...
 
     def worth(self, scene: Scene | None = None) -> Array:
-        """(N,): how much the weighted mean squared error rises when each row alone is taken out.
+        """(N,): the leave-one-out worth of each row, how much the loss rises when that row alone is removed.
 
-        Of the scene as it stands, or of another scene on the same canvas.
+        Exact for the mean squared error; for other losses by `model`.
+
+        Args:
+            scene: the current one if not given, or another on the same canvas.
+        """
+        ...
+
+    def model(self, scene: Scene) -> LocalModel:
+        """The loss around the picture of a scene as a weighted squared error, on which shapes are placed.
+
+        A transparent target lies over grey, the mean of black and white. Where it is transparent the energy is 0.
         """
         ...
 
     def place(
-        self, image: Array, candidates: Array, kinds: Array, costs: Array, count: int, opacity_min: float
+        self, model: LocalModel, candidates: Array, kinds: Array, costs: Array, count: int, opacity_min: float
     ) -> tuple[Array, Array]:
         """Paints up to `count` of the candidates on a picture, as a rule each time the one that lowers the loss most.
 
-        A transparent target is laid over grey.
-
         Args:
-            image: (H, W, 3), what they are painted on.
+            model: of the loss around the picture that they are painted on.
             candidates: (M, P) rows; their colours are not read, their opacity is the most they may get.
             kinds: (M,) codes.
             costs: (M,) what each gain is divided by before gains are compared, above 0.
@@ -293,8 +294,8 @@ class Fit(Protocol):
         """
         ...
 
-    def coloured(self, image: Array, rows: Array, kinds: Array) -> Array:
-        """(M, P): rows in the colours that are best for each alone on top of a picture, at its own opacity."""
+    def coloured(self, model: LocalModel, rows: Array, kinds: Array) -> Array:
+        """(M, P): rows in the colours that are best for each alone on top of the model's picture, at its opacity."""
         ...
 
 

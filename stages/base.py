@@ -12,6 +12,8 @@ import numpy as np
 from artpipe.renderers import Canvas, Fit, FitSettings, FitState, FittingRenderer, InputError, Scene
 from artpipe.renderers.alpha import BLACK, GREY, WHITE, check_picture, flattened
 from artpipe.renderers.losses.metrics import pixel_shares
+from artpipe.renderers.losses.objective import Objective
+from artpipe.renderers.losses.ssim import structural_similarity
 
 from .events import Event
 from .history import History
@@ -73,15 +75,21 @@ class Run:
         self.history = History()
         self.title = title
 
-    def warm_up(self) -> None:
-        """Compiles and loads all that a run uses, by one step of one circle, and forgets the circle."""
+    def warm_up(self, *objectives: Objective) -> None:
+        """Compiles and loads all that a run uses, by one step of one circle, and forgets the circle.
+
+        Args:
+            *objectives: what stages minimise beside the loss of the settings.
+        """
         empty = self.fit.state()
         one = Scene.circles(self.canvas, x=[0.5], y=[0.5], radius=[1.0], colour=[[0.5, 0.5, 0.5]])
         self.fit.put(one)
-        self.fit.step([0.0])
+        for objective in (self.settings.objective, *objectives):
+            self.fit.step([0.0], objective)
         self.fit.worth()
-        self.fit.place(self.flat_target, one.rows, one.kinds, np.ones(1, np.float32), 1, 1.0)
-        self.fit.coloured(self.flat_target, one.rows, one.kinds)
+        model = self.fit.model(one)
+        self.fit.place(model, one.rows, one.kinds, np.ones(1, np.float32), 1, 1.0)
+        self.fit.coloured(model, one.rows, one.kinds)
         blurred(self.shares, 1.0)
         self.fit.restore(empty)
 
@@ -96,6 +104,16 @@ class Run:
         squared = [np.square(self.fit.residual(one), dtype=np.float64) for one in over]
         shares = self.shares if weighted else pixel_shares(None, *self.shares.shape)
         return float(np.sum(np.mean(squared, axis=0) * shares[:, :, None]))
+
+    def structural_similarity(self, scene: Scene) -> float:
+        """SSIM of the picture of a scene and the target; over both backdrops if the target has alpha."""
+        over = [BLACK, WHITE] if self.canvas.transparent else [scene.canvas.background]
+        found = [
+            structural_similarity(self.fit.residual(scene.with_background(colour)) + wanted, wanted)
+            for colour in over
+            for wanted in [flattened(self.target, colour)]
+        ]
+        return sum(found) / len(found)
 
     @property
     def scene(self) -> Scene:

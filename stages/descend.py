@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from artpipe.renderers.losses.objective import Objective
+
 from .base import Part, Run
 from .events import Event, Progress
 
@@ -20,27 +22,29 @@ class Descend:
         stage: the name of the stage that it belongs to, for the event.
         scales: a step for each; it multiplies all learning rates.
         tells: whether it yields a `Progress` after the last of them.
+        objective: what the steps minimise; that of the run's settings if None.
     """
 
     stage: str
     scales: tuple[float, ...] = (1.0,)
     tells: bool = True
+    objective: Objective | None = None
 
     def work(self, run: Run) -> Iterator[Event]:
         """Takes the steps."""
-        loss = run.fit.step(self.scales)
+        loss = run.fit.step(self.scales, self.objective)
         if self.tells:
             scene = run.scene
             # The loss of most runs is the mean squared error; only others have to draw for it.
-            plain = run.settings.loss is None and run.settings.weights is None
+            plain = (self.objective or run.settings.objective).is_mse and run.settings.weights is None
             mse = loss if plain else run.mean_squared_error(scene, weighted=False)
             yield Progress(self.stage, run.step, scene.count, mse, loss)
 
 
-def descent(stage: str, scales: Sequence[float]) -> Iterator[Descend]:
+def descent(stage: str, scales: Sequence[float], objective: Objective | None = None) -> Iterator[Descend]:
     """A step for each factor on the learning rates; the last and every `STEPS_PER_EVENT`-th tell of it."""
     for number, scale in enumerate(scales, 1):
-        yield Descend(stage, (scale,), number % STEPS_PER_EVENT == 0 or number == len(scales))
+        yield Descend(stage, (scale,), number % STEPS_PER_EVENT == 0 or number == len(scales), objective)
 
 
 def joined(parts: Iterable[Part], most: Callable[[], float]) -> Iterator[Part]:

@@ -11,7 +11,7 @@ from artpipe.renderers.checks import instance, real_number, whole_number
 
 from .history import NUMBER_MAX
 
-_OPTIONAL = ("weighted_mse", "loss")
+_OPTIONAL = ("ssim", "weighted_mse", "loss")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,9 @@ class Metrics:
         mse: mean squared error over all pixels alike.
         psnr: of the mse, dB; None where the target is met exactly.
         seed_loss: 4 x mse, as the seed project counts.
+        ssim: structural similarity, 1 for equal pictures; None in files of older versions.
         weighted_mse: mean squared error by the run's pixel weights; None if all pixels counted the same.
-        loss: of the caller's own loss function; None if that was the mean squared error.
+        loss: what was minimised; None if that was the mean squared error.
         fit_seconds: spent on fitting alone.
         total_seconds: spent on the run, compilation included.
         renderer: "jax" or "torch".
@@ -40,6 +41,7 @@ class Metrics:
     mse: float
     psnr: float | None = field(init=False)
     seed_loss: float = field(init=False)
+    ssim: float | None = None
     weighted_mse: float | None = None
     loss: float | None = None
     fit_seconds: float
@@ -69,6 +71,7 @@ class Metrics:
             shapes=whole_number("shapes", given.get("shapes", given.get("circles")), 0, NUMBER_MAX),
             steps=whole_number("steps", given.get("steps"), 0, NUMBER_MAX),
             mse=real_number("mse", given.get("mse"), 0, NUMBER_MAX),
+            ssim=_optional("ssim", given, -1),
             weighted_mse=_optional("weighted_mse", given, 0),
             loss=_optional("loss", given, -NUMBER_MAX),
             fit_seconds=real_number("fit_seconds", given.get("fit_seconds"), 0, NUMBER_MAX),

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from artpipe.renderers.losses.objective import check_loss, objective_of
+from artpipe.renderers.losses.table import LOSSES
 from artpipe.renderers.options import check_options, documented, option
 
 from .base import Part, ScheduledStage, Stage
@@ -41,6 +43,10 @@ class Settle(ScheduledStage):
     """
 
     steps: int = option(100, "Optimiser steps.", low=0, high=STEPS_MAX)
+    loss: str | None = option(
+        None, f"What the settling minimises: a sum of {', '.join(LOSSES)}, such as mse+0.2*ssim.",
+        unset="the loss of the run", check=check_loss, metavar="LOSS",
+    )  # fmt: skip
     floor: float = 0.02
     start: float = 0.7
     begin: float = 0.0
@@ -57,4 +63,4 @@ class Settle(ScheduledStage):
     def parts(self, shapes: int) -> Iterator[Part]:
         """The steps."""
         del shapes
-        yield from descent("settle", self.scales)
+        yield from descent("settle", self.scales, None if self.loss is None else objective_of(self.loss))

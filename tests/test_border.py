@@ -235,7 +235,7 @@ def option_refusals():
         FitSettings: {
             "rates": (None, {}, 3), "beta1": (*AMOUNTS, 1), "beta2": (*AMOUNTS, 1), "epsilon": AMOUNTS,
             "softness_min": (*AMOUNTS, 0, 1e6), "capacity": COUNTS,
-            "loss": (3, "mse", lambda image: 0, lambda image, target, more: 0),
+            "loss": (3, "msee", None, lambda image: 0, lambda image, target, more: 0),
         },
     }.items():  # fmt: skip
         for name, values in table.items():

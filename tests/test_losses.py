@@ -1,8 +1,9 @@
-"""Losses of the caller's own: what they are given, what is told of them, and what stays the mean squared error."""
+"""Losses: the table, sums, functions of the caller's own, and growth and settling under each."""
 
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from backends import FITS, slowly
@@ -13,9 +14,13 @@ from artpipe.pipeline.options import RunConfig
 from artpipe.pipeline.running.plan import Plan
 from artpipe.pipeline.running.runner import carry_out
 from artpipe.pipeline.running.stopping import Stopping
+from artpipe.renderers.losses.objective import objective_of
+from artpipe.renderers.losses.oklab import oklab
+from artpipe.renderers.losses.ssim import structural_similarity
+from artpipe.renderers.losses.table import LOSSES
 from artpipe.stages.base import Run
 from artpipe.stages.events import Progress
-from artpipe.stages.refine import Refine
+from artpipe.stages.refine import Refine, Settle
 from artpipe.stages.seed import Seed
 
 torch = pytest.importorskip("torch")
@@ -27,6 +32,156 @@ START = Scene.circles(
     Canvas(WIDTH, HEIGHT), x=[4, 11], y=[5, 7], radius=[4, 3], colour=[[0.9, 0.2, 0.1], [0.2, 0.3, 0.8]], opacity=0.7
 )
 ARRAYS = {"jax": jax.Array, "torch": torch.Tensor}
+# Those that need nothing but numpy, JAX or PyTorch; the others have tests of their own.
+OWN = [name for name, loss in LOSSES.items() if not loss.settles]
+SUM = "mse+0.3*ssim"
+
+
+def value_and_gradient(framework, objective, image, target, weights):
+    if framework == "jax":
+        arrays = [None if array is None else jnp.asarray(array, jnp.float32) for array in (image, target, weights)]
+        prepared = objective.prepare(jnp, arrays[1])
+        compiled = jax.jit(jax.value_and_grad(lambda own: objective.value(jnp, own, prepared, arrays[2])))
+        value, gradient = compiled(arrays[0])
+        return float(value), np.asarray(gradient)
+    image, target, weights = (None if array is None else torch.tensor(array) for array in (image, target, weights))
+    image.requires_grad_()
+    value = objective.value(torch, image, objective.prepare(torch, target), weights)
+    return value.item(), torch.autograd.grad(value, image)[0].numpy()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("framework", ARRAYS)
+@pytest.mark.parametrize("loss", [*OWN, SUM])
+def test_values_and_gradients_agree_with_float64_and_with_finite_differences(loss, framework, weighted, rng):
+    objective = objective_of(loss)
+    image, target = rng.uniform(0.05, 0.95, (2, 20, 23, 3))
+    weights = rng.uniform(0, 2, (20, 23)) if weighted else None
+    value, gradient = value_and_gradient(framework, objective, image, target, weights)
+
+    def exact(moved):
+        return float(objective.value(np, moved, objective.prepare(np, target), weights))
+
+    assert value == pytest.approx(exact(image), rel=1e-4)
+    for _ in range(4):
+        direction = rng.standard_normal(image.shape)
+        slope = (exact(image + 1e-6 * direction) - exact(image - 1e-6 * direction)) / 2e-6
+        assert np.sum(gradient * direction) == pytest.approx(slope, rel=2e-3, abs=1e-4 * float(np.abs(gradient).sum()))
+
+
+@pytest.mark.parametrize("loss", OWN)
+def test_a_loss_is_least_at_the_target_and_weights_say_where_it_counts(loss, rng):
+    objective = objective_of(loss)
+    target = rng.uniform(0.2, 0.8, (24, 40, 3))
+    left = np.repeat([[2.0] * 20 + [0.0] * 20], 24, axis=0)
+    prepared = objective.prepare(np, target)
+    assert objective.value(np, target, prepared, None) == pytest.approx(0, abs=1e-12)
+    assert objective.value(np, target, prepared, left) == pytest.approx(0, abs=1e-12)
+    for half, counts in ((slice(0, 14), True), (slice(26, 40), False)):  # SSIM looks 5 pixels around
+        image = target.copy()
+        image[:, half] += 0.1
+        assert objective.value(np, image, prepared, None) > 1e-4
+        assert (objective.value(np, image, prepared, left) > 1e-4) == counts
+
+
+def test_structural_similarity_of_flat_pictures_follows_the_formula():
+    first, second = np.full((7, 3, 3), 0.5), np.full((7, 3, 3), 0.25)
+    assert structural_similarity(first, second) == pytest.approx((2 * 0.125 + 1e-4) / (0.25 + 0.0625 + 1e-4))
+    assert structural_similarity(first, first) == pytest.approx(1)
+
+
+def test_oklab_of_known_colours():
+    black, white, red = oklab(np, np.array([[[0.0, 0, 0], [1, 1, 1], [1, 0, 0]]]))[0]
+    np.testing.assert_allclose(black, 0, atol=1e-6)
+    # The floor under the cone responses shifts lightness by half a percent.
+    np.testing.assert_allclose(white, [1, 0, 0], atol=0.06)
+    np.testing.assert_allclose(red[1:], [0.2249, 0.1258], rtol=0.02)
+
+
+@pytest.mark.parametrize("backend", ["jax numba", "torch numba"])
+@pytest.mark.parametrize("loss", [*OWN, SUM])
+def test_the_local_model_predicts_small_changes_of_the_loss(loss, backend):
+    fit = open_fit(backend, loss=loss, weights=WEIGHTS)
+    model = fit.model(START)
+    assert (model.energy >= 0).all()
+    moved = START.with_columns(red=START.column("red") + np.float32([2e-3, -1e-3]), x=START.column("x") + 3e-3)
+    change = fit.loss(moved) - fit.loss(START)
+    here, there = (fit.model(scene).image.astype(np.float64) for scene in (START, moved))
+    squares = [(np.square(image - model.target).sum(2) * model.shares).sum() for image in (here, there)]
+    assert squares[1] - squares[0] == pytest.approx(change, rel=0.1)
+
+
+@pytest.mark.parametrize("loss", OWN)
+def test_nothing_is_to_gain_where_a_transparent_target_has_no_paint(loss):
+    alpha = (np.arange(WIDTH) > 8).astype(np.float32) * np.ones((HEIGHT, 1), np.float32)
+    fit = open_fit("torch numba", np.dstack([TARGET, alpha]), loss=loss)
+    energy = fit.model(START).energy
+    assert (energy[alpha == 0] == 0).all() and energy[alpha > 0].mean() > 0
+    assert fit.worth().shape == (2,)
+
+
+@pytest.mark.parametrize("loss", [name for name in OWN if name != "mse"])
+def test_a_fit_ends_with_less_of_its_loss_than_one_under_another(loss):
+    y, x = np.mgrid[:36, :40] / 40
+    picture = np.stack([x * y, np.sin(9 * x) ** 2 * y, np.where(x > y, 0.8, 0.1)], 2).astype(np.float32)
+
+    def painted(**options):
+        return artpipe.fit(picture, count=48, steps=400, threads=1, **options)
+
+    own, plain = painted(loss=loss), painted()
+    objective = objective_of(loss)
+    prepared = objective.prepare(np, picture.astype(np.float64))
+    ends = [float(objective.value(np, result.image.astype(np.float64), prepared, None)) for result in (own, plain)]
+    assert ends[0] < ends[1]
+    assert own.metrics.loss == pytest.approx(ends[0], rel=5e-3) and plain.metrics.loss is None
+    assert own.metrics.ssim == pytest.approx(structural_similarity(own.image, picture), abs=1e-4)
+
+
+@pytest.mark.parametrize("framework", ARRAYS)
+def test_the_api_takes_a_function_of_the_framework(framework):
+    def absolute(image, target):
+        return abs(image - target).mean()
+
+    own, named = (
+        artpipe.fit(TARGET, count=6, steps=60, renderer=framework, loss=loss, threads=1) for loss in (absolute, "l1")
+    )
+    assert own.metrics.loss == pytest.approx(named.metrics.loss, rel=0.1)
+    with pytest.raises(InputError, match=r"loss takes .*; needs a function \(image, target, weights\)"):
+        artpipe.fit(TARGET, count=6, steps=60, renderer=framework, loss=absolute, edges=0.5)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("msee", "'msee' is unknown"), ("mse+mse", "at most once"), ("mse+0*ssim", "factors above 0"),
+        ("mse+x*ssim", "factors above 0"), ("", "'' is unknown"), (3, "loss is 3"), (None, "loss is None"),
+    ],
+)  # fmt: skip
+def test_what_is_no_loss_is_refused(loss, message):
+    for ask in (lambda: FitSettings(loss=loss), lambda: RunConfig(loss=loss), lambda: artpipe.fit(TARGET, loss=loss)):
+        with pytest.raises(InputError, match=message):
+            ask()
+
+
+def test_settling_may_minimise_another_loss_and_continues_bit_for_bit():
+    def opened():
+        run = Run(TARGET, load_fitting_renderer("jax"))
+        for part in Seed(6).parts(0):
+            list(part.work(run))
+        return run
+
+    def settled(run, parts):
+        for part in parts:
+            list(part.work(run))
+        return run
+
+    objective = objective_of(SUM)
+    parts = list(Settle(20, loss=SUM).parts(6))
+    run, plain = settled(opened(), parts), settled(opened(), Settle(20).parts(6))
+    assert run.fit.loss(objective=objective) < plain.fit.loss(objective=objective)
+    half, other = settled(opened(), parts[:9]), opened()
+    other.restore(half.state())
+    assert settled(other, parts[9:]).scene.same_as(run.scene)
 
 
 def squared(image, target):
@@ -128,7 +283,7 @@ def test_progress_tells_the_loss_and_the_mean_squared_error_apart(name):
 def test_progress_of_a_weighted_run_tells_the_mean_squared_error_of_all_pixels():
     focus = np.full((HEIGHT, WIDTH), 0.01)
     focus[:4, :4] = 1
-    _, told = run_of(None, Stopping(), focus)
+    _, told = run_of("mse", Stopping(), focus)
     for event, mse in told:
         assert event.mse == pytest.approx(mse, rel=1e-5) and event.loss != event.mse
 

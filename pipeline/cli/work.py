@@ -31,6 +31,7 @@ from artpipe.stages.limits import COUNT_MAX
 from artpipe.stages.metrics import Metrics
 from artpipe.stages.pictures.picture import save_png
 from artpipe.stages.pictures.weights import weights_picture
+from artpipe.stages.refine import Settle
 from artpipe.stages.result import Result
 
 from ..folders.checkpoints import Keeper, Start, clear, load_start, restore
@@ -189,6 +190,10 @@ def carry_out_chain(
     if most > COUNT_MAX:
         raise InputError(f"the stages make {most} shapes; needs at most {COUNT_MAX}. Try a smaller --count or --max")
     config = replace(changed(RunConfig(), options), count=max(1, most), pool=1.0)
+    stages = [
+        replace(stage, loss=config.settle_loss) if isinstance(stage, Settle) and stage.loss is None else stage
+        for stage in stages
+    ]
     target = load_target(picture, config)
     _load_framework(config, interruption)
     steps = sum(getattr(stage, "steps", 0) for stage in stages)

@@ -88,10 +88,13 @@ class Pacing:
         self._ahead = self.steps_max  # steps still to come
         self._still = 0.0  # seconds lost to other programs
         self._means: dict[type, _Mean] = {kind: _Mean() for kind in (Descend, Seed, Relocate, Remember)}
+        self._settling = _Mean()  # of a step of descent that minimises another loss
 
     def measure(self, part: Part, seconds: float) -> None:
         """Takes note of how long a part took; of several steps of descent, one of them."""
         mean = self._means.get(type(part))
+        if isinstance(part, Descend) and part.objective is not None:
+            mean = self._settling
         if mean is None:
             return
         memory = max(RECENT_OTHERS, RECENT * mean.count)
@@ -104,7 +107,7 @@ class Pacing:
 
     def fitting(self, steps: int, seconds: float) -> int:
         """How many of these steps of descent fit after so many seconds: at least one; all if no pace is known."""
-        pace = self._means[Descend].value
+        pace = self._settling.value or self._means[Descend].value
         return min(steps, max(1, int((self.seconds - seconds) / pace))) if pace > 0 else steps
 
     def steps_to_look(self, done: int) -> int:
@@ -162,6 +165,8 @@ class Pacing:
     def _seconds_a_step(self, stage: Paced) -> float:
         """What a step of a stage takes, with what belongs to it."""
         step, batch, relocation, snapshot = (mean.value for mean in self._means.values())
+        if isinstance(stage, Settle) and stage.loss is not None:
+            return self._settling.value or step
         if not isinstance(stage, Search):
             return step
         # Before the first relocation: it places about as many shapes as a batch has.

@@ -160,7 +160,9 @@ class Plan:
 
 def _shortened(stages: Sequence[Stage], cut: Cut) -> list[Stage]:
     """The stages of a plan that is cut short."""
-    return [*stages[: cut.stage], Relocate(0.0, cut.shapes), Settle(cut.steps)]
+    last = stages[-1]
+    settle = Settle(cut.steps, loss=last.loss if isinstance(last, Settle) else None)
+    return [*stages[: cut.stage], Relocate(0.0, cut.shapes), settle]
 
 
 def plan_of(config: RunConfig) -> Plan:

@@ -22,6 +22,7 @@ from artpipe.renderers import (
     load_fitting_renderer,
 )
 from artpipe.renderers.errors import PictureWarning
+from artpipe.renderers.losses.objective import LossLike, objective_of
 from artpipe.stages.base import Run
 from artpipe.stages.events import Event
 from artpipe.stages.export import Export
@@ -94,6 +95,7 @@ def open_run(
     weights: Array | None = None,
     memory: int | None = None,
     title: str = "painting",
+    loss: LossLike | None = None,
 ) -> Run:
     """A run on a target, with everything compiled, so that its time is fitting time.
 
@@ -104,6 +106,7 @@ def open_run(
         weights: (H, W), what each pixel counts; from the configuration if not given.
         memory: bytes that the run may need; what the machine has if not given.
         title: the painting's name, for exports.
+        loss: a function that the run minimises, in place of the configuration's loss.
 
     Raises:
         InputError: the run would need more memory, or the mask cannot be used.
@@ -115,9 +118,11 @@ def open_run(
     if weights is None:
         weights = config.weights(target, picture)
     settings = replace(config.fit_settings(), weights=weights)
+    if loss is not None:
+        settings = replace(settings, loss=loss)
     background = parse_background(config.background)
     run = Run(target, renderer, config.seed, background, settings, most=config.count, title=title)
-    run.warm_up()
+    run.warm_up(*(objective_of(loss) for loss in [config.settle_loss] if loss is not None))
     return run
 
 
@@ -174,12 +179,14 @@ def carry_out(
         for observer in observers:
             observer.close()
     scene = run.showable() if failure is None else _best_so_far(run)
+    final = run.settings.objective if config.settle_loss is None else objective_of(config.settle_loss)
     metrics = Metrics(
         shapes=scene.count,
         steps=run.step,
         mse=run.mean_squared_error(scene, weighted=False),
+        ssim=run.structural_similarity(scene),
         weighted_mse=None if run.settings.weights is None else run.mean_squared_error(scene),
-        loss=None if run.settings.loss is None else run.fit.loss(),
+        loss=None if final.is_mse else run.fit.loss(scene, final),
         fit_seconds=round(plan.seconds, 4),
         total_seconds=round(plan.elapsed + time.perf_counter() - started, 4),
         renderer=config.renderer,
@@ -200,4 +207,4 @@ def _tell(run: Run, plan: Plan, observers: Sequence[Observer], event: Event) -> 
 def _best_so_far(run: Run) -> Scene:
     """The current scene, or a recent snapshot with a lower loss: a relocation raises the loss at first."""
     scenes = [run.showable(), *(snapshot.scene for snapshot in run.history.snapshots[-_RECENT:])]
-    return min(scenes, key=run.mean_squared_error)
+    return min(scenes, key=run.fit.loss)

@@ -15,6 +15,8 @@ from ..checks import instance, real_number, shown, whole_number
 from ..errors import Diverged, InputError
 from ..kernels.base import Kernel
 from ..losses.metrics import pixel_shares
+from ..losses.model import LocalModel, pseudo_problem, squared_error
+from ..losses.objective import Objective
 from ..scene import Scene, check_rows
 from .rows import Parameters, parameters_of
 
@@ -50,9 +52,11 @@ class BaseFit(ABC):
         self.settings = settings
         self.target = check_picture(target, canvas)
         self.backdrops = backdrops(self.target, canvas)
-        self._flat_planes = as_planes(flattened(self.target, GREY))
-        shares = pixel_shares(settings.weights, canvas.height, canvas.width)
+        self._flat_target = flattened(self.target, GREY)
+        self._exact_shares = shares = pixel_shares(settings.weights, canvas.height, canvas.width)
         self.shares = shares.astype(np.float32)
+        self.objective = settings.objective
+        self._prepared: dict[tuple[Objective, Backdrop], Any] = {}
         self.pixel_weights = None if settings.weights is None else (shares * (3 * shares.size)).astype(np.float32)
         """(H, W) float32 with a mean of 1, as a loss of the caller's own gets them; None if there are none."""
         self._scene = Scene.empty(canvas)
@@ -79,12 +83,16 @@ class BaseFit(ABC):
         """(N, P) float32: the rows that the raw parameters stand for."""
 
     @abstractmethod
-    def _step(self, scale: float) -> float:
+    def _step(self, scale: float, objective: Objective) -> float:
         """One optimiser step; the loss before it. Raises FloatingPointError instead of a non-finite step."""
 
     @abstractmethod
-    def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:
-        """`settings.loss` of an image, (H, W, 3), against the target over this backdrop."""
+    def _prepare(self, objective: Objective, target: Array) -> Any:
+        """`Objective.prepare` of a target, (H, W, 3), in the framework's arrays, on its device."""
+
+    @abstractmethod
+    def _loss_by_image(self, objective: Objective, image: Array, backdrop: Backdrop) -> tuple[float, Array]:
+        """The loss of an image, (H, W, 3), against the target over this backdrop, and its gradient by the image."""
 
     def put(self, scene: Scene) -> None:
         """Goes on from this scene; see `base.Fit.put`."""
@@ -144,14 +152,14 @@ class BaseFit(ABC):
         self._scene, self._stale = state.scene, False
         self.step_count = step_count
 
-    def step(self, scales: Sequence[float] = (1.0,)) -> float:
+    def step(self, scales: Sequence[float] = (1.0,), objective: Objective | None = None) -> float:
         """Takes optimiser steps; see `base.Fit.step`."""
         if not isinstance(scales, Sequence):
             raise InputError(f"scales is {shown(scales)}; needs a sequence with a factor for each step, such as [1.0]")
         loss = float("nan")
         for scale in [real_number("scale", scale, 0, SCALE_MAX) for scale in scales]:
             try:
-                loss = self._step(scale)
+                loss = self._step(scale, objective or self.objective)
             except FloatingPointError:
                 if not np.isfinite(self._rows()).all():  # by the step before: nothing later than this scene is whole
                     self._write([self.parameters.encode(self._scene.rows)], self.canvas)
@@ -170,14 +178,14 @@ class BaseFit(ABC):
             self._scene, self._stale = self._scene.with_rows(self._rows()), False
         return self._scene
 
-    def loss(self) -> float:
-        """The loss of the scene as it stands."""
-        scene = self.scene()
+    def loss(self, scene: Scene | None = None, objective: Objective | None = None) -> float:
+        """The loss of a scene; see `base.Fit.loss`."""
+        scene, objective = self._asked_of(scene), objective or self.objective
         losses = []
         for backdrop in self.backdrops:
             image = self.kernel.render(scene.rows, scene.kinds, backdrop.under(scene.canvas))
-            if self.settings.loss is not None:
-                losses.append(self._custom_loss(image, backdrop))
+            if not objective.is_mse:
+                losses.append(self._loss_by_image(objective, image, backdrop)[0])
             else:
                 squared = np.square(image - backdrop.target, dtype=np.float64)
                 losses.append(float(np.sum(squared * self.shares[:, :, None])))
@@ -191,28 +199,64 @@ class BaseFit(ABC):
         )
 
     def worth(self, scene: Scene | None = None) -> Array:
-        """(N,): what each row is worth; see `base.Fit.worth`."""
+        """(N,): the leave-one-out worth of each row; see `base.Fit.worth`."""
         scene = self._asked_of(scene)
         if self._weighed is None or self._weighed[0] is not scene:
             found = [self._worth_over(scene, backdrop) for backdrop in self.backdrops]
             self._weighed = scene, mean(found)
         return self._weighed[1].copy()
 
+    def model(self, scene: Scene) -> LocalModel:
+        """The loss around the picture of a scene; see `base.Fit.model`.
+
+        Trials on five transparent pictures: 0.1 dB better than placing over grey alone; over black or white by turns
+        1.4 dB worse, over a colour far from all of the picture's 2.2 dB.
+        """
+        around = [self._around(scene, backdrop) for backdrop in self.backdrops]
+        image = mean([error for error, _, _ in around]) + self._flat_target
+        shares = mean([weights for _, _, weights in around])
+        target = self._flat_target
+        if not self.objective.is_mse:
+            slope = mean([weights[:, :, None] * aim for _, aim, weights in around])
+            target = image + (slope / np.maximum(shares, 1e-300)[:, :, None]).astype(np.float32)
+        if len(around) == 1:
+            return LocalModel(image, target, shares, squared_error(image, target, shares))
+        energy = mean([squared_error(own, np.zeros_like(own), weights) for _, own, weights in around])
+        return LocalModel(image, target, shares, energy * self.target[:, :, 3])
+
     def place(
-        self, image: Array, candidates: Array, kinds: Array, costs: Array, count: int, opacity_min: float
+        self, model: LocalModel, candidates: Array, kinds: Array, costs: Array, count: int, opacity_min: float
     ) -> tuple[Array, Array]:
         """Paints candidates on a picture; see `base.Fit.place`."""
-        return self.kernel.place(
-            image, self.canvas, self._flat_planes, self.shares, candidates, kinds, costs, count, opacity_min
-        )
+        problem = as_planes(model.target), model.shares.astype(np.float32)
+        return self.kernel.place(model.image, self.canvas, *problem, candidates, kinds, costs, count, opacity_min)
 
-    def coloured(self, image: Array, rows: Array, kinds: Array) -> Array:
+    def coloured(self, model: LocalModel, rows: Array, kinds: Array) -> Array:
         """The best colours of rows on a picture; see `base.Fit.coloured`."""
-        return self.kernel.coloured(image, self.canvas, self._flat_planes, self.shares, rows, kinds)
+        problem = as_planes(model.target), model.shares.astype(np.float32)
+        return self.kernel.coloured(model.image, self.canvas, *problem, rows, kinds)
 
     def _worth_over(self, scene: Scene, backdrop: Backdrop) -> Array:
-        canvas = backdrop.under(scene.canvas)
-        return self.kernel.worth(scene.rows, scene.kinds, canvas, backdrop.planes, self.shares)[1]
+        canvas, planes, shares = backdrop.under(scene.canvas), backdrop.planes, self.shares
+        if not self.objective.is_mse:
+            error, aim, weights = self._around(scene, backdrop)
+            planes, shares = as_planes(backdrop.target + error + aim), weights.astype(np.float32)
+        return self.kernel.worth(scene.rows, scene.kinds, canvas, planes, shares)[1]
+
+    def _around(self, scene: Scene, backdrop: Backdrop) -> tuple[Array, Array, Array]:
+        """Picture minus target, (H, W, 3), pseudo-target minus picture, and its shares, (H, W); see `losses.model`."""
+        image = self.kernel.render(scene.rows, scene.kinds, backdrop.under(scene.canvas))
+        error = image - backdrop.target
+        if self.objective.is_mse:
+            return error, -error, self._exact_shares
+        return error, *pseudo_problem(self._loss_by_image(self.objective, image, backdrop)[1], error)
+
+    def _wanted(self, objective: Objective, backdrop: Backdrop) -> Any:
+        """What an objective needs to know of the target over a backdrop, computed once."""
+        key = objective, backdrop
+        if key not in self._prepared:
+            self._prepared[key] = self._prepare(objective, backdrop.target)
+        return self._prepared[key]
 
     def _asked_of(self, scene: Scene | None) -> Scene:
         """The scene that a question is about: as it stands, or another one that fits."""
@@ -221,15 +265,20 @@ class BaseFit(ABC):
         self._check_fits(scene)
         return scene
 
-    def _kernel_loss_and_gradient(self, rows: Array) -> tuple[float, Array]:
-        """The weighted mean squared error and its gradient by rows, (N, P), by the kernel."""
-        found = [
-            self.kernel.loss_and_gradient(
-                rows, self.parameters.kinds, backdrop.under(self.canvas), backdrop.planes, self.shares
-            )[:2]
-            for backdrop in self.backdrops
-        ]
-        return mean([loss for loss, _ in found]), mean([by_rows for _, by_rows in found])
+    def _kernel_loss_and_gradient(self, rows: Array, objective: Objective) -> tuple[float, Array]:
+        """The loss and its gradient by rows, (N, P), by the kernel."""
+        kinds, losses, gradients = self.parameters.kinds, [], []
+        for backdrop in self.backdrops:
+            canvas = backdrop.under(self.canvas)
+            if objective.is_mse:
+                loss, by_rows, _ = self.kernel.loss_and_gradient(rows, kinds, canvas, backdrop.planes, self.shares)
+            else:
+                image = self.kernel.render(rows, kinds, canvas)
+                loss, by_image = self._loss_by_image(objective, image, backdrop)
+                by_rows, _ = self.kernel.vjp(rows, kinds, canvas, by_image)
+            losses.append(loss)
+            gradients.append(by_rows)
+        return mean(losses), mean(gradients)
 
 
 def _slate_widths(width: int) -> tuple[int, int, int, int]:

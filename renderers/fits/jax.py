@@ -22,6 +22,7 @@ from ..kernels.base import Kernel
 from ..kernels.dense_jax import JaxKernel, draw, split, squared_loss
 from ..kernels.numba.kernel import aligned, shared_kernel
 from ..kernels.renderer import KernelRenderer
+from ..losses.objective import Objective
 from ..primitives.base import OPACITY, Primitive
 from ..primitives.circle import CIRCLE
 from ..scene import Scene, check_drawable, clamped, row_limits
@@ -292,22 +293,24 @@ _rows_of = jax.jit(_decode, static_argnums=(0,))
 _move_jit = jax.jit(_move, static_argnums=(0,))
 
 
-@partial(jax.jit, static_argnums=(0, 7, 8, 9))
+@partial(jax.jit, static_argnums=(0, 8, 9, 10))
 def _move_dense(
     recipe: _Recipe, tables: _Tables, raw: jax.Array, state: RowAdamState, scale: Any,
-    backgrounds: Any, problem: tuple[Any, Any, Any, Any], canvas: Canvas, memory_mb: float,
-    loss: Callable[[Any, Any], Any] | None,
+    backgrounds: Any, targets: Any, problem: tuple[Any, Any, Any], canvas: Canvas, memory_mb: float,
+    minimised: Objective,
 ) -> tuple[jax.Array, jax.Array, jax.Array, RowAdamState, jax.Array]:  # fmt: skip
     """A whole step on the device: loss, whether all is finite, and what `_move` gives."""
-    targets, shares, present, weights = problem
+    shares, present, weights = problem
 
     def objective(rows: jax.Array) -> jax.Array:
         # Rows that only fill the bucket are painted with opacity 0.
         rows = rows * present
         losses = []
-        for background, target in zip(backgrounds, targets, strict=True):
+        for background, wanted in zip(backgrounds, targets, strict=True):
             image = draw(rows, tables.kinds, background, recipe.primitives, canvas, memory_mb)
-            losses.append(squared_loss(image, target, shares) if loss is None else loss(image, target, *weights))
+            losses.append(
+                squared_loss(image, wanted, shares) if minimised.is_mse else _value(minimised, image, wanted, weights)
+            )
         return jnp.asarray(mean(losses))
 
     value, by_rows = jax.value_and_grad(objective)(_decode(recipe, tables, raw))
@@ -315,32 +318,22 @@ def _move_dense(
     return value, finite, *_move(recipe, tables, raw, state, by_rows, scale)
 
 
-class _ScalarLoss:
-    """A loss of the caller's own that has to return a scalar. Equal for the same function, so that JAX compiles once.
+def _value(objective: Objective, image: Any, prepared: Any, weights: Any) -> jax.Array:
+    """The loss of an image.
 
-    Args:
-        loss: `(image, target) -> scalar`, or `(image, target, weights) -> scalar`.
+    Raises:
+        InputError: it is not a scalar.
     """
+    value = jnp.asarray(objective.value(jnp, image, prepared, weights))
+    if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+        raise InputError(f"the loss returned {value.dtype} of shape {value.shape}; needs a floating-point scalar")
+    return value
 
-    def __init__(self, loss: Callable[..., Any]) -> None:
-        self._loss = loss
 
-    def __call__(self, *arrays: Any) -> jax.Array:
-        """The loss of an image and a target, and of weights if there are any.
-
-        Raises:
-            InputError: it is no scalar.
-        """
-        value = jnp.asarray(self._loss(*arrays))
-        if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
-            raise InputError(f"the loss returned {value.dtype} of shape {value.shape}; needs a floating-point scalar")
-        return value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ScalarLoss) and other._loss is self._loss
-
-    def __hash__(self) -> int:
-        return id(self._loss)
+@partial(jax.jit, static_argnums=(0,))
+def _value_by_image(objective: Objective, image: Any, prepared: Any, weights: Any) -> tuple[jax.Array, jax.Array]:
+    """The loss of an image, and its gradient by the image."""
+    return jax.value_and_grad(partial(_value, objective))(image, prepared, weights)
 
 
 class JaxFit(BaseFit):
@@ -354,9 +347,7 @@ class JaxFit(BaseFit):
         super().__init__(target, canvas, settings, renderer.kernel, renderer.device.platform)
         self._memory_mb = renderer.options.memory_mb
         self._device = renderer.device
-        self._loss = None if settings.loss is None else _ScalarLoss(settings.loss)
-        self._weights = () if self.pixel_weights is None else (jax.device_put(self.pixel_weights, self._device),)
-        self._loss_gradient = None if self._loss is None else jax.jit(jax.value_and_grad(self._loss))
+        self._weights = None if self.pixel_weights is None else jax.device_put(self.pixel_weights, self._device)
         self._write([np.zeros((0, self.parameters.width), np.float32)], canvas)
 
     def _write(self, slates: list[Array], canvas: Canvas) -> None:
@@ -390,12 +381,11 @@ class JaxFit(BaseFit):
         self._by_rows[self._count :] = 0
         if self.kernel_name == "dense":
             backgrounds = tuple(split(backdrop.under(canvas))[0] for backdrop in self.backdrops)
-            targets = tuple(backdrop.target for backdrop in self.backdrops)
             self._plain_canvas = split(canvas)[1]
             present = np.ones((bucket, width), np.float32)
             present[self._count :, OPACITY] = 0
             self._backgrounds = jax.device_put(backgrounds, self._device)
-            self._problem = jax.device_put((targets, self.shares, present, self._weights), self._device)
+            self._problem = jax.device_put((self.shares, present, self._weights), self._device)
 
     def _places(self, bucket: int) -> Array:
         """(bucket,) the row that stands for each place of the bucket."""
@@ -412,17 +402,18 @@ class JaxFit(BaseFit):
     def _rows(self) -> Array:
         return np.asarray(self._drawn_rows)[: self._count]  # waits for the device
 
-    def _step(self, scale: float) -> float:
+    def _step(self, scale: float, objective: Objective) -> float:
         _GUARD.use()
         if self.kernel_name == "dense":
+            wanted = [self._wanted(objective, backdrop) for backdrop in self.backdrops]
             loss, finite, raw, state, rows = _move_dense(
                 self._recipe, self._tables, self._raw, self._state, np.float32(scale), self._backgrounds,
-                self._problem, self._plain_canvas, self._memory_mb, self._loss,
+                wanted, self._problem, self._plain_canvas, self._memory_mb, objective,
             )  # fmt: skip
             if not bool(finite):  # waits for the device
                 raise FloatingPointError
         else:
-            loss, by_rows = self._kernel_gradient()
+            loss, by_rows = self._kernel_loss_and_gradient(self._rows(), objective)
             if not (np.isfinite(loss) and np.isfinite(by_rows).all()):
                 raise FloatingPointError
             self._by_rows[: self._count] = by_rows
@@ -432,19 +423,11 @@ class JaxFit(BaseFit):
         self._raw, self._state, self._drawn_rows = raw, state, rows
         return float(loss)
 
-    def _kernel_gradient(self) -> tuple[float, Array]:
-        rows, kinds = self._rows(), self.parameters.kinds
-        if self._loss_gradient is None:
-            return self._kernel_loss_and_gradient(rows)
-        losses, gradients = [], []
-        for backdrop in self.backdrops:
-            canvas = backdrop.under(self.canvas)
-            image = self.kernel.render(rows, kinds, canvas)
-            value, by_image = self._loss_gradient(image, backdrop.target, *self._weights)
-            losses.append(float(value))
-            gradients.append(self.kernel.vjp(rows, kinds, canvas, np.asarray(by_image))[0])
-        return mean(losses), mean(gradients)
+    def _prepare(self, objective: Objective, target: Array) -> Any:
+        with jax.default_device(self._device):
+            return objective.prepare(jnp, jax.device_put(target, self._device))
 
-    def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:
-        assert self._loss is not None
-        return float(self._loss(jnp.asarray(image), jnp.asarray(backdrop.target), *self._weights))
+    def _loss_by_image(self, objective: Objective, image: Array, backdrop: Backdrop) -> tuple[float, Array]:
+        with jax.default_device(self._device):
+            value, by_image = _value_by_image(objective, image, self._wanted(objective, backdrop), self._weights)
+        return float(value), np.asarray(by_image)

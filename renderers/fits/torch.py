@@ -20,6 +20,7 @@ from ..kernels.base import Kernel
 from ..kernels.dense_torch import TorchKernel, draw, draw_pixels, squared_loss
 from ..kernels.numba.kernel import shared_kernel
 from ..kernels.renderer import KernelRenderer
+from ..losses.objective import Objective
 from ..primitives.base import Primitive
 from ..primitives.circle import CIRCLE
 from ..scene import Scene, check_drawable, clamped, row_limits
@@ -222,9 +223,7 @@ class TorchFit(BaseFit):
         self._renderer = renderer
         self._device = renderer.device
         self._weights = None if self.pixel_weights is None else torch.tensor(self.pixel_weights, device=self._device)
-        if settings.loss is not None or self.kernel_name == "dense":
-            self._wanted = {backdrop: torch.tensor(backdrop.target, device=self._device) for backdrop in self.backdrops}
-            self._pixel_shares = torch.tensor(self.shares, device=self._device)
+        self._pixel_shares = torch.tensor(self.shares, device=self._device)
         self._write([np.zeros((0, self.parameters.width), np.float32)], canvas)
 
     def _write(self, slates: list[Array], canvas: Canvas) -> None:
@@ -267,17 +266,17 @@ class TorchFit(BaseFit):
             values[k] = torch.where(is_log, torch.where(is_log, raw[k], 0.0).exp(), raw[k])
         return values
 
-    def step(self, scales: Sequence[float] = (1.0,)) -> float:
+    def step(self, scales: Sequence[float] = (1.0,), objective: Objective | None = None) -> float:
         """Takes optimiser steps; see `base.Fit.step`."""
         if self.kernel_name == "dense":
-            return super().step(scales)
+            return super().step(scales, objective)
         # After each parallel operation PyTorch's OpenMP threads spin for a while, on the cores that the
         # kernel wants (a step took 4 ms instead of 1.5). The update is too small to gain from threads.
         with _ONE_THREAD:
-            return super().step(scales)
+            return super().step(scales, objective)
 
-    def _step(self, scale: float) -> float:
-        loss, gradient = self._gradient()
+    def _step(self, scale: float, objective: Objective) -> float:
+        loss, gradient = self._gradient(objective)
         self._raw.grad = gradient
         self._optimizer.param_groups[0]["rates"] = self._rates * scale
         self._optimizer.step()
@@ -290,62 +289,54 @@ class TorchFit(BaseFit):
             self._values = self._decode(self._raw)
         return loss
 
-    def _gradient(self) -> tuple[float, torch.Tensor]:
+    def _gradient(self, objective: Objective) -> tuple[float, torch.Tensor]:
         """The loss and its gradient by raw parameters. Raises FloatingPointError if they are not finite."""
         if self.kernel_name == "numba":
-            loss, by_rows = self._kernel_gradient()
+            loss, by_rows = self._kernel_loss_and_gradient(self._rows(), objective)
             if not (np.isfinite(loss) and np.isfinite(by_rows).all()):
                 raise FloatingPointError
             s0, s1, s2 = self._slope
             values = self._values
             return loss, torch.addcmul(s1, values, s2).mul_(values).add_(s0).mul_(torch.from_numpy(by_rows).t())
         if self._raw.shape[1] == 0:  # a bare canvas depends on no parameter
-            return self.loss(), torch.zeros_like(self._raw)
+            return self.loss(objective=objective), torch.zeros_like(self._raw)
         raw = self._raw.detach().requires_grad_()
         rows, p = self._decode(raw).t(), self.parameters
         images = [
             self._renderer.draw(rows, p.kinds, self._background_of(backdrop), p.primitives, self.canvas)
             for backdrop in self.backdrops
         ]
-        value = mean([self._objective(image, backdrop) for image, backdrop in zip(images, self.backdrops, strict=True)])
+        value = mean([self._value(objective, *pair) for pair in zip(images, self.backdrops, strict=True)])
         gradient = torch.autograd.grad(value, raw)[0]
         if not bool(torch.isfinite(value) & torch.isfinite(gradient).all()):  # waits for the device
             raise FloatingPointError
         return value.item(), gradient
 
-    def _kernel_gradient(self) -> tuple[float, Array]:
-        rows, kinds = self._rows(), self.parameters.kinds
-        if self.settings.loss is None:
-            return self._kernel_loss_and_gradient(rows)
-        losses, gradients = [], []
-        for backdrop in self.backdrops:
-            canvas = backdrop.under(self.canvas)
-            image = torch.from_numpy(self.kernel.render(rows, kinds, canvas)).requires_grad_()
-            value = self._objective(image, backdrop)
-            by_image = torch.autograd.grad(value, image)[0]
-            losses.append(value.item())
-            gradients.append(self.kernel.vjp(rows, kinds, canvas, by_image.numpy())[0])
-        return mean(losses), mean(gradients)
-
     def _background_of(self, backdrop: Backdrop) -> torch.Tensor:
         return torch.tensor(backdrop.under(self.canvas).background, dtype=self._raw.dtype, device=self._device)
 
-    def _objective(self, image: torch.Tensor, backdrop: Backdrop) -> torch.Tensor:
-        if self.settings.loss is not None:
-            more = () if self._weights is None else (self._weights,)
-            value = torch.as_tensor(self.settings.loss(image, self._wanted[backdrop], *more))
-            if value.ndim or not value.is_floating_point():
-                shape = tuple(value.shape)
-                raise InputError(f"the loss returned {value.dtype} of shape {shape}; needs a floating-point scalar")
-            if image.requires_grad and not value.requires_grad:
-                raise InputError(
-                    "the loss does not depend on the image through operations of PyTorch, so that it has no gradient"
-                )
-            return value
-        return squared_loss(image, self._wanted[backdrop], self._pixel_shares)
+    def _value(self, objective: Objective, image: torch.Tensor, backdrop: Backdrop) -> torch.Tensor:
+        """The loss of an image against the target over this backdrop, a scalar."""
+        wanted = self._wanted(objective, backdrop)
+        if objective.is_mse:
+            return squared_loss(image, wanted, self._pixel_shares)
+        value = torch.as_tensor(objective.value(torch, image, wanted, self._weights))
+        if value.ndim or not value.is_floating_point():
+            shape = tuple(value.shape)
+            raise InputError(f"the loss returned {value.dtype} of shape {shape}; needs a floating-point scalar")
+        if image.requires_grad and not value.requires_grad:
+            raise InputError(
+                "the loss does not depend on the image through operations of PyTorch, so that it has no gradient"
+            )
+        return value
 
-    def _custom_loss(self, image: Array, backdrop: Backdrop) -> float:
-        return float(self._objective(torch.from_numpy(image).to(self._device), backdrop))
+    def _prepare(self, objective: Objective, target: Array) -> Any:
+        return objective.prepare(torch, torch.tensor(target, device=self._device))
+
+    def _loss_by_image(self, objective: Objective, image: Array, backdrop: Backdrop) -> tuple[float, Array]:
+        leaf = torch.from_numpy(image).to(self._device).requires_grad_()
+        value = self._value(objective, leaf, backdrop)
+        return value.item(), torch.autograd.grad(value, leaf)[0].cpu().numpy()
 
 
 def _runs(mask: Array) -> list[slice]:

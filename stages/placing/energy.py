@@ -1,4 +1,4 @@
-"""Where a picture is wrong: squared error, and its blur."""
+"""The blur of a plane, such as the error of each pixel."""
 
 from __future__ import annotations
 
@@ -32,10 +32,3 @@ def blurred(plane: Array, sigma: float) -> Array:
     # The mean over two pixels blurs too, by a variance of a quarter of a pixel².
     coarse = blurred(halved, math.sqrt(sigma * sigma - 0.25) / 2)
     return coarse.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
-
-
-def squared_error(image: Array, target: Array, shares: Array) -> Array:
-    """(H, W) float32: what each pixel counts in the loss, times the number of pixels."""
-    difference = image - target
-    error = np.einsum("ijk,ijk->ij", difference, difference)
-    return error * (shares * shares.size).astype(np.float32)

@@ -1,0 +1,40 @@
+"""What a loss is: a function of a picture and its target, written once for numpy, JAX and PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+def _unchanged(xp: Any, target: Any) -> Any:
+    del xp
+    return target
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A row of the table of losses.
+
+    In both functions `xp` is `numpy`, `jax.numpy` or `torch`, and arrays are of that framework.
+
+    Attributes:
+        name: the word for it in options and files.
+        help: what it measures, for the documentation.
+        value: `(xp, image, prepared, weights) -> scalar`, differentiable by the image. The image is (H, W, 3), sRGB in
+            0..1; weights are (H, W) with a mean of 1, or None.
+        prepare: `(xp, target) -> prepared`: what of the target, (H, W, 3), is computed once. Raises
+            `BackendUnavailable` if the loss needs a package that is missing.
+        settles: whether it is minimised in the settling only, after growth and search under the other terms.
+    """
+
+    name: str
+    help: str
+    value: Callable[[Any, Any, Any, Any], Any]
+    prepare: Callable[[Any, Any], Any] = _unchanged
+    settles: bool = False
+
+
+def weighted_mean(xp: Any, values: Any, weights: Any) -> Any:
+    """The mean of values, (H, W, C), over pixels and channels; pixels count by their weights, (H, W), if given."""
+    return xp.mean(values if weights is None else values * weights[:, :, None])

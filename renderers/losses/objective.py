@@ -1,0 +1,140 @@
+"""What a fit minimises: a weighted sum of losses of the table, or a function of the caller's own."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..checks import choice, shown
+from ..errors import InputError
+from .mse import MSE
+from .table import LOSSES
+
+LossLike = str | Callable[..., Any]
+"""How callers give a loss: a sum such as "mse+0.2*ssim", or a function `(image, target[, weights]) -> scalar`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """A weighted sum of losses, or one function. Equal objectives share compiled code.
+
+    Attributes:
+        terms: factor and name of each loss.
+        own: the caller's function; there are no terms then.
+    """
+
+    terms: tuple[tuple[float, str], ...]
+    own: Callable[..., Any] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Objective) and self.terms == other.terms and self.own is other.own
+
+    def __hash__(self) -> int:
+        return hash((self.terms, id(self.own)))  # a caller's function need not be hashable
+
+    @property
+    def is_mse(self) -> bool:
+        """Whether it is the mean squared error alone, which kernels compute themselves."""
+        return self.terms == ((1.0, MSE.name),)
+
+    @property
+    def name(self) -> str:
+        """The sum as `objective_of` reads it; "function" for a function."""
+        return "+".join(f"{name}" if factor == 1 else f"{factor:g}*{name}" for factor, name in self.terms) or "function"
+
+    @property
+    def searching(self) -> Objective:
+        """The part that is minimised before the settling; the mean squared error if no term acts before it."""
+        if self.own is not None:
+            return self
+        kept = tuple(term for term in self.terms if not LOSSES[term[1]].settles)
+        return Objective(kept or ((1.0, MSE.name),))
+
+    def prepare(self, xp: Any, target: Any) -> Any:
+        """What of a target, (H, W, 3), is computed once, for `value`; `xp` is `numpy`, `jax.numpy` or `torch`.
+
+        Raises:
+            BackendUnavailable: a loss needs a package that is missing.
+        """
+        if self.own is not None or self.is_mse:
+            return target
+        return tuple(LOSSES[name].prepare(xp, target) for _, name in self.terms)
+
+    def value(self, xp: Any, image: Any, prepared: Any, weights: Any) -> Any:
+        """The loss of an image, (H, W, 3), a scalar.
+
+        Args:
+            xp: as of `prepare`.
+            image: sRGB in 0..1.
+            prepared: from `prepare`.
+            weights: (H, W) with a mean of 1, or None.
+        """
+        if self.own is not None:
+            return self.own(image, prepared, *(() if weights is None else (weights,)))
+        if self.is_mse:
+            return MSE.value(xp, image, prepared, weights)
+        values = [
+            factor * LOSSES[name].value(xp, image, own, weights)
+            for (factor, name), own in zip(self.terms, prepared, strict=True)
+        ]
+        return sum(values[1:], values[0])
+
+
+def objective_of(loss: LossLike) -> Objective:
+    """The objective that a sum such as "mse+0.2*ssim", or a function, stands for.
+
+    Raises:
+        InputError: a loss is unknown or named twice, a factor is not a number above 0, or it is no function either.
+    """
+    if callable(loss):
+        return Objective((), loss)
+    if not isinstance(loss, str):
+        raise InputError(f"loss is {shown(loss)}; needs a sum of {', '.join(LOSSES)}, or a function")
+    terms: dict[str, float] = {}
+    for word in loss.split("+"):
+        before, star, after = word.rpartition("*")
+        name = choice("loss", after.strip(), LOSSES)
+        if name in terms:
+            raise InputError(f"loss is {shown(loss)}; needs each of {', '.join(LOSSES)} at most once")
+        terms[name] = _factor(loss, before) if star else 1.0
+    return Objective(tuple((factor, name) for name, factor in terms.items()))
+
+
+def _factor(loss: str, text: str) -> float:
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not 0 < factor <= 1e6:
+        raise InputError(f"loss is {shown(loss)}; needs factors above 0 and at most 1e6, such as mse+0.2*ssim")
+    return factor
+
+
+def check_loss(name: str, value: Any) -> str:
+    """The text of an option, if it is a sum of losses; see `options.Option.check`."""
+    if not isinstance(value, str):
+        raise InputError(f"{name} is {shown(value)}; needs a sum of {', '.join(LOSSES)}, such as mse+0.2*ssim")
+    return objective_of(value).name
+
+
+def check_function(loss: Any, weighted: bool) -> None:
+    """Refuses a caller's loss that does not take the arguments it will get.
+
+    Raises:
+        InputError: it is not callable, or takes other arguments.
+    """
+    arguments = ("image", "target", "weights") if weighted else ("image", "target")
+    try:
+        signature = inspect.signature(loss)
+    except (TypeError, ValueError):
+        return  # written in C: it shows at the first step
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        reason = "; weights are given, and act through it" if weighted else ""
+        raise InputError(
+            f"loss takes {signature}; needs a function ({', '.join(arguments)}) -> scalar{reason}"
+        ) from None
