@@ -11,7 +11,7 @@ import numpy as np
 from artpipe.renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates, RendererOptions
 from artpipe.renderers.checks import shown
 from artpipe.renderers.losses.mse import MSE
-from artpipe.renderers.losses.objective import check_loss, objective_of
+from artpipe.renderers.losses.objective import check_guide, check_loss, objective_of
 from artpipe.renderers.losses.table import LOSSES
 from artpipe.renderers.options import (
     check_options,
@@ -114,6 +114,11 @@ class RunConfig:
     loss: str = option(
         MSE.name, f"What is minimised: {', '.join(LOSSES)}, or a sum such as mse+0.2*ssim.",
         check=check_loss, metavar="LOSS", group=PICTURE)
+    guide: str | None = option(
+        None, "Class of ImageNet that the settling draws towards, such as lighthouse (extra guide).", unset="none",
+        check=check_guide, metavar="CLASS", group=PICTURE)
+    guide_weight: float = option(
+        0.002, "What the guide counts beside the loss.", above=0, high=1000, advanced=True, group=PICTURE)
     size: str | int | tuple[int, int] | None = option(
         None, "Canvas in pixels: longest side, or width x height exactly.", unset="256; pixel art to 511",
         check=_size, metavar="N|WxH", group=PICTURE)
@@ -195,7 +200,8 @@ class RunConfig:
     @property
     def settle_loss(self) -> str | None:
         """What the settling minimises, if that is something else."""
-        return None if self.search_loss == self.loss else self.loss
+        whole = self.loss if self.guide is None else f"{self.loss}+{self.guide_weight!r}*guide:{self.guide}"
+        return None if whole == self.search_loss else whole
 
     @property
     def extent(self) -> tuple[float, str]:

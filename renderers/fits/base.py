@@ -258,6 +258,12 @@ class BaseFit(ABC):
             self._prepared[key] = self._prepare(objective, backdrop.target)
         return self._prepared[key]
 
+    def _drawn(self, objective: Objective) -> Array | None:
+        """(draws, 3) random numbers of this step for an objective: the same whenever the step is taken."""
+        return (
+            np.random.default_rng(self.step_count).random((objective.draws, 3), np.float32) if objective.draws else None
+        )
+
     def _asked_of(self, scene: Scene | None) -> Scene:
         """The scene that a question is about: as it stands, or another one that fits."""
         if scene is None:

@@ -293,10 +293,10 @@ _rows_of = jax.jit(_decode, static_argnums=(0,))
 _move_jit = jax.jit(_move, static_argnums=(0,))
 
 
-@partial(jax.jit, static_argnums=(0, 8, 9, 10))
+@partial(jax.jit, static_argnums=(0, 9, 10, 11))
 def _move_dense(
     recipe: _Recipe, tables: _Tables, raw: jax.Array, state: RowAdamState, scale: Any,
-    backgrounds: Any, targets: Any, problem: tuple[Any, Any, Any], canvas: Canvas, memory_mb: float,
+    backgrounds: Any, targets: Any, drawn: Any, problem: tuple[Any, Any, Any], canvas: Canvas, memory_mb: float,
     minimised: Objective,
 ) -> tuple[jax.Array, jax.Array, jax.Array, RowAdamState, jax.Array]:  # fmt: skip
     """A whole step on the device: loss, whether all is finite, and what `_move` gives."""
@@ -309,7 +309,9 @@ def _move_dense(
         for background, wanted in zip(backgrounds, targets, strict=True):
             image = draw(rows, tables.kinds, background, recipe.primitives, canvas, memory_mb)
             losses.append(
-                squared_loss(image, wanted, shares) if minimised.is_mse else _value(minimised, image, wanted, weights)
+                squared_loss(image, wanted, shares)
+                if minimised.is_mse
+                else _value(minimised, image, wanted, weights, drawn)
             )
         return jnp.asarray(mean(losses))
 
@@ -318,22 +320,29 @@ def _move_dense(
     return value, finite, *_move(recipe, tables, raw, state, by_rows, scale)
 
 
-def _value(objective: Objective, image: Any, prepared: Any, weights: Any) -> jax.Array:
+@partial(jax.jit, static_argnums=(0,))
+def _prepared(objective: Objective, target: jax.Array) -> Any:
+    return objective.prepare(jnp, target)
+
+
+def _value(objective: Objective, image: Any, prepared: Any, weights: Any, drawn: Any) -> jax.Array:
     """The loss of an image.
 
     Raises:
         InputError: it is not a scalar.
     """
-    value = jnp.asarray(objective.value(jnp, image, prepared, weights))
+    value = jnp.asarray(objective.value(jnp, image, prepared, weights, drawn))
     if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
         raise InputError(f"the loss returned {value.dtype} of shape {value.shape}; needs a floating-point scalar")
     return value
 
 
 @partial(jax.jit, static_argnums=(0,))
-def _value_by_image(objective: Objective, image: Any, prepared: Any, weights: Any) -> tuple[jax.Array, jax.Array]:
+def _value_by_image(
+    objective: Objective, image: Any, prepared: Any, weights: Any, drawn: Any
+) -> tuple[jax.Array, jax.Array]:
     """The loss of an image, and its gradient by the image."""
-    return jax.value_and_grad(partial(_value, objective))(image, prepared, weights)
+    return jax.value_and_grad(partial(_value, objective))(image, prepared, weights, drawn)
 
 
 class JaxFit(BaseFit):
@@ -408,7 +417,7 @@ class JaxFit(BaseFit):
             wanted = [self._wanted(objective, backdrop) for backdrop in self.backdrops]
             loss, finite, raw, state, rows = _move_dense(
                 self._recipe, self._tables, self._raw, self._state, np.float32(scale), self._backgrounds,
-                wanted, self._problem, self._plain_canvas, self._memory_mb, objective,
+                wanted, self._drawn(objective), self._problem, self._plain_canvas, self._memory_mb, objective,
             )  # fmt: skip
             if not bool(finite):  # waits for the device
                 raise FloatingPointError
@@ -424,10 +433,10 @@ class JaxFit(BaseFit):
         return float(loss)
 
     def _prepare(self, objective: Objective, target: Array) -> Any:
-        with jax.default_device(self._device):
-            return objective.prepare(jnp, jax.device_put(target, self._device))
+        return _prepared(objective, jax.device_put(target, self._device))
 
     def _loss_by_image(self, objective: Objective, image: Array, backdrop: Backdrop) -> tuple[float, Array]:
         with jax.default_device(self._device):
-            value, by_image = _value_by_image(objective, image, self._wanted(objective, backdrop), self._weights)
+            wanted, drawn = self._wanted(objective, backdrop), self._drawn(objective)
+            value, by_image = _value_by_image(objective, image, wanted, self._weights, drawn)
         return float(value), np.asarray(by_image)

@@ -320,7 +320,9 @@ class TorchFit(BaseFit):
         wanted = self._wanted(objective, backdrop)
         if objective.is_mse:
             return squared_loss(image, wanted, self._pixel_shares)
-        value = torch.as_tensor(objective.value(torch, image, wanted, self._weights))
+        random = self._drawn(objective)
+        drawn = None if random is None else torch.tensor(random, device=self._device)
+        value = torch.as_tensor(objective.value(torch, image, wanted, self._weights, drawn))
         if value.ndim or not value.is_floating_point():
             shape = tuple(value.shape)
             raise InputError(f"the loss returned {value.dtype} of shape {shape}; needs a floating-point scalar")

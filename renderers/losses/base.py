@@ -26,13 +26,19 @@ class Loss:
         prepare: `(xp, target) -> prepared`: what of the target, (H, W, 3), is computed once. Raises
             `BackendUnavailable` if the loss needs a package that is missing.
         settles: whether it is minimised in the settling only, after growth and search under the other terms.
+        draws: how many rows of three random numbers in 0..1, (draws, 3), `value` takes as a further argument. A fit
+            draws others at each step.
+        of: for a loss that needs an argument, as "guide:macaw": `argument -> Loss`. Raises `InputError` for an unknown
+            argument.
     """
 
     name: str
     help: str
-    value: Callable[[Any, Any, Any, Any], Any]
+    value: Callable[..., Any]
     prepare: Callable[[Any, Any], Any] = _unchanged
     settles: bool = False
+    draws: int = 0
+    of: Callable[[str], Loss] | None = None
 
 
 def weighted_mean(xp: Any, values: Any, weights: Any) -> Any:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..checks import choice, shown
+from ..checks import shown, text
 from ..errors import InputError
+from .guide import GUIDE
 from .mse import MSE
-from .table import LOSSES
+from .table import LOSSES, loss_named
 
 LossLike = str | Callable[..., Any]
 """How callers give a loss: a sum such as "mse+0.2*ssim", or a function `(image, target[, weights]) -> scalar`."""
@@ -43,14 +44,14 @@ class Objective:
     @property
     def name(self) -> str:
         """The sum as `objective_of` reads it; "function" for a function."""
-        return "+".join(f"{name}" if factor == 1 else f"{factor:g}*{name}" for factor, name in self.terms) or "function"
+        return "+".join(f"{name}" if factor == 1 else f"{factor!r}*{name}" for factor, name in self.terms) or "function"
 
     @property
     def searching(self) -> Objective:
         """The part that is minimised before the settling; the mean squared error if no term acts before it."""
         if self.own is not None:
             return self
-        kept = tuple(term for term in self.terms if not LOSSES[term[1]].settles)
+        kept = tuple(term for term in self.terms if not loss_named(term[1]).settles)
         return Objective(kept or ((1.0, MSE.name),))
 
     def prepare(self, xp: Any, target: Any) -> Any:
@@ -61,9 +62,14 @@ class Objective:
         """
         if self.own is not None or self.is_mse:
             return target
-        return tuple(LOSSES[name].prepare(xp, target) for _, name in self.terms)
+        return tuple(loss_named(name).prepare(xp, target) for _, name in self.terms)
 
-    def value(self, xp: Any, image: Any, prepared: Any, weights: Any) -> Any:
+    @property
+    def draws(self) -> int:
+        """Rows of random numbers that `value` takes; see `Loss.draws`."""
+        return max((loss_named(name).draws for _, name in self.terms), default=0)
+
+    def value(self, xp: Any, image: Any, prepared: Any, weights: Any, drawn: Any = None) -> Any:
         """The loss of an image, (H, W, 3), a scalar.
 
         Args:
@@ -71,15 +77,17 @@ class Objective:
             image: sRGB in 0..1.
             prepared: from `prepare`.
             weights: (H, W) with a mean of 1, or None.
+            drawn: (draws, 3) random numbers in 0..1.
         """
         if self.own is not None:
             return self.own(image, prepared, *(() if weights is None else (weights,)))
         if self.is_mse:
             return MSE.value(xp, image, prepared, weights)
-        values = [
-            factor * LOSSES[name].value(xp, image, own, weights)
-            for (factor, name), own in zip(self.terms, prepared, strict=True)
-        ]
+        values = []
+        for (factor, name), own in zip(self.terms, prepared, strict=True):
+            loss = loss_named(name)
+            random = (drawn[: loss.draws],) if loss.draws else ()
+            values.append(factor * loss.value(xp, image, own, weights, *random))
         return sum(values[1:], values[0])
 
 
@@ -96,7 +104,8 @@ def objective_of(loss: LossLike) -> Objective:
     terms: dict[str, float] = {}
     for word in loss.split("+"):
         before, star, after = word.rpartition("*")
-        name = choice("loss", after.strip(), LOSSES)
+        name = after.strip()
+        loss_named(name)
         if name in terms:
             raise InputError(f"loss is {shown(loss)}; needs each of {', '.join(LOSSES)} at most once")
         terms[name] = _factor(loss, before) if star else 1.0
@@ -118,6 +127,12 @@ def check_loss(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise InputError(f"{name} is {shown(value)}; needs a sum of {', '.join(LOSSES)}, such as mse+0.2*ssim")
     return objective_of(value).name
+
+
+def check_guide(name: str, value: Any) -> str:
+    """The text of an option, if it is a class that the guide knows; see `options.Option.check`."""
+    loss_named(f"{GUIDE.name}:{text(name, value)}")
+    return str(value)
 
 
 def check_function(loss: Any, weighted: bool) -> None:

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from ..checks import choice
+from ..errors import InputError
 from .base import Loss
+from .guide import GUIDE
 from .l1 import L1
+from .lpips import LPIPS
 from .mse import MSE
 from .oklab import OKLAB
 from .ssim import SSIM
 
-LOSSES: dict[str, Loss] = {loss.name: loss for loss in (MSE, L1, OKLAB, SSIM)}
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (MSE, L1, OKLAB, SSIM, LPIPS, GUIDE)}
 """Name to loss; the first is the default."""
+
+
+@cache
+def loss_named(name: str) -> Loss:
+    """The loss of a name in the table, with its argument behind a colon where it needs one.
+
+    Raises:
+        InputError: there is no such loss, or no such argument.
+        BackendUnavailable: a package that knows the arguments is missing.
+    """
+    word, colon, argument = name.partition(":")
+    loss = LOSSES[choice("loss", word, LOSSES)]
+    if loss.of is None and not colon:
+        return loss
+    if loss.of is None or not argument:
+        raise InputError(f"loss {name!r} needs {'an' if loss.of else 'no'} argument behind a colon: {loss.help}")
+    return loss.of(argument)

