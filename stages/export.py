@@ -1,4 +1,4 @@
-"""Exporting: the scene as it stands, and how it came about, in the formats that the files' endings name."""
+"""The export stage: the current scene and its growth, in the formats that the file endings name."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .exporters.table import check_paths, export_files
 
 @dataclass(frozen=True)
 class Export(AtomicStage):
-    """Writes the scene as it stands.
+    """Writes the current scene.
 
     Attributes:
-        paths: files; each ending is a key of `exporters.table.EXPORTERS`.
-        options: size, timing, kind of SVG.
+        paths: files to write; each ending is a key of `exporters.table.EXPORTERS`.
+        options: size, timing and kind of SVG.
 
     Raises:
         InputError: as `exporters.table.check_paths`. Raised before any work is done.
@@ -31,6 +31,6 @@ class Export(AtomicStage):
         check_paths(self.paths, self.options)
 
     def work(self, run: Run) -> Iterator[Event]:
-        """Writes the files, one after the other."""
+        """Write the files in order."""
         for path in export_files(run.result(), self.paths, self.options):
             yield Exported(run.step, path)

@@ -1,4 +1,4 @@
-"""Results: a scene with its history, its target, and the figures of the run that made it."""
+"""Results: a scene with its history, its target and the metrics of its run."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from .metrics import Metrics
 
 Array = np.ndarray[Any, Any]
 
-# The reasons of runs that were neither interrupted nor failed.
-_WANTED = ("finished", "seconds", "target-psnr", "patience")
+# Reasons of runs that were neither interrupted nor failed.
+_COMPLETE = ("finished", "seconds", "target-psnr", "patience")
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a run reached, and all that exporters draw from. A scene alone is a result too.
+    """The outcome of a run and the input of every exporter. A scene alone is a result too.
 
     Attributes:
         scene: the shapes.
-        history: loss curve and snapshots on the way to the scene, on canvases of its size.
-        target: what was painted: (H, W, 3), or (H, W, 4) with straight alpha; float32, sRGB in 0..1.
+        history: loss curve and earlier scenes, on canvases of the same size.
+        target: the picture that was painted, (H, W, 3), or (H, W, 4) with straight alpha; float32, sRGB in 0..1.
         title: the painting's name.
-        metrics: figures of the run; None for a scene without a run.
+        metrics: of the run; None for a scene without a run.
         failure: the error of a run that was interrupted or failed; else None.
 
     Raises:
-        InputError: a snapshot or the target is not of the scene's size.
+        InputError: a snapshot or the target differs in size from the scene.
     """
 
     scene: Scene
@@ -48,7 +48,10 @@ class Result:
         for snapshot in instance("history", self.history, History).snapshots:
             size = snapshot.scene.canvas
             if (size.width, size.height) != (canvas.width, canvas.height):
-                raise InputError(f"the scene at step {snapshot.step} is not {canvas.width} x {canvas.height} pixels")
+                raise InputError(
+                    f"the snapshot at step {snapshot.step} is {size.width} x {size.height} pixels; "
+                    f"needs {canvas.width} x {canvas.height}"
+                )
         if self.target is not None and np.shape(self.target) not in [(canvas.height, canvas.width, k) for k in (3, 4)]:
             raise InputError(
                 f"target has shape {np.shape(self.target)}; needs ({canvas.height}, {canvas.width}, 3 or 4)"
@@ -56,12 +59,12 @@ class Result:
 
     @cached_property
     def image(self) -> Array:
-        """The scene drawn over its background, (H, W, 3) float32, sRGB in 0..1; drawn when first asked for."""
+        """The scene drawn over its background, (H, W, 3) float32, sRGB in 0..1; drawn on first access."""
         return load_renderer("cpu").render(self.scene)
 
     @property
     def initial(self) -> Scene:
-        """The scene after the first batch was seeded; the final one where no snapshot was kept."""
+        """The scene after the first batch was seeded; the final scene without snapshots."""
         return self.history.snapshots[0].scene if self.history.snapshots else self.scene
 
     @property
@@ -72,9 +75,9 @@ class Result:
     @property
     def complete(self) -> bool:
         """Whether the run was neither interrupted nor failed."""
-        return self.reason in _WANTED
+        return self.reason in _COMPLETE
 
     @property
     def resumable(self) -> bool:
-        """Whether resuming the run may get further: it was interrupted, or there was too little memory."""
+        """Whether the run can be resumed: it was interrupted or ran out of memory."""
         return self.reason == "interrupted" or self.reason.startswith("out of memory")

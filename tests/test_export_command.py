@@ -292,9 +292,9 @@ def test_an_option_changes_a_file_or_is_refused_in_one_line_that_tells_the_endin
             (changed,) = artpipe.export(source, out / f"changed{ending}", **{**usual, name: value})
             assert changed.read_bytes() != before.read_bytes(), name
             continue
-        with pytest.raises(InputError, match=f"^{name} is an option of ") as error:
+        with pytest.raises(InputError, match=f"^{name} applies only to ") as error:
             artpipe.export(finished, out / f"refused{ending}", **usual, **{name: value})
-        told = str(error.value).split("(")[0].split(";")[0].removeprefix(f"{name} is an option of ").strip()
+        told = str(error.value).split("(")[0].split(";")[0].removeprefix(f"{name} applies only to ").strip()
         assert told.split(", ") == [other for other, exporter in EXPORTERS.items() if name in exporter.options]
     assert not (out / f"refused{ending}").exists()
 

@@ -393,7 +393,7 @@ def test_the_loss_curve_holds_a_point_for_each_progress(tmp_path):
 
 def test_a_result_refuses_snapshots_and_targets_of_another_size():
     other = Scene.empty(Canvas(CANVAS.height, CANVAS.width))
-    with pytest.raises(InputError, match="step 3 is not 12 x 10 pixels"):
+    with pytest.raises(InputError, match="step 3 is 10 x 12 pixels; needs 12 x 10"):
         Result(disc(), known(Snapshot(1, disc()), Snapshot(3, other)))
     for shape in ((12, 10, 3), (10, 12), (10, 12, 5), (20, 24, 3)):
         with pytest.raises(InputError, match=r"target has shape .*needs \(10, 12, 3 or 4\)"):

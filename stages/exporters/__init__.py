@@ -1,1 +1,1 @@
-"""Files that people share: one module a kind, all drawn from a `stages.result.Result`."""
+"""Exporters: one module for each kind of file, all written from a `stages.result.Result`."""

@@ -1,4 +1,4 @@
-"""How well an SVG file draws what was optimised: drawn back by rasterisers that are not ours, and compared."""
+"""SVG fidelity: independent rasterisers draw a file, and the result is compared with our own picture."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from artpipe.renderers.alpha import flattened, picture_error
 
 Array = np.ndarray[Any, Any]
 
-# Larger files are not drawn: a rasteriser takes some 100 bytes a pixel.
+# Larger files are refused: a rasteriser needs some 100 bytes per pixel.
 PIXELS_MAX = 4096**2
 
-# The identity; resvg takes matrices row by row, without the last row.
-_AS_IT_IS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+# The identity as resvg takes matrices: row by row, without the last row.
+_IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 def rasterisers() -> list[str]:
-    """Names of the rasterisers that are installed, of those in `RASTERISERS`."""
+    """Return the names in `RASTERISERS` whose package is installed."""
     return [name for name, (package, _) in RASTERISERS.items() if find_spec(package) is not None]
 
 
 def need_rasteriser() -> None:
-    """Refuses to go on without any rasteriser.
+    """Require at least one installed rasteriser.
 
     Raises:
         BackendUnavailable: the extra `svg` is not installed.
@@ -39,19 +39,19 @@ def need_rasteriser() -> None:
 
 
 def svg_fidelity(path: Path, scene: Scene, rasteriser: str = "resvg") -> float:
-    """PSNR in dB of an SVG file, drawn by a rasteriser, against our own picture of the scene at the file's size.
+    """Return the PSNR (dB) of an SVG file against our own picture of the scene at the file's size.
 
-    On a transparent canvas: of the mean squared error over black and over white.
-    Rasterisers round each shape to 8 bits: browsers reach about what resvg reaches, ThorVG 4 dB less.
+    A transparent canvas is compared over black and over white; their squared errors are averaged.
+    Rasterisers round each shape to 8 bits: browsers come close to resvg, ThorVG stays 4 dB below.
 
     Args:
         path: an .svg or .svgz file.
-        scene: what it was made from.
+        scene: the scene that the file was written from.
         rasteriser: a name in `RASTERISERS`.
 
     Raises:
         BackendUnavailable: the rasteriser is not installed.
-        InputError: the file is too large to be drawn.
+        InputError: the file is too large to draw.
     """
     drawn = draw_svg(path, scene.canvas.transparent, rasteriser)
     scaled = scene.scaled(drawn.shape[1], drawn.shape[0])
@@ -59,19 +59,19 @@ def svg_fidelity(path: Path, scene: Scene, rasteriser: str = "resvg") -> float:
 
 
 def draw_svg(path: Path, transparent: bool = False, rasteriser: str = "resvg") -> Array:
-    """An SVG or SVGZ file drawn at its own size.
+    """Draw an SVG or SVGZ file at its own size.
 
     Args:
         path: the file.
-        transparent: whether to keep its alpha.
+        transparent: whether to keep alpha.
         rasteriser: a name in `RASTERISERS`.
 
     Returns:
-        (H, W, 4), straight sRGB and alpha, or (H, W, 3) over white; float32, 0..1.
+        (H, W, 4) straight sRGB and alpha, or (H, W, 3) over white; float32, 0..1.
 
     Raises:
         BackendUnavailable: the rasteriser is not installed.
-        InputError: the file is too large to be drawn.
+        InputError: the file is too large to draw.
     """
     package, draw = RASTERISERS[rasteriser]
     if find_spec(package) is None:
@@ -84,24 +84,26 @@ def draw_svg(path: Path, transparent: bool = False, rasteriser: str = "resvg") -
 
 def _check_size(path: Path, width: int, height: int) -> None:
     if width * height > PIXELS_MAX:
-        raise InputError(f"{path} has {width} x {height} pixels; checking needs at most {PIXELS_MAX}. Try --width")
+        raise InputError(
+            f"{path} has {width} x {height} pixels; --check takes at most {PIXELS_MAX}. Try a smaller --width"
+        )
 
 
 def _draw_by_resvg(data: bytes, path: Path) -> Array:
-    """(H, W, 4) uint8, by a reader that knows CSS."""
+    """Return (H, W, 4) uint8, drawn with CSS support."""
     import resvg
     from PIL import Image
 
     tree = resvg.usvg.Tree.from_str(data.decode(), resvg.usvg.Options.default())
     _check_size(path, *tree.int_size())
-    return np.asarray(Image.open(io.BytesIO(bytes(resvg.render(tree, _AS_IT_IS)))).convert("RGBA"))
+    return np.asarray(Image.open(io.BytesIO(bytes(resvg.render(tree, _IDENTITY)))).convert("RGBA"))
 
 
 def _draw_by_thorvg(data: bytes, path: Path) -> Array:
-    """(H, W, 4) uint8, by a reader that knows next to no CSS, as those of many toolkits and games."""
+    """Return (H, W, 4) uint8, drawn with almost no CSS support, as in many toolkits and games."""
     import thorvg_python
 
-    thorvg: Any = thorvg_python  # it exports no name to type checkers
+    thorvg: Any = thorvg_python  # exports no names to type checkers
     engine = thorvg.Engine()
     picture = thorvg.Picture(engine)
     if picture.load_data(data, "svg", None, True) != thorvg.Result.SUCCESS:
@@ -122,4 +124,4 @@ RASTERISERS: dict[str, tuple[str, Callable[[bytes, Path], Array]]] = {
     "resvg": ("resvg", _draw_by_resvg),
     "ThorVG": ("thorvg_python", _draw_by_thorvg),
 }
-"""Name to the package that a rasteriser needs, and what draws by it."""
+"""Rasteriser name to the package that it needs and the function that draws with it."""

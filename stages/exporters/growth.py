@@ -1,4 +1,4 @@
-"""How a painting came about, as scenes at an even visual pace: what films show and viewers step through."""
+"""The growth of a painting as scenes at an even visual pace, for films and the viewer."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ..result import Result
 
 Array = np.ndarray[Any, Any]
 
-# The longest side at which scenes are compared, pixels: what moves by less is not seen in a film either.
+# Longest side at which scenes are compared, pixels: smaller movements are not seen in a film either.
 _COMPARED = 96
-# Share of a change that one shape takes to appear or to vanish.
+# Share of a transition that a single shape takes to appear or vanish.
 _FADE = 0.25
-# Parts of the way to the result that are measured on their own.
+# Equal parts of the way to the result in which scenes are inserted where snapshots are far apart.
 _PARTS = 40
-# Pieces that batches are put together from, and the bisection steps that find how much each may change.
+# Pieces that batches are assembled from, and the bisection steps that find the visible change allowed to each.
 _PIECES = 512
 _HALVINGS = 12
 
 
 def keys(result: Result) -> tuple[Snapshot, ...]:
-    """All scenes that a result holds, from the blank canvas to its scene, in order of time."""
+    """Return all scenes of a result in order of time, from the blank canvas to its scene."""
     history = result.history
     steps = [snapshot.step for snapshot in history.snapshots] + [point.step for point in history.curve]
     last = Snapshot(max(steps, default=0), result.scene)
@@ -36,53 +36,52 @@ def keys(result: Result) -> tuple[Snapshot, ...]:
 
 
 def even_keys(result: Result, count: int) -> tuple[Snapshot, ...]:
-    """At most `count` of the result's own scenes, as even steps towards the result as they come; both ends too."""
+    """Return at most `count` of the result's own scenes, ends included, as evenly spaced in looks as possible."""
     known = keys(result)
     if len(known) <= count:
         return known
-    way = _way([snapshot.scene for snapshot in known])
-    wanted = np.linspace(0, way[-1], count)
-    chosen = {int(np.argmin(np.abs(way - distance))) for distance in wanted[1:-1]} | {0, len(known) - 1}
+    progress = _progress([snapshot.scene for snapshot in known])
+    wanted = np.linspace(0, progress[-1], count)
+    chosen = {int(np.argmin(np.abs(progress - distance))) for distance in wanted[1:-1]} | {0, len(known) - 1}
     return tuple(known[k] for k in sorted(chosen))
 
 
 def even_scenes(result: Result, count: int) -> list[Scene]:
-    """Exactly `count` scenes that come nearer to the result by equal steps: the blank canvas first, the result last.
+    """Return exactly `count` scenes that approach the result in equal visual steps, from the blank canvas on.
 
-    Between the scenes that the result holds, shapes that stay move and change in straight lines, newcomers
-    appear and those torn out vanish one after the other.
+    Between the result's own scenes, shapes present in both are interpolated linearly; new ones appear and removed ones
+    vanish one after the other.
 
     Args:
-        result: what to show.
+        result: the painting.
         count: 2 or more.
     """
     known = _without_leaps([snapshot.scene for snapshot in keys(result)])
-    way = _way(known)
+    progress = _progress(known)
     scenes = known[:1]
-    for distance in np.linspace(0, way[-1], count)[1:-1]:
-        k = min(int(np.searchsorted(way, distance, side="right")), len(known) - 1)
-        length = way[k] - way[k - 1]
-        share = float((distance - way[k - 1]) / length) if length > 0 else 1.0
+    for distance in np.linspace(0, progress[-1], count)[1:-1]:
+        k = min(int(np.searchsorted(progress, distance, side="right")), len(known) - 1)
+        length = progress[k] - progress[k - 1]
+        share = float((distance - progress[k - 1]) / length) if length > 0 else 1.0
         scenes.append(between(known[k - 1], known[k], min(max(share, 0.0), 1.0)))
     return [*scenes, result.scene]
 
 
 def _without_leaps(known: list[Scene]) -> list[Scene]:
-    """The scenes with others between those far apart: half of a batch is more than half of the way."""
-    way = _way(known)
+    """Insert scenes between those far apart: half of a batch makes more than half of its visual change."""
+    progress = _progress(known)
     smooth = [known[0]]
     for k in range(1, len(known)):
-        parts = max(1, round((way[k] - way[k - 1]) / max(way[-1], 1e-9) * _PARTS))
+        parts = max(1, round((progress[k] - progress[k - 1]) / max(progress[-1], 1e-9) * _PARTS))
         smooth += [between(known[k - 1], known[k], part / parts) for part in range(1, parts + 1)]
     return smooth
 
 
 def between(before: Scene, after: Scene, share: float) -> Scene:
-    """A scene on the way from one to another.
+    """Return a scene between two others.
 
-    Rows with the same id are blended. Rows of `after` alone appear and rows of `before` alone vanish, one after
-    the other in painting order; while they vanish they keep their place above the row they stood on. Rows that
-    cannot be seen are not there.
+    Rows with the same id are interpolated. Rows only in `after` appear and rows only in `before` vanish, one after the
+    other in painting order; a vanishing row stays above the row that it was painted over. Invisible rows are left out.
 
     Args:
         before: the scene at share 0.
@@ -95,27 +94,27 @@ def between(before: Scene, after: Scene, share: float) -> Scene:
         return after
     shared, in_before, in_after = np.intersect1d(before.ids, after.ids, return_indices=True)
     moved = after.rows.copy()
-    width = min(before.rows.shape[1], after.rows.shape[1])  # one of them may hold wider rows that the other has not
+    width = min(before.rows.shape[1], after.rows.shape[1])  # a wider primitive may be in one of them only
     old, new = before.rows[in_before, :width], after.rows[in_after, :width]
-    # Rounding may leave the way by a bit, and with it what a scene may hold.
+    # Rounding may leave the interval by a bit, and with it the limits of a scene.
     moved[in_after, :width] = np.clip((1 - share) * old + share * new, np.minimum(old, new), np.maximum(old, new))
-    come = np.ones(after.count, np.float32)
+    presence = np.ones(after.count, np.float32)
     is_new = ~np.isin(after.ids, shared)
-    come[is_new] = _one_by_one(int(is_new.sum()), share)
-    left = np.zeros(before.count, np.float32)
-    goes = ~np.isin(before.ids, shared)
-    left[goes] = 1 - _one_by_one(int(goes.sum()), share)
+    presence[is_new] = _one_by_one(int(is_new.sum()), share)
+    remains = np.zeros(before.count, np.float32)
+    is_removed = ~np.isin(before.ids, shared)
+    remains[is_removed] = 1 - _one_by_one(int(is_removed.sum()), share)
     staying = after.with_rows(moved)
-    staying = staying.with_columns(opacity=staying.opacity * come)
-    going = before.with_columns(opacity=before.opacity * left)
-    # Where each goer stands: after the last stayer that was painted before it.
+    staying = staying.with_columns(opacity=staying.opacity * presence)
+    vanishing = before.with_columns(opacity=before.opacity * remains)
+    # A vanishing row is painted after the last shared row that was painted before it.
     floor = np.full(before.count, -1)
     floor[in_before] = in_after
     floor = np.maximum.accumulate(floor) if before.count else floor
     order = np.argsort(np.concatenate([np.arange(after.count), floor + 0.5]), kind="stable")
-    order = order[np.concatenate([come, left])[order] > 0]
+    order = order[np.concatenate([presence, remains])[order] > 0]
     return Scene(
-        stacked_rows([staying.rows, going.rows])[order],
+        stacked_rows([staying.rows, vanishing.rows])[order],
         after.canvas,
         ids=np.concatenate([after.ids, before.ids])[order],
         kinds=np.concatenate([after.kinds, before.kinds])[order],
@@ -124,16 +123,16 @@ def between(before: Scene, after: Scene, share: float) -> Scene:
 
 
 def _one_by_one(count: int, share: float) -> Array:
-    """How far each of `count` has come, 0..1, when they start one after the other and the last ends at share 1."""
+    """Return the progress, 0..1, of `count` transitions that start one after the other; the last ends at share 1."""
     starts = np.linspace(0, 1 - _FADE, count) if count > 1 else np.zeros(count)
     return np.clip((share - starts) / _FADE, 0, 1).astype(np.float32)
 
 
-def _way(known: Sequence[Scene]) -> Array:
-    """How much nearer to the last scene in looks each has come than the first, 0 for the first; it never falls.
+def _progress(known: Sequence[Scene]) -> Array:
+    """Return the visual progress of each scene towards the last: 0 for the first, never decreasing.
 
-    Nearness is by root mean squared difference of the pictures. The sum of all changes would not do: while shapes
-    are torn out and rebuilt the picture flickers a lot, and goes nowhere.
+    Measured as root mean squared difference to the last picture. The sum of all changes would not do: relocation makes
+    the picture flicker without bringing it nearer.
     """
     images = [_small_picture(scene) for scene in known]
     distances = [_difference(image, images[-1]) for image in images]
@@ -141,27 +140,27 @@ def _way(known: Sequence[Scene]) -> Array:
 
 
 def _small_picture(scene: Scene) -> Array:
-    """What scenes are compared by; see `comparable`."""
+    """Return the picture by which scenes are compared; see `comparable`."""
     canvas = scene.canvas
     width = max(1, round(canvas.width * min(1.0, _COMPARED / max(canvas.width, canvas.height))))
     return comparable(scene.scaled(width, max(1, round(canvas.height * width / canvas.width))))
 
 
 def _difference(image: Array, other: Array) -> float:
-    """Root mean squared difference."""
+    """Return the root mean squared difference."""
     return float(np.sqrt(np.mean(np.square(image - other, dtype=np.float64))))
 
 
 def even_batches(scene: Scene, count: int, share: float) -> list[int]:
-    """Where to cut the painting order so that the largest visible change that a batch makes is small.
+    """Cut the painting order into batches, keeping the largest visible change of a batch small.
 
     Args:
-        scene: what is cut.
-        count: batches wanted; more are made where `share` asks for more.
-        share: 0..1, of the rows that a batch may hold; one row it always may.
+        scene: the scene to cut.
+        count: number of batches; `share` may require more.
+        share: largest share of the rows in a batch, 0..1; a batch of one row is always allowed.
 
     Returns:
-        Increasing row numbers, the end of each batch, the last being the number of rows.
+        End of each batch as an increasing row number; the last is the number of rows.
     """
     if scene.count == 0:
         return []
@@ -170,7 +169,7 @@ def even_batches(scene: Scene, count: int, share: float) -> list[int]:
     pictures = [_small_picture(scene.select(np.arange(end))) for end in pieces]
 
     def batches(change: float) -> list[int]:
-        """The ends where each batch takes in what it can without changing more than this."""
+        """Return the ends of greedy batches that each change the picture by at most this."""
         ends, start = [], 0
         while start < len(pieces) - 1:
             end = start + 1

@@ -1,4 +1,4 @@
-"""Shapes by palette colour: layers for those who plot, cut or print in spot colours."""
+"""Shapes grouped into layers by palette colour, for plotting, cutting or printing in spot colours."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..pictures.picture import as_bytes
 
 Array = np.ndarray[Any, Any]
 
-# The longest side at which orders of layers are compared, pixels.
+# Longest side at which orders of layers are compared, pixels.
 _COMPARED = 64
-# Pixels of the picture by which shapes are judged; a larger one would take gigabytes, and tell no more.
+# Most pixels of the picture by which shapes are judged; a larger one takes gigabytes and changes nothing.
 _JUDGED = 4096**2
-# Of the shapes that do harm, this share is taken out before the rest are judged again.
+# Share of the harmful shapes that is removed before the rest are judged again.
 _PRUNED = 0.25
 
 
@@ -36,12 +36,12 @@ class Layer:
 
 
 def colour_layers(scene: Scene, count: int) -> list[Layer]:
-    """At most `count` layers, in the order in which they are to be painted.
+    """Return at most `count` layers in painting order.
 
-    The palette is of the picture, not of the list: a colour that is seen much counts much. Each shape takes the
-    palette colour nearest to its own. Shapes of one colour come together, out of their painting order, so the picture
-    is another; to stay near it the layers are put in the best order that moves of single layers find, and shapes that
-    only do harm there (often large ones that later ones used to cover) are left out.
+    The palette is that of the picture, so that colours count by their visible area. Each shape takes the nearest
+    palette colour. Grouping shapes by colour changes their painting order and with it the picture. To stay near it,
+    single layers are moved until no move improves the order, and shapes of negative leave-one-out worth there (often
+    large ones that others used to cover) are removed.
     """
     if scene.count == 0:
         return []
@@ -67,13 +67,13 @@ def _reduced(scene: Scene, share: float) -> Scene:
 
 
 def _in_full_size(layer: Layer, scene: Scene) -> Layer:
-    """The layer with its shapes as they are in the scene."""
+    """Return the layer with the shapes of the scene at full size."""
     part = scene.select(np.isin(scene.ids, layer.scene.ids))
     return replace(layer, scene=part.with_columns(colour=layer.colour))
 
 
 def _palette(picture: Array, count: int) -> Array:
-    """(count or fewer, 3) colours, sRGB in 0..1; of what is not transparent."""
+    """Return at most `count` colours of the opaque pixels, (K, 3), sRGB in 0..1."""
     from PIL import Image
 
     pixels = as_bytes(picture)
@@ -85,7 +85,7 @@ def _palette(picture: Array, count: int) -> Array:
 
 
 def _without_harm(layers: list[Layer], picture: Array) -> list[Layer]:
-    """The layers without the shapes that the picture is nearer to the original without."""
+    """Remove shapes of negative leave-one-out worth until none is left."""
     while layers:
         scene = Scene.stacked([layer.scene for layer in layers])
         worth = _worth(scene, picture)
@@ -93,10 +93,10 @@ def _without_harm(layers: list[Layer], picture: Array) -> list[Layer]:
         if len(harmful) == 0:
             return layers
         worst = harmful[np.argsort(worth[harmful], kind="stable")][: max(1, round(_PRUNED * len(harmful)))]
-        gone = np.isin(np.arange(scene.count), worst)
+        is_removed = np.isin(np.arange(scene.count), worst)
         ends = np.cumsum([layer.scene.count for layer in layers])
         layers = [
-            replace(layer, scene=layer.scene.select(~gone[end - layer.scene.count : end]))
+            replace(layer, scene=layer.scene.select(~is_removed[end - layer.scene.count : end]))
             for layer, end in zip(layers, ends, strict=True)
         ]
         layers = [layer for layer in layers if layer.scene.count]
@@ -104,7 +104,7 @@ def _without_harm(layers: list[Layer], picture: Array) -> list[Layer]:
 
 
 def _worth(scene: Scene, picture: Array) -> Array:
-    """(N,): how much further from the picture the scene is without each row; over both backdrops if it has alpha."""
+    """Return the leave-one-out worth of each row, (N,); the mean over both backdrops on a transparent canvas."""
     worths = [
         load_renderer("cpu").worth(replace(scene, canvas=backdrop.under(scene.canvas)), backdrop.target)
         for backdrop in backdrops(picture, scene.canvas)
@@ -113,20 +113,15 @@ def _worth(scene: Scene, picture: Array) -> Array:
 
 
 def _in_best_order(layers: list[Layer], scene: Scene) -> list[Layer]:
-    """The layers in an order that no move of one of them improves, judged on a small picture."""
+    """Return the layers in an order that no move of a single layer improves, judged on a small picture."""
     if not layers:
         return []
     width = max(1, round(scene.canvas.width * min(1.0, _COMPARED / max(scene.canvas.width, scene.canvas.height))))
     wanted = comparable(scene.scaled(width))
 
     def difference(order: list[Layer]) -> float:
-        return float(
-            np.mean(
-                np.square(
-                    comparable(Scene.stacked([layer.scene for layer in order]).scaled(width)) - wanted, dtype=np.float64
-                )
-            )
-        )
+        picture = comparable(Scene.stacked([layer.scene for layer in order]).scaled(width))
+        return float(np.mean(np.square(picture - wanted, dtype=np.float64)))
 
     order, least, improved = layers, difference(layers), True
     while improved:

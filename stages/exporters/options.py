@@ -1,4 +1,4 @@
-"""What can be asked of an export; each kind of file takes from it what it knows."""
+"""Options of exports; each kind of file uses those that apply to it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from artpipe.renderers import InputError
+from artpipe.renderers import InputError, Scene
 from artpipe.renderers.options import check_options, documented, option
 
 from ..pictures.colour_words import parse_colour
 from ..result import Result
 
-LAYERS_MAX = 24  # the search for their order takes seconds beyond
-FPS_MAX = 50.0  # GIF counts in hundredths of a second, and browsers slow down what is faster
-SECONDS_MAX = 300.0  # a GIF's frame stands at most 655 s
+LAYERS_MAX = 24  # beyond, the search for their order takes seconds
+FPS_MAX = 50.0  # GIF counts in hundredths of a second, and browsers slow down faster films
+SECONDS_MAX = 300.0  # a GIF frame lasts at most 655 s
 WIDTH_MAX = 65536
 TITLE_MAX = 300
 
@@ -37,37 +37,41 @@ class ExportOptions:
     width: int | None = option(
         None, "Pixels; the height follows.", unset="the scene's; films at most 1024 a side", low=1, high=WIDTH_MAX)
     title: str | None = option(None, "Name of the painting, in SVG and HTML.", unset="the picture's")
-    fps: float = option(12.0, "Films: frames a second.", low=0.1, high=FPS_MAX)
-    seconds: float = option(5.0, "Films, --animated: time to grow.", unit="seconds", low=0.1, high=SECONDS_MAX)
-    hold: float = option(2.0, "Seconds that the result then stands.", low=0, high=SECONDS_MAX)
-    loop: int = option(0, "How often it plays; 0 for ever.", low=0, high=65535)
-    animated: bool = option(False, "SVG that grows by itself.")
-    flat: bool = option(False, "SVG of hard shapes: small, for cutters and old programs.")
+    fps: float = option(12.0, "Films: frames per second.", low=0.1, high=FPS_MAX)
+    seconds: float = option(5.0, "Films, --animated: length of the growth.", unit="seconds", low=0.1, high=SECONDS_MAX)
+    hold: float = option(2.0, "Films, --animated: time the result is held.", unit="seconds", low=0, high=SECONDS_MAX)
+    loop: int = option(0, "Films, --animated: number of plays; 0 repeats forever.", low=0, high=65535)
+    animated: bool = option(False, "SVG: animate the growth.")
+    flat: bool = option(False, "SVG: hard shapes only; small, for cutters and old programs.")
     layers: int | None = option(
-        None, "SVG in layers, one for each palette colour.", unset="none", low=1, high=LAYERS_MAX)
+        None, "SVG: group shapes into layers, one for each palette colour.", unset="none", low=1, high=LAYERS_MAX)
     matte: str | None = option(
         None, "GIF, MP4: colour beneath half-transparent pixels.", unset="white; MP4: the scene's background",
         check=_matte, metavar="white|black|#rrggbb")
     alpha_threshold: float | None = option(
-        None, "GIF: alpha from which on a pixel is opaque.",
-        unset="one that few pixels are near to, at most 0.25", low=0, high=1)
+        None, "GIF: least alpha of an opaque pixel.",
+        unset="one with few pixels near it, at most 0.25", low=0, high=1)
     # fmt: on
 
     def __post_init__(self) -> None:
         check_options(self)
         if self.animated and self.layers is not None:
             raise InputError(
-                "an SVG cannot be both animated and in layers: layers are in order of colour, not of growth"
+                "an SVG cannot be both animated and in layers: layers are ordered by colour, not by growth"
             )
 
+    def resized(self, scene: Scene) -> Scene:
+        """Return the scene at `width`, or unchanged without one."""
+        return scene if self.width is None else scene.scaled(self.width)
+
     def matte_or(self, colour: tuple[float, float, float]) -> tuple[float, float, float]:
-        """The matte, sRGB in 0..1, or this colour if none was given."""
+        """Return the matte, sRGB in 0..1, or this colour without one."""
         return colour if self.matte is None else parse_colour("matte", self.matte)
 
     def title_of(self, result: Result) -> str:
-        """The painting's name as text that any file can hold: without control characters and broken letters.
+        """Return the title without control characters and unpaired surrogates.
 
-        A name that is not given is made from the result's: `mona_lisa` is Mona Lisa.
+        Without the option it is derived from the result's: `mona_lisa` becomes Mona Lisa.
         """
         title = self.title
         if title is None:

@@ -1,7 +1,7 @@
-"""One palette for a whole film, and frames that repaint only what changed.
+"""One palette for a whole film, and frames that repaint only changed pixels.
 
-In trials one palette without dither gave the smallest GIF and kept 36 dB; a palette for each frame took twice the
-bytes, and dither three times.
+In trials one palette without dither gave the smallest GIF at 36 dB; one palette per frame took twice the bytes, dither
+three times.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-# Frames that the palette is made from; in each, other pixels. The last one, which is looked at longest, counts more.
+# Number of frames that are sampled, each at other pixels, and the weight of the last one, which is seen longest.
 _SAMPLED, _LAST_COUNTS = 60, 4
-# Pixels of them all, about.
+# Approximate number of sampled pixels.
 _SAMPLE_PIXELS = 100_000
-# Bits of each channel by which the nearest colour is looked up.
+# Bits per channel of the lookup table of nearest colours.
 _BITS = 6
 
 
 @dataclass(frozen=True, eq=False)
 class Palette:
-    """Up to 255 colours, and one index for what stays as it is.
+    """Up to 255 colours, and an index for pixels that stay unchanged.
 
     Attributes:
-        colours: (256, 3) uint8; the last is not painted.
-        nearest: (64, 64, 64) uint8, the index of the colour nearest to each small cube of colours.
+        colours: (256, 3) uint8; the last is never painted.
+        nearest: (64, 64, 64) uint8, index of the colour nearest to each cell of the RGB cube.
+        transparent: the index of unchanged or transparent pixels.
     """
 
     colours: Array
@@ -37,10 +38,10 @@ class Palette:
 
     @classmethod
     def of(cls, frames: Sequence[Array]) -> Palette:
-        """The palette that some of the frames call for, the last one most.
+        """Quantise a sample of the frames' pixels.
 
         Args:
-            frames: (H, W, 3) or (H, W, 4) uint8 each; transparent pixels call for nothing.
+            frames: (H, W, 3) or (H, W, 4) uint8 each; transparent pixels are ignored.
         """
         from PIL import Image
         from scipy.spatial import cKDTree
@@ -62,11 +63,11 @@ class Palette:
         return cls(colours, nearest)
 
     def film(self, frames: Sequence[Array], tolerance: float) -> Array:
-        """The frames as indices, (K, H, W) uint8; `transparent` where the frame before is good enough.
+        """Return the frames as indices, (K, H, W) uint8; `transparent` where the pixel shown before is near enough.
 
         Args:
             frames: (H, W, 3) uint8 each.
-            tolerance: the sum of squared differences (0..255) to its true colour up to which a pixel is left alone.
+            tolerance: a pixel is kept up to this squared difference to its true colour, summed over channels (0..255).
         """
         film = np.empty((len(frames), *frames[0].shape[:2]), np.uint8)
         shown = np.zeros(frames[0].shape[:2], np.uint8)
@@ -82,7 +83,7 @@ class Palette:
         return film
 
     def whole_frames(self, frames: Sequence[Array]) -> Array:
-        """The frames as indices, (K, H, W) uint8, each complete; `transparent` where alpha is below one half.
+        """Return the frames as indices, (K, H, W) uint8, each complete; `transparent` where alpha is below one half.
 
         Args:
             frames: (H, W, 4) uint8 each.
@@ -90,7 +91,7 @@ class Palette:
         return np.stack([np.where(_is_opaque(frame), self._nearest_to(frame), self.transparent) for frame in frames])
 
     def as_bytes(self) -> bytes:
-        """Red, green, blue of all 256 colours."""
+        """Return red, green, blue of all 256 colours."""
         return self.colours.tobytes()
 
     def _nearest_to(self, frame: Array) -> Array:
@@ -106,12 +107,12 @@ def _is_opaque(frame: Array) -> Array:
 
 
 def _opaque(frame: Array) -> Array:
-    """(K, 3): the colours of the pixels that are opaque."""
+    """Return the colours of the opaque pixels, (K, 3)."""
     return frame.reshape(-1, 3) if frame.shape[2] == 3 else frame[_is_opaque(frame)][:, :3]
 
 
 def _others(used: Array, count: int) -> Array:
-    """(count, 3) colours that are not used: a palette in which none comes twice is kept as it is."""
+    """Return unused colours, (count, 3): Pillow keeps a palette as it is if all its colours differ."""
     taken = {tuple(colour) for colour in used.tolist()}
     free = ((r, g, b) for r in range(256) for g in range(2) for b in range(2) if (r, g, b) not in taken)
     return np.array([next(free) for _ in range(count)], np.uint8)

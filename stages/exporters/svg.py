@@ -1,8 +1,8 @@
-"""SVG: what a browser draws is what was optimised.
+"""SVG: a browser draws what was optimised.
 
-Colour and opacity are attributes of every element and every stop of a gradient, not style rules: many readers know no
-CSS, and would draw the shapes black and opaque. A shape's opacity is on the element, not in the stops: several
-rasterisers draw that more exactly.
+Colour and opacity are attributes of every element and gradient stop, not style rules: readers without CSS would draw
+the shapes black and opaque. A shape's opacity is on the element, not in the stops: several rasterisers draw that more
+exactly.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from .svg_shapes import hard_element, hex_of, number, shapes, shown_rows, soft_e
 
 Array = np.ndarray[Any, Any]
 
-# An animated file grows by this many groups, or by more where one would hold more than `BATCH_SHARE` of the shapes;
-# each appears within `FADE_SECONDS`. (Browsers may hold a layer of the file's size for each.)
+# An animated file grows by this many groups, or by more if one would hold more than `BATCH_SHARE` of the shapes; each
+# fades in for `FADE_SECONDS`. Browsers may keep a layer of the file's size for each group.
 BATCHES = 64
 BATCH_SHARE = 0.03
 FADE_SECONDS = 0.4
 
 
 def export_svg(result: Result, path: Path, options: ExportOptions) -> None:
-    """Writes the scene as SVG: soft, flat, in layers or animated; gzipped where the path ends in .svgz."""
+    """Write the scene as SVG: soft, flat, in layers or animated; gzipped if the path ends in .svgz."""
     text = svg_text(result, options)
     with whole_file(path) as file:
         data = text.encode()
@@ -47,7 +47,7 @@ def export_svg(result: Result, path: Path, options: ExportOptions) -> None:
 
 
 def svg_text(result: Result, options: ExportOptions) -> str:
-    """The SVG file as text.
+    """Return the SVG file as text.
 
     Args:
         result: the scene and its title.
@@ -57,7 +57,7 @@ def svg_text(result: Result, options: ExportOptions) -> str:
     canvas = scene.canvas
     width = options.width or canvas.width
     height = max(1, round(canvas.height * width / canvas.width))
-    # Whole pixels may change the aspect by a little: what is shown of the canvas follows, as in `Scene.scaled`.
+    # Rounding to whole pixels changes the aspect ratio a little; the view box follows it, as in `Scene.scaled`.
     shown = number(height * canvas.width / width, 4)
     drawing = svgwrite.Drawing(size=(width, height), debug=False, profile="full")
     drawing.viewbox(0, 0, canvas.width, shown)
@@ -82,7 +82,7 @@ def svg_text(result: Result, options: ExportOptions) -> str:
 
 
 def _paint(drawing: Any, group: Any, scene: Scene, names: Iterator[str], flat: bool) -> None:
-    """Adds elements, and gradients where they need them, for each row that shows."""
+    """Add the elements and gradients of each visible row."""
     falloff = FALLOFFS[scene.canvas.edge]
     gradients: list[Any]
     for shape in shapes(shown_rows(scene)):
@@ -99,14 +99,14 @@ def _paint(drawing: Any, group: Any, scene: Scene, names: Iterator[str], flat: b
 
 
 def counted(scene: Scene) -> str:
-    """How many shapes there are, and of which kinds: "1 circle", "300 shapes: 200 ellipses, 100 strokes"."""
+    """Return the number of shapes by kind: "1 circle", "300 shapes: 200 ellipses, 100 strokes"."""
     counts = [(int((scene.kinds == primitive.code).sum()), primitive.name) for primitive in scene.primitives]
     words = [f"{count} {name}{'s' * (count != 1)}" for count, name in counts]
     return words[0] if len(words) == 1 else f"{scene.count} shapes" + ": " * bool(words) + ", ".join(words)
 
 
 def _layer_groups(drawing: Any, layers: list[Layer]) -> list[tuple[Any, Scene]]:
-    """A group for each layer, which Inkscape and vpype take for layers too."""
+    """Return a group for each layer, which Inkscape and vpype also read as layers."""
     drawing.attribs["xmlns:inkscape"] = "http://www.inkscape.org/namespaces/inkscape"
     groups = []
     for k, layer in enumerate(layers, 1):
@@ -118,17 +118,17 @@ def _layer_groups(drawing: Any, layers: list[Layer]) -> list[tuple[Any, Scene]]:
 
 
 def _growing_groups(drawing: Any, scene: Scene, options: ExportOptions, styles: list[str]) -> list[tuple[Any, Scene]]:
-    """A group for each batch, and the rules by which one after the other appears.
+    """Return a group for each batch, and append the rules that fade them in one after the other to `styles`.
 
-    Rows are painted in the order in which they were found, so that the batches are runs of rows. A reader without CSS,
-    or that is asked for less motion, shows the finished picture.
+    Batches are runs of rows in painting order. Readers without CSS, and users who prefer reduced motion, see the
+    finished picture.
     """
     ends = even_batches(scene, BATCHES, BATCH_SHARE)
     total = options.seconds + options.hold
-    often = "infinite" if options.loop == 0 else str(options.loop)
-    # All SVGs in one HTML page share their class names and keyframes.
-    tag = _tag(scene.rows.tobytes(), f"{total:g} {options.seconds:g} {often}".encode())
-    rules = [f".{tag}{{animation:{number(total, 2)}s linear {often} both}}"]
+    repeat = "infinite" if options.loop == 0 else str(options.loop)
+    # SVGs within one HTML page share class names and keyframes, so these differ between files.
+    tag = _tag(scene.rows.tobytes(), f"{total:g} {options.seconds:g} {repeat}".encode())
+    rules = [f".{tag}{{animation:{number(total, 2)}s linear {repeat} both}}"]
     groups = []
     for k, (first, last) in enumerate(itertools.pairwise([0, *ends])):
         start = k / len(ends) * options.seconds
@@ -144,7 +144,7 @@ def _growing_groups(drawing: Any, scene: Scene, options: ExportOptions, styles: 
 
 
 def _tag(*content: bytes) -> str:
-    """Six letters that depend on the content."""
+    """Return six letters derived from the content."""
     rest = zlib.crc32(b"".join(content))
     tag = ""
     for _ in range(6):
@@ -154,10 +154,10 @@ def _tag(*content: bytes) -> str:
 
 
 def _names(tag: str) -> Iterator[str]:
-    """The tag's first letter, followed by 0, 1, …, Z, 00, 01, ….
+    """Yield the tag's first letter followed by 0, 1, …, Z, 00, 01, ….
 
-    All SVGs in one HTML page share their names. So files of different pictures mostly begin theirs with different
-    letters; a second letter of the tag would cost 8 KB in a file of 2048 circles.
+    SVGs within one HTML page share ids; the letter makes most files differ. A second letter would cost 8 KB in a file
+    of 2048 circles.
     """
     digits = string.digits + string.ascii_letters
     for length in itertools.count(1):

@@ -1,8 +1,8 @@
-"""One shape as SVG elements: soft, exactly where SVG has the means, or hard.
+"""One shape as SVG elements: soft, exact where SVG allows, or hard.
 
-A shape whose curves of equal coverage are images of circles is one element with a `radialGradient`, which is the
-linear falloff exactly. All others are outlines within each other, painted one over the other: with a rim of about a
-pixel that is one hard shape, whose anti-aliasing is the falloff. Softer ones become a staircase.
+A shape whose curves of equal coverage are images of circles is one element with a `radialGradient`, exactly the linear
+falloff. Other shapes with a rim of about a pixel are one hard element, whose anti-aliasing is the falloff; softer ones
+are pieces with gradients, or nested outlines that approximate the falloff by steps.
 """
 
 from __future__ import annotations
@@ -20,27 +20,26 @@ from artpipe.renderers.primitives.falloff import LINEAR, LOGISTIC, Falloff
 
 Array = np.ndarray[Any, Any]
 
-# By how much rounding of one number may change a pixel, 0..1: with it Chromium draws 2048 circles at 47 dB of our own
-# raster instead of 47.3, in 49 instead of 52 KB of gzip.
+# Largest change of a pixel by rounding one number, 0..1. Chromium then draws 2048 circles at 47 dB of our own raster
+# instead of 47.3, in 49 instead of 52 KB of gzip.
 ROUNDING = 0.015
-# A rim steeper than this (softness in pixels) would be eaten by the anti-aliasing of the outline: so the outline of
-# such a shape lies `CLEARANCE` pixels outside its rim, where it is transparent. (At 0.5 Chromium draws 2048 circles at
-# 46.7 dB of our raster, at 1 at 49.1, for 0.2 % more bytes.)
+# The anti-aliasing of the outline would erode a rim with less softness than this (pixels), so the outline of such a
+# shape lies `CLEARANCE` pixels outside its rim, where it is transparent. (With 0.5, Chromium draws 2048 circles at
+# 46.7 dB of our raster, with 1 at 49.1 dB for 0.2 % more bytes.)
 STEEP = 1.0
 CLEARANCE = 0.7
-# Where such a rim may end, as shares of the outline's radius; few of them, since they compress well.
+# Allowed ends of such a rim, as shares of the outline's radius; few values compress well.
 RIM_SHARES = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
-# Below this opacity nothing is drawn, in 8 bits.
+# A lower opacity is invisible in 8 bits.
 INVISIBLE = 0.0005
-# The logistic edge in straight pieces: (r² - d²) / softness at the stops.
+# The logistic falloff as linear segments: (r² - d²) / softness at the stops.
 LOGISTIC_STOPS = (7.0, 5.0, 3.5, 2.5, 1.7, 1.0, 0.3, -0.3, -1.0, -1.7, -2.5, -3.5, -5.0, -7.0)
-# A softness that is nearly this (pixels) is what anti-aliasing makes of a hard edge, at the size of the canvas: such a
-# shape is one element, if there is no radial gradient for it.
+# Anti-aliasing draws a hard edge with this softness (pixels, at the size of the canvas): within `NEARLY` of it, a shape
+# without a radial gradient is one hard element.
 HARD, NEARLY = 0.5, 0.01
-# Pieces reach this many pixels beyond the rim, since their corners are rounded to tenths of one.
+# Pieces reach this many pixels beyond the rim, since their corners are rounded to tenths of a pixel.
 SLACK = 0.1
-# Pixels from one of several outlines to the next, about, and by how much of a pixel's range they may differ at most
-# if they lie farther apart.
+# Nested outlines are about `STAIR` pixels apart, or farther if they differ by at most `STAIR_CHANGE` in a pixel (0..1).
 STAIR = 1.0
 STAIR_CHANGE = 0.1
 
@@ -57,14 +56,14 @@ class Shape(NamedTuple):
 
 
 def shown_rows(scene: Scene) -> Scene:
-    """The scene with only the rows that change any pixel."""
+    """Return the scene without the rows that change no pixel."""
     left, top, right, bottom = scene.bounds().T
     inside = (right > 0) & (bottom > 0) & (left < scene.canvas.width) & (top < scene.canvas.height)
     return scene.select(inside & (scene.opacity >= INVISIBLE))
 
 
 def shapes(scene: Scene) -> list[Shape]:
-    """The rows in painting order."""
+    """Return the rows in painting order."""
     found: list[Any] = [None] * scene.count
     for primitive, index, columns in scene.parts():
         paint = (scene.colour, scene.opacity, scene.softness)
@@ -81,16 +80,16 @@ def shapes(scene: Scene) -> list[Shape]:
 
 
 def soft_elements(drawing: Any, shape: Shape, falloff: Falloff, names: Iterator[str]) -> tuple[list[Any], list[Any]]:
-    """What draws a soft shape.
+    """Return the elements of a soft shape.
 
     Args:
-        drawing: the document, which makes the elements.
-        shape: what is drawn.
+        drawing: the document, the factory of elements.
+        shape: the shape.
         falloff: of its rim.
         names: ids for gradients.
 
     Returns:
-        Gradients, and elements in painting order.
+        The gradients, and the elements in painting order.
     """
     if shape.primitive.is_radial:
         return _radial(drawing, shape, falloff, next(names))
@@ -106,9 +105,9 @@ def soft_elements(drawing: Any, shape: Shape, falloff: Falloff, names: Iterator[
 
 
 def _pieces(drawing: Any, shape: Shape, pieces: Sequence[Piece], names: Iterator[str]) -> tuple[list[Any], list[Any]]:
-    """A gradient for each piece of a shape, and a group of the pieces.
+    """Return a gradient for each piece of a shape, and a group of the pieces.
 
-    They meet without anti-aliasing, so that each pixel belongs to one of them; at the rim they are transparent.
+    Pieces meet without anti-aliasing, so that each pixel belongs to one of them; at the rim they are transparent.
     """
     softness, colour = shape.softness, hex_of(shape.colour)
     steepness = shape.opacity / (2 * softness)
@@ -119,11 +118,11 @@ def _pieces(drawing: Any, shape: Shape, pieces: Sequence[Piece], names: Iterator
     _set_opacity(group, "fill-opacity", shape.opacity)
     for piece in pieces:
         name = next(names)
-        # Where the rim begins and ends, from the point or line, and where the gradient does.
+        # Distances from the point or line at which the rim, and then the gradient, begins and ends.
         inner, outer = -softness - piece.distance, softness - piece.distance
         is_one_sided = piece.turn is not None and not piece.mirrored
         near = inner if is_one_sided else 0.0
-        far = 2 * outer if piece.mirrored else outer  # what is mirrored comes again beyond the end
+        far = 2 * outer if piece.mirrored else outer  # a mirrored gradient is reflected beyond its end
         x, y = number(piece.x, places), number(piece.y, places)
         if piece.turn is None:
             gradient = drawing.radialGradient((x, y), number(far, places), id=name)
@@ -146,28 +145,26 @@ def _pieces(drawing: Any, shape: Shape, pieces: Sequence[Piece], names: Iterator
 
 
 def _radial(drawing: Any, shape: Shape, falloff: Falloff, name: str) -> tuple[list[Any], list[Any]]:
-    """The gradient and the one element of a shape whose curves are images of circles."""
+    """Return the gradient and the single element of a shape whose curves are images of circles."""
     radius, softness = shape.thickness, shape.softness
     if falloff is LINEAR:
         rim, stops, peak = _linear_stops(radius, softness)
+        steepness = shape.opacity / (2 * softness)
     else:
         rim, stops, peak = _logistic_stops(radius, softness)
-    steepness = (
-        shape.opacity / (2 * softness) if falloff is LINEAR else shape.opacity * max(radius, softness**0.5) / softness
-    )
+        steepness = shape.opacity * max(radius, softness**0.5) / softness
+    places = min(4, decimals(steepness * rim))
     gradient = drawing.radialGradient(id=name)
     colour = hex_of(shape.colour)
     for offset, coverage in stops:
         written = number(coverage, 3)
-        gradient.add_stop_color(
-            number(offset, min(4, decimals(steepness * rim))), colour, None if written == "1" else written
-        )
+        gradient.add_stop_color(number(offset, places), colour, None if written == "1" else written)
     outline = shape.primitive.outline(shape.columns, rim - radius)
     return [gradient], [_element(drawing, outline, f"url(#{name})", shape.opacity * peak, steepness)]
 
 
 def _linear_stops(radius: float, softness: float) -> tuple[float, list[tuple[float, float]], float]:
-    """The outline's radius, the stops (offset, coverage), and what all their coverages are to be multiplied by."""
+    """Return the outline's radius, the stops (offset, coverage), and a factor for the coverage of all stops."""
     rim = radius + softness
     share = _rim_share(rim, softness)
     inner = max(radius - softness, 0.0) / rim * share
@@ -175,14 +172,14 @@ def _linear_stops(radius: float, softness: float) -> tuple[float, list[tuple[flo
 
 
 def _rim_share(rim: float, softness: float) -> float:
-    """Where the rim lies in its outline, as a share of the outline's radius."""
+    """Return the radius of the rim as a share of the outline's radius."""
     if softness >= STEEP:
         return 1.0
     return next((share for share in RIM_SHARES if rim / share - rim >= CLEARANCE), RIM_SHARES[-1])
 
 
 def _logistic_stops(radius: float, softness: float) -> tuple[float, list[tuple[float, float]], float]:
-    """As `_linear_stops`, for the logistic edge: straight pieces between some of its points."""
+    """As `_linear_stops`, for the logistic falloff, interpolated linearly between `LOGISTIC_STOPS`."""
     distances = [math.sqrt(max(radius**2 - z * softness, 0.0)) for z in LOGISTIC_STOPS]
     rim = distances[-1]
     share = _rim_share(rim, rim - radius)
@@ -195,10 +192,10 @@ def _logistic_stops(radius: float, softness: float) -> tuple[float, list[tuple[f
 
 
 def _stairs(shape: Shape, falloff: Falloff) -> list[tuple[float, float]]:
-    """Distances of outlines from the outermost inwards, and the opacity of each, which together climb the falloff.
+    """Return nested outlines that approximate the falloff: (outset, opacity) pairs from the outermost inwards.
 
-    Coverage goes up by the same amount at each. What one paints is over what those before it painted, so that of
-    opacities a_1, a_2, … the light is what 1 - (1 - a_1)(1 - a_2) … leaves.
+    Coverage rises by the same amount at each. Outlines are composited over each other: opacities a_1, a_2, … together
+    cover 1 - (1 - a_1)(1 - a_2) ….
     """
     margin = float(falloff.margin(np.array(shape.softness), np.array(shape.thickness)))
     distances = np.linspace(margin, -min(shape.thickness, margin), 65)
@@ -212,16 +209,15 @@ def _stairs(shape: Shape, falloff: Falloff) -> list[tuple[float, float]]:
 
 
 def hard_element(drawing: Any, shape: Shape, falloff: Falloff) -> Any:
-    """The hard shape that differs least from the soft one."""
+    """Return the hard shape nearest to the soft one."""
     outset, opacity = hard_outline(shape, falloff)
     return _element(drawing, shape.primitive.outline(shape.columns, outset), hex_of(shape.colour), opacity, 1.0)
 
 
 def hard_outline(shape: Shape, falloff: Falloff) -> tuple[float, float]:
-    """Distance from the rim, and opacity, of the hard shape nearest to a soft one, in the least squares.
+    """Return distance from the rim and opacity of the hard shape nearest to a soft one, in the least squares.
 
-    A hard shape is nearest at the opacity that is the soft one's mean over it, and takes away the most of the squared
-    difference where (∫ coverage)² / area is largest.
+    The best opacity is the soft shape's mean over the hard one; the best distance maximises (∫ coverage)² / area.
     """
     margin = float(falloff.margin(np.array(shape.softness), np.array(shape.thickness)))
     reach = shape.thickness + margin
@@ -234,14 +230,14 @@ def hard_outline(shape: Shape, falloff: Falloff) -> tuple[float, float]:
 
 
 def _element(drawing: Any, outline: Outline, fill: str, opacity: float, steepness: float) -> Any:
-    """An outline that is filled.
+    """Return a filled outline.
 
     Args:
         drawing: the document.
         outline: the curve.
         fill: a colour or a gradient.
-        opacity: of the whole.
-        steepness: by how much a pixel may change if the curve moves by a pixel.
+        opacity: of the element.
+        steepness: largest change of a pixel if the curve moves by a pixel.
     """
     places = min(2, decimals(steepness))
     attributes = {name: number(length, places) for name, length in outline.lengths.items()}
@@ -272,7 +268,7 @@ def _set_opacity(element: Any, name: str, opacity: float) -> None:
 
 
 def _path(outline: Outline, places: int) -> str:
-    # An arc whose radius is too small for its ends becomes half a circle; one whose radius is too large misses it.
+    # SVG enlarges a radius that is too small for the end points, which gives a half circle; one too large gives less.
     radius = number(max(outline.arc - 0.5 * 10**-places, 0.0), places)
     starts, ends = outline.points[::2], outline.points[1::2]
     arcs = [
@@ -287,7 +283,7 @@ def _points(points: Sequence[tuple[float, float]], places: int) -> str:
 
 
 def number(value: float, places: int) -> str:
-    """The shortest decimal of at most so many places: 0.50 is `.5`."""
+    """Return the shortest decimal of at most this many places: 0.50 is `.5`."""
     text = f"{value:.{places}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -297,10 +293,10 @@ def number(value: float, places: int) -> str:
 
 
 def decimals(change: float) -> int:
-    """How many places a number needs, if a pixel changes by `change` for each 1 of it."""
+    """Return the decimal places that a number needs if a pixel changes by `change` for each 1 of it."""
     return next((places for places in range(5) if 0.5 * 10**-places * change <= ROUNDING), 5)
 
 
 def hex_of(colour: Any) -> str:
-    """The colour as #rrggbb."""
+    """Return the colour as #rrggbb."""
     return "#" + "".join(f"{round(255 * float(value)):02x}" for value in colour)

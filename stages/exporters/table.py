@@ -1,4 +1,4 @@
-"""The table of what can be exported, by the ending of the file's name."""
+"""The table of exporters, by file ending."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from .viewer import export_viewer
 
 
 def export_scene(result: Result, path: Path, options: ExportOptions) -> None:
-    """Writes the scene file, at the scene's own size or at `options.width`."""
-    save_scene(result.scene if options.width is None else result.scene.scaled(options.width), path)
+    """Write the scene file at `options.width`."""
+    save_scene(options.resized(result.scene), path)
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Exporter:
     """One kind of file.
 
     Attributes:
-        write: `(result, path, options)`, writes the file whole or raises.
-        options: fields of `ExportOptions` that change such a file.
-        if_animated: further ones that do with the option `animated`.
+        write: `(result, path, options)`, writes the complete file or raises.
+        options: fields of `ExportOptions` that apply to this kind of file.
+        if_animated: further fields that apply with the option `animated`.
     """
 
     write: Callable[[Result, Path, ExportOptions], None]
@@ -53,27 +53,27 @@ EXPORTERS: dict[str, Exporter] = {
     ".json": Exporter(export_scene, ("width",)),
     ".npz": Exporter(export_scene, ("width",)),
 }
-"""Ending to what writes it."""
+"""File ending to exporter."""
 
 
 def check_paths(paths: Sequence[Path], options: ExportOptions | None = None) -> None:
-    """Looks at what is asked before any work is done.
+    """Check paths and options before any work is done.
 
     Raises:
-        InputError: an ending is unknown, a folder is missing or read-only, a path cannot be a file, or an option is
-            given that changes none of the files.
+        InputError: an ending is unknown, a folder is missing or read-only, a path cannot be a file, or an option
+            applies to none of the files.
         BackendUnavailable: an ending needs an extra that is not installed.
     """
     for path in paths:
         folder = path.absolute().parent
         if path.suffix.lower() not in EXPORTERS:
-            raise InputError(f"cannot export {path}: needs an ending of {', '.join(EXPORTERS)}")
-        if not os.path.isdir(folder):  # unlike Path's own, it takes names that are too long
-            raise InputError(f"cannot export {path}: there is no folder {path.parent}")
+            raise InputError(f"cannot export {path}: unknown ending; known are {', '.join(EXPORTERS)}")
+        if not os.path.isdir(folder):  # unlike Path.is_dir, it accepts names that are too long
+            raise InputError(f"cannot export {path}: the folder {path.parent} does not exist")
         if os.path.isdir(path):
             raise InputError(f"cannot export {path}: it is a folder")
         if not os.access(folder, os.W_OK):
-            raise InputError(f"cannot export {path}: the folder {path.parent} cannot be written to")
+            raise InputError(f"cannot export {path}: the folder {path.parent} is not writable")
         try:
             os.lstat(path)
         except FileNotFoundError:
@@ -87,19 +87,19 @@ def check_paths(paths: Sequence[Path], options: ExportOptions | None = None) -> 
 
 
 def _check_use(endings: set[str], options: ExportOptions) -> None:
-    """Refuses an option that changes no file of these endings."""
+    """Refuse an option that applies to none of these endings."""
     for field in fields(options):
         if getattr(options, field.name) == field.default:
             continue
         users = [ending for ending, exporter in EXPORTERS.items() if field.name in exporter.options]
         animated = [ending for ending, exporter in EXPORTERS.items() if field.name in exporter.if_animated]
         if endings.isdisjoint([*users, *(animated if options.animated else ())]):
-            also = f" (animated also of {', '.join(animated)})" if animated else ""
-            raise InputError(f"{field.name} is an option of {', '.join(users)}{also}; none of the files is one")
+            also = f" (with animated also {', '.join(animated)})" if animated else ""
+            raise InputError(f"{field.name} applies only to {', '.join(users)}{also}; none of the files is one")
 
 
 def distinct_paths(paths: Iterable[Path]) -> list[Path]:
-    """The paths without those that name the same file as an earlier one."""
+    """Return the paths without those that name the same file as an earlier one."""
     found: dict[str, Path] = {}
     for path in paths:
         found.setdefault(os.path.join(os.path.realpath(path.parent), path.name), path)
@@ -107,7 +107,7 @@ def distinct_paths(paths: Iterable[Path]) -> list[Path]:
 
 
 def export_files(result: Result, paths: Sequence[Path], options: ExportOptions | None = None) -> Iterator[Path]:
-    """Writes the files one after the other, each once, whole or not at all; yields each path when it is written.
+    """Write each file once, complete or not at all; yields each path after it is written.
 
     Raises:
         InputError: as `check_paths`, or a file cannot be written.

@@ -1,4 +1,4 @@
-"""The viewer: one HTML file in which a painting can be looked at closely and watched as it grows."""
+"""The viewer: one HTML file to zoom into a painting and watch its growth."""
 
 from .export import export_viewer
 

@@ -1,4 +1,4 @@
-"""Puts the viewer's file together: its page, its scripts, and what they show."""
+"""Assembles the viewer's HTML file from its page, scripts and data."""
 
 from __future__ import annotations
 
@@ -29,28 +29,27 @@ from .packing import lattice_of, packed, primitives_in
 
 Array = np.ndarray[Any, Any]
 
-# The result's own scenes that are shown hold about this many rows in all, at five to eight bytes each once they are
-# packed: 24 scenes of 2048.
+# Approximate number of rows in all key frames, at five to eight bytes each once packed: 24 scenes of 2048.
 ROWS_KEPT = 49152
 KEYS_LEAST, KEYS_MOST = 6, 36
-# Key frames that lead from the blank canvas to the first batch, which is most of the way in looks.
+# Key frames between the blank canvas and the first batch, which makes most of the visual change.
 FIRST_KEYS = 8
-# A curve a few hundred pixels wide shows no more points than this.
+# Most points of the loss curve, which is a few hundred pixels wide.
 CURVE_POINTS = 400
-# The original is shown about as large as a screen.
+# Longest side of the original, pixels: about that of a screen; and its WebP quality, 0..100.
 ORIGINAL_SIDE, ORIGINAL_QUALITY = 2048, 92
 
 
 def export_viewer(result: Result, path: Path, options: ExportOptions) -> None:
-    """Writes one HTML file that shows the painting, how it grew, and what it was made from.
+    """Write one HTML file that shows the painting, its growth and the original.
 
-    The file needs no network and no other file. What the result lacks, the viewer lacks: the slider without
-    snapshots, comparing without a target, the curve without a history.
+    The file needs no network and no other file. Parts without data are hidden: the slider without snapshots, the
+    comparison without a target, the curve without a history.
 
     Args:
-        result: what to show.
-        path: where the file goes.
-        options: of which it takes the title.
+        result: the painting.
+        path: the file to write.
+        options: the title.
 
     Raises:
         InputError: the file cannot be written.
@@ -74,7 +73,7 @@ def export_viewer(result: Result, path: Path, options: ExportOptions) -> None:
             [primitive.name, _lattices(primitive.columns), int(np.sum(result.scene.kinds == primitive.code))]
             for primitive in primitives
         ],
-        "psnr": _likeness(result),
+        "psnr": _psnr_of(result),
         "history": _curve(result),
         "original": None if result.target is None else _data_uri(result.target),
     }
@@ -89,13 +88,13 @@ def export_viewer(result: Result, path: Path, options: ExportOptions) -> None:
 
 
 def _filled_in(name: str, texts: dict[str, str]) -> str:
-    """A file of this package with texts, or other files of it, in place of their names in double braces.
+    """Return a file of this package with names in double braces replaced by texts, or by other files of it.
 
-    In one pass, so that a text may hold what looks like a place to fill in.
+    A single pass, so that texts may themselves contain double braces.
     """
 
-    def text(place: re.Match[str]) -> str:
-        return texts[place[1]] if place[1] in texts else _source(place[1])
+    def text(match: re.Match[str]) -> str:
+        return texts[match[1]] if match[1] in texts else _source(match[1])
 
     return re.sub(r"\{\{([\w./]+)\}\}", text, _source(name))
 
@@ -105,18 +104,18 @@ def _source(name: str) -> str:
 
 
 def _plural(primitives: Sequence[Primitive]) -> str:
-    """What all rows together are called."""
+    """Return the word for all rows together."""
     return f"{primitives[0].name}s" if len(primitives) == 1 else "shapes"
 
 
 def _lattices(columns: Sequence[Column]) -> list[list[Any]]:
-    """Name, whole numbers a unit, whether of a logarithm, and bits left out, of each column."""
-    ways = [(column.name, lattice_of(column)) for column in columns]
-    return [[name, way.per_unit, way.is_log, way.coarse] for name, way in ways]
+    """Return name, integers per unit, whether logarithmic, and dropped bits of each column."""
+    lattices = [(column.name, lattice_of(column)) for column in columns]
+    return [[name, lattice.per_unit, lattice.is_log, lattice.coarse] for name, lattice in lattices]
 
 
 def _key_frames(result: Result) -> tuple[Snapshot, ...]:
-    """The scenes that the slider steps through; the scene alone if the result holds no other."""
+    """Return the scenes that the slider steps through; the scene alone without snapshots."""
     if not result.history.snapshots:
         return (Snapshot(0, result.scene),)
     largest = max(result.scene.count, *(snapshot.scene.count for snapshot in result.history.snapshots), 1)
@@ -132,9 +131,9 @@ def _key_frames(result: Result) -> tuple[Snapshot, ...]:
 
 
 def _with_more(shown: tuple[Snapshot, ...], known: tuple[Snapshot, ...], count: int) -> tuple[Snapshot, ...]:
-    """Up to `count` snapshots: those shown, and of the others known those that part the longest spells best.
+    """Add known snapshots, those farthest in steps from the ones shown first, until there are `count`.
 
-    Scenes that are as even steps in looks as they come are fewer than were asked for, and most are early ones.
+    Snapshots evenly spaced in looks are fewer than requested, and most of them are early.
     """
     others = [snapshot for snapshot in known[1:-1] if all(snapshot is not other for other in shown)]
     while others and len(shown) < count:
@@ -145,8 +144,8 @@ def _with_more(shown: tuple[Snapshot, ...], known: tuple[Snapshot, ...], count: 
     return shown
 
 
-def _likeness(result: Result) -> float | None:
-    """PSNR of the scene against the target, in decibels; None without a target, or where it is met exactly."""
+def _psnr_of(result: Result) -> float | None:
+    """Return the PSNR of the scene against the target, dB; None without a target or if both are equal."""
     if result.target is None:
         return None
     error = picture_error(result.scene, result.target)
@@ -154,14 +153,14 @@ def _likeness(result: Result) -> float | None:
 
 
 def _curve(result: Result) -> list[list[float]]:
-    """Pairs of step and loss, as PSNR in decibels; evenly thinned, the last one kept, without those that have none."""
+    """Return pairs of step and PSNR (dB), evenly thinned, ends included; points with an infinite PSNR are dropped."""
     rows = [(point.step, point.mse) for point in result.history.curve if 0 < point.mse < math.inf]
     chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), CURVE_POINTS)).astype(int))
     return [[float(rows[k][0]), round(psnr(rows[k][1]), 3)] for k in chosen]
 
 
 def _data_uri(target: Array) -> str:
-    """The target as a picture within a text, with its alpha."""
+    """Return the target as a data URI, with its alpha."""
     picture = Image.fromarray(np.rint(np.clip(target, 0, 1) * 255).astype(np.uint8))
     picture.thumbnail((ORIGINAL_SIDE, ORIGINAL_SIDE))
     data = io.BytesIO()
@@ -170,6 +169,6 @@ def _data_uri(target: Array) -> str:
 
 
 def _json_in_html(value: Any) -> str:
-    """JSON that no reader of HTML takes for a tag, an entity or a line's end."""
+    """Return JSON without characters that are special in HTML."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

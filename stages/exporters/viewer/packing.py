@@ -1,4 +1,4 @@
-"""Scenes as few bytes: whole numbers on lattices, each counted from the same row's in the scene before, deflated."""
+"""Compact scenes: integers on lattices, as differences to the same row in the scene before, deflated."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from artpipe.renderers.scene import columns_of, width_of
 
 Array = np.ndarray[Any, Any]
 
-# Lengths below this are written as if they were this long: their logarithm has no end.
+# Shorter lengths are written as this one, since the logarithm has no lower bound.
 LENGTH_LEAST = 1e-3
 
 
 @dataclass(frozen=True)
 class Lattice:
-    """How one column is written as whole numbers.
+    """The quantisation of one column.
 
     Attributes:
-        per_unit: whole numbers a pixel; of a logarithm to base 2, an octave; of anything else, 1.
+        per_unit: integers per pixel; per octave of a logarithm to base 2; per 1 of anything else.
         is_log: whether the logarithm to base 2 is written.
-        coarse: bits that key frames before the last leave out.
+        coarse: bits dropped in all key frames but the last.
     """
 
     per_unit: int
@@ -35,8 +35,8 @@ class Lattice:
     coarse: int
 
 
-# The last key frame is within 1/512 px in place, 0.006 % in length, and half a level of 8 bits in colour. Those before
-# it are within 1/16 px, 1.6 % of a length and 4.5 % of the softness, and 6 bits: nothing that shows in passing.
+# The last key frame is exact to 1/512 px of a position, 0.006 % of a length, and half an 8-bit level of a colour; the
+# others to 1/16 px, 1.6 % of a length, 4.5 % of the softness, and 6 bits, which is invisible in motion.
 POSITION, LENGTH, COLOUR = Lattice(256, False, 5), Lattice(8192, True, 8), Lattice(255, False, 2)
 LATTICES: dict[str, Lattice] = {
     "red": COLOUR,
@@ -50,58 +50,57 @@ LATTICES: dict[str, Lattice] = {
     "log length": Lattice(8192, False, 8),
     "share": Lattice(8192, False, 8),
 }
-"""Name of a column of the paint, or unit of a column of a shape, to its lattice."""
+"""Name of a paint column, or unit of a shape column, to its lattice."""
 
 
 def lattice_of(column: Column) -> Lattice:
-    """The lattice of a column."""
+    """Return the lattice of a column."""
     return LATTICES[column.name if column in PAINT else column.unit]
 
 
 def primitives_in(scenes: Sequence[Scene]) -> tuple[Primitive, ...]:
-    """The primitives that any of the scenes holds, in the order of the table."""
+    """Return the primitives in any of the scenes, in the order of the table."""
     held = {primitive for scene in scenes for primitive in scene.primitives}
     return tuple(primitive for primitive in PRIMITIVES.values() if primitive in held)
 
 
 def packed(scenes: Sequence[Scene]) -> bytes:
-    """All scenes as planes of bytes, deflated (what browsers call deflate-raw).
+    """Return all scenes as planes of bytes, deflated (deflate-raw in browsers).
 
-    A scene is a plane of links, a plane of kinds, a plane for each column of `PAINT`, and then, primitive by primitive
-    of `primitives_in`, a plane for each column of its shape that holds the rows of this primitive alone. A plane is a
-    signed number for each row in painting order (see `_plane`).
+    A scene is a plane of links, a plane of kinds, a plane for each column of `PAINT`, and then, for each primitive of
+    `primitives_in`, a plane for each of its shape columns with the rows of that primitive only. A plane holds a signed
+    integer for each row in painting order (see `_plane`).
 
-    A link says which row of the scene before has the same id and kind: 0 for none, 1 for the one after the row that
-    was linked last (at first: row 0), 2 for the one after that, -1 for the one before it, and so on. The numbers that
-    follow are counted from those of the linked row, or from 0. A kind is a position in `primitives_in`, or 0 in a row
-    that is linked.
+    A link names the row of the preceding scene with the same id and kind: 0 for none, 1 for the row after the one
+    linked last (initially row 0), 2 for the next, -1 for the one before, and so on. Columns hold differences to the
+    linked row, or to 0. A kind is an index into `primitives_in`, and 0 in linked rows.
     """
     primitives = primitives_in(scenes)
     width = width_of(primitives)
     planes = []
     before, numbers_before = None, np.zeros((0, width), np.int64)
     for index, scene in enumerate(scenes):
-        numbers, left_out = _numbers(scene, width)
+        numbers, dropped = _numbers(scene, width)
         if index == len(scenes) - 1:
-            left_out = np.zeros_like(left_out)
-        numbers = (numbers + ((1 << left_out) >> 1)) >> left_out
+            dropped = np.zeros_like(dropped)
+        numbers = (numbers + ((1 << dropped) >> 1)) >> dropped
         linked, origins = _origins(before, scene)
-        passed = origins - np.concatenate([[0], origins[:-1] + 1]) if len(origins) else origins
+        skipped = origins - np.concatenate([[0], origins[:-1] + 1]) if len(origins) else origins
         links = np.zeros(scene.count, np.int64)
-        links[linked] = np.where(passed >= 0, passed + 1, passed)
+        links[linked] = np.where(skipped >= 0, skipped + 1, skipped)
         changes = numbers.copy()
-        changes[linked] -= numbers_before[origins] >> left_out[linked]
+        changes[linked] -= numbers_before[origins] >> dropped[linked]
         codes = np.array([primitive.code for primitive in primitives])
         kinds = np.argmax(scene.kinds[:, None] == codes, axis=1) if scene.count else links
         planes += [links, np.where(links == 0, kinds, 0), *changes[:, : len(PAINT)].T]
         for k, primitive in enumerate(primitives):
             planes += [*changes[kinds == k, len(PAINT) : primitive.width].T]
-        before, numbers_before = scene, numbers << left_out
+        before, numbers_before = scene, numbers << dropped
     return _deflated(b"".join(map(_plane, planes)))
 
 
 def _numbers(scene: Scene, width: int) -> tuple[Array, Array]:
-    """(N, width) int64 each: the rows as whole numbers, and the bits that they may leave out."""
+    """Return the rows as integers and the bits that may be dropped, (N, width) int64 each."""
     numbers, coarse = np.zeros((2, scene.count, width), np.int64)
     for primitive, index, _ in scene.parts():
         for k, column in enumerate(columns_of(primitive)):
@@ -114,7 +113,7 @@ def _numbers(scene: Scene, width: int) -> tuple[Array, Array]:
 
 
 def _origins(before: Scene | None, after: Scene) -> tuple[Array, Array]:
-    """Positions of the rows that both scenes hold, in the order of `after`: where in `after`, where in `before`."""
+    """Return the indices of shared rows in `after` and in `before`, ordered as in `after`."""
     if before is None:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     _, in_before, in_after = np.intersect1d(before.ids, after.ids, assume_unique=True, return_indices=True)
@@ -125,10 +124,10 @@ def _origins(before: Scene | None, after: Scene) -> tuple[Array, Array]:
 
 
 def _plane(values: Array) -> bytes:
-    """(N,) signed numbers as 4 N bytes: the lowest byte of each, then the next ones.
+    """Return (N,) signed integers as 4 N bytes: the lowest bytes of all, then the next.
 
-    Small ones of either sign have empty high bytes (0, -1, 1, -2 become 0, 1, 2, 3), and bytes of one kind side by
-    side pack best.
+    Zigzag coding (0, -1, 1, -2 become 0, 1, 2, 3) leaves the high bytes of small integers empty, and bytes of equal
+    significance compress best side by side.
     """
     zigzag = ((values << 1) ^ (values >> 63)).astype("<u4")
     return zigzag.view(np.uint8).reshape(-1, 4).T.tobytes()

@@ -1,13 +1,13 @@
-// What the worker runs beside the shapes: it unpacks the key frames and paints pictures of them; the page stays free.
+// Code of the worker, after that of the shapes: unpacks the key frames and paints them while the page stays responsive.
 
-// Pixels a side of the squares that are painted one after the other.
+// Side of a tile, pixels.
 const TILE = 32;
-// Once every pixel of a tile lets through less light than this, what lies farther back cannot be seen.
-const DARK = 1 / 2048;
+// A tile stops once its transmittance is below this everywhere: rows farther back are invisible.
+const TRANSMITTANCE_FLOOR = 1 / 2048;
 
 /**
- * All key frames from their bytes; the format is that of `packing.py`. Each holds arrays by row: `kinds` (positions in
- * `about.primitives`), the columns of the paint by their names, and in `shape` the columns of the shapes.
+ * Unpacks all key frames from the format of `packing.py`. Each holds arrays by row: `kinds` (indices into
+ * `about.primitives`), the paint columns by name, and the shape columns in `shape`.
  */
 function unpack(bytes, about) {
   let at = 0;
@@ -33,14 +33,14 @@ function unpack(bytes, about) {
       kinds[i] = kindsBefore[origins[i]];
     }
     const numbers = [];
-    /** Reads a column of some rows, the `place`-th of all columns, into `values`. */
+    /** Reads a column of the given rows, number `place` of all columns, into `values`. */
     const read = ([, perUnit, isLog, coarse], place, rows, values) => {
-      const leftOut = index < about.keys.length - 1 ? coarse : 0;
+      const dropped = index < about.keys.length - 1 ? coarse : 0;
       const changes = plane(rows.length);
       numbers[place] ??= new Int32Array(count);
       for (let k = 0; k < rows.length; k++) {
         const row = rows[k], origin = origins[row];
-        const whole = (changes[k] + (origin >= 0 ? before[place][origin] >> leftOut : 0)) << leftOut;
+        const whole = (changes[k] + (origin >= 0 ? before[place][origin] >> dropped : 0)) << dropped;
         numbers[place][row] = whole;
         values[row] = isLog ? 2 ** (whole / perUnit) : whole / perUnit;
       }
@@ -59,8 +59,8 @@ function unpack(bytes, about) {
 }
 
 /**
- * A picture of a key frame: `view` says its size, the scale, and where the scene's corner (x, y) lies in it; a `veil`
- * is a colour that is laid over it, and outlines `line` pixels wide over that.
+ * Paints a key frame. `view` gives the picture's size, the scale, and the position (x, y) of the scene's corner in it;
+ * with a `veil`, that colour is laid over the picture, and outlines `line` pixels wide over that.
  */
 function paint(key, about, view) {
   const canvas = new OffscreenCanvas(view.width, view.height);
@@ -71,7 +71,7 @@ function paint(key, about, view) {
   return canvas.transferToImageBitmap();
 }
 
-/** The rows that may paint something, back to front, with the pixels from (left, top) to (right, bottom) that they may. */
+/** The rows that may be visible, back to front, each with the pixels from (left, top) to (right, bottom) that it may touch. */
 function rowsInView(key, about, view) {
   const falloff = falloffs[about.edge], rows = [];
   const inside = (value, most) => Math.min(Math.max(value, 0), most);
@@ -99,17 +99,17 @@ function drawn(rows, about, view) {
       for (let across = Math.floor(row.left / TILE); across * TILE < row.right; across++) bins[down * tilesAcross + across].push(row);
     }
   }
-  const planes = { red: new Float32Array(TILE * TILE), green: new Float32Array(TILE * TILE), blue: new Float32Array(TILE * TILE), light: new Float32Array(TILE * TILE), values: new Float32Array(TILE * TILE) };
+  const planes = Object.fromEntries(["red", "green", "blue", "transmittance", "values"].map((name) => [name, new Float32Array(TILE * TILE)]));
   bins.forEach((bin, index) => drawTile(planes, bin, (index % tilesAcross) * TILE, Math.floor(index / tilesAcross) * TILE, about, view, image));
   return image;
 }
 
 /**
- * Draws the tile whose corner is the pixel (x, y), front to back: each row adds its colour times the light that what
- * lies before it lets through, C = Σ T_i a_i c_i + T background.
+ * Draws the tile with its corner at pixel (x, y), front to back: each row adds its colour times the transmittance of the
+ * rows in front of it, C = Σ T_i a_i c_i + T background.
  */
 function drawTile(planes, bin, x, y, about, view, image) {
-  const { red, green, blue, light, values } = planes;
+  const { red, green, blue, transmittance, values } = planes;
   const falloff = falloffs[about.edge], step = 1 / view.scale;
   const width = Math.min(TILE, view.width - x), height = Math.min(TILE, view.height - y), count = width * height;
   const middleX = (x + width / 2 - view.x) * step, middleY = (y + height / 2 - view.y) * step;
@@ -117,10 +117,10 @@ function drawTile(planes, bin, x, y, about, view, image) {
   red.fill(0, 0, count);
   green.fill(0, 0, count);
   blue.fill(0, 0, count);
-  light.fill(1, 0, count);
+  transmittance.fill(1, 0, count);
   for (let k = bin.length - 1, drawnRows = 0; k >= 0; k--) {
     const row = bin[k];
-    // No distance changes by more than the way between two points.
+    // Over the tile, distances differ by at most half the diagonal from the one at its middle.
     row.shape.distances(values, middleX, middleY, step, 1, 1);
     if (values[0] - halfDiagonal > row.reach) continue;
     const left = Math.max(row.left - x, 0), right = Math.min(row.right - x, width);
@@ -133,25 +133,25 @@ function drawTile(planes, bin, x, y, about, view, image) {
     }
     for (let j = top, from = 0; j < bottom; j++) {
       for (let pixel = j * width + left, end = pixel + across; pixel < end; pixel++, from++) {
-        const share = light[pixel] * row.opacity * values[from];
-        light[pixel] -= share;
+        const share = transmittance[pixel] * row.opacity * values[from];
+        transmittance[pixel] -= share;
         red[pixel] += share * row.red;
         green[pixel] += share * row.green;
         blue[pixel] += share * row.blue;
       }
     }
-    if (++drawnRows % 4 === 0 && light.subarray(0, count).every((left) => left < DARK)) break;
+    if (++drawnRows % 4 === 0 && transmittance.subarray(0, count).every((left) => left < TRANSMITTANCE_FLOOR)) break;
   }
   writeTile(planes, x, y, width, height, about, image);
 }
 
 /** The tile's sums as 8-bit pixels: over the background, or with straight alpha. */
-function writeTile({ red, green, blue, light }, x, y, width, height, about, image) {
+function writeTile({ red, green, blue, transmittance }, x, y, width, height, about, image) {
   const [backRed, backGreen, backBlue] = about.background;
   for (let j = 0, pixel = 0; j < height; j++) {
     let to = 4 * ((y + j) * image.width + x);
     for (let i = 0; i < width; i++, pixel++, to += 4) {
-      const left = light[pixel], alpha = about.transparent ? 1 - left : 1;
+      const left = transmittance[pixel], alpha = about.transparent ? 1 - left : 1;
       const back = about.transparent ? 0 : left, level = alpha > 0 ? 255 / alpha : 0;
       image.data[to] = (red[pixel] + back * backRed) * level;
       image.data[to + 1] = (green[pixel] + back * backGreen) * level;

@@ -1,12 +1,12 @@
-// Comparing with the original, and outlines.
+// Comparison with the original, and outlines.
 
 function setCompare(mode) {
   compare = original && mode !== compare ? mode : "off";
   element("wipe").setAttribute("aria-pressed", compare === "wipe");
   element("side").setAttribute("aria-pressed", compare === "side");
   layOut();
-  forget();
-  moved();
+  deselect();
+  changed();
 }
 
 function setDivide(share) {
@@ -17,10 +17,10 @@ function setDivide(share) {
 function setOutlines(on) {
   showOutlines = on;
   element("outlines").setAttribute("aria-pressed", on);
-  moved();
+  changed();
 }
 
-/** Puts frames, signs and the wipe's handle where the painting is. */
+/** Positions frames, signs and the wipe's handle on the painting. */
 function showPlaces() {
   const [frames, signs] = [stage.querySelectorAll(".frame"), stage.querySelectorAll(".sign")];
   const divider = element("divider");
@@ -52,7 +52,7 @@ function showPlaces() {
 }
 
 const divider = element("divider");
-divider.addEventListener("pointerdown", (event) => { event.stopPropagation(); forget(); divider.setPointerCapture(event.pointerId); });
+divider.addEventListener("pointerdown", (event) => { event.stopPropagation(); deselect(); divider.setPointerCapture(event.pointerId); });
 divider.addEventListener("pointermove", (event) => {
   event.stopPropagation();
   if (!divider.hasPointerCapture(event.pointerId)) return;

@@ -1,4 +1,4 @@
-// The curve of the loss over steps.
+// The loss curve.
 
 const curve = element("curve");
 const plot = { left: 26, right: 8, top: 8, bottom: 20 };
@@ -32,19 +32,19 @@ function drawCurve() {
   parts.push(svg("path", { class: "cursor", id: "cursor" }), svg("circle", { class: "dot", id: "dot", r: 5 }));
   curve.replaceChildren(...parts);
   curve.setAttribute("aria-label", `PSNR over steps: from ${values[0].toFixed(1)} dB to ${values.at(-1).toFixed(1)} dB at step ${grouped(end)}`);
-  told = "";
+  shownText = "";
 }
 
-function showCursor(now, likeness) {
+function showCursor(now, psnr) {
   if (!curveX) return;
   const x = curveX(now), high = curve.clientHeight;
   element("cursor").setAttribute("d", `M${x} ${plot.top}V${high - plot.bottom}`);
-  element("dot").setAttribute("visibility", likeness === null ? "hidden" : "visible");
-  if (likeness === null) return element("past").setAttribute("d", "");
-  const past = about.history.filter(([at]) => at < now).concat([[now, likeness]]);
+  element("dot").setAttribute("visibility", psnr === null ? "hidden" : "visible");
+  if (psnr === null) return element("past").setAttribute("d", "");
+  const past = about.history.filter(([at]) => at < now).concat([[now, psnr]]);
   element("past").setAttribute("d", "M" + past.map(([at, value]) => `${curveX(at).toFixed(1)} ${curveY(value).toFixed(1)}`).join("L"));
   element("dot").setAttribute("cx", x);
-  element("dot").setAttribute("cy", curveY(likeness));
+  element("dot").setAttribute("cy", curveY(psnr));
 }
 
 function seekOnCurve(event) {

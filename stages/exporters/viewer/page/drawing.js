@@ -1,4 +1,4 @@
-// Drawing: what the worker has painted, on the canvas.
+// Drawing the worker's pictures on the canvas.
 
 function draw() {
   context.clearRect(0, 0, canvas.width, canvas.height);
@@ -10,7 +10,7 @@ function draw() {
   }
 }
 
-/** Draws what is seen of the painting from `left` on. */
+/** Draws the visible part of the painting right of `left`. */
 function clipped(spot, left, drawing) {
   context.save();
   context.beginPath();
@@ -24,7 +24,7 @@ const dividerAt = (spot) => Math.round(spot.left + spot.width * divide);
 
 function drawOriginal(spot) {
   if (!original) return;
-  context.clearRect(spot.left, spot.top, spot.width, spot.height);  // shapes show through what is transparent
+  context.clearRect(spot.left, spot.top, spot.width, spot.height);  // else shapes show through transparent parts
   context.drawImage(original, spot.x, spot.y, about.width * spot.scale, about.height * spot.scale);
 }
 
@@ -35,10 +35,10 @@ function drawShapes(spot) {
     if (position === goal) canvas.dataset.drawn = "exact";
     return;
   }
-  const passing = passingPicture();
-  if (passing) context.drawImage(passing, spot.x, spot.y, about.width * spot.scale, about.height * spot.scale);
+  const preview = previewPicture();
+  if (preview) context.drawImage(preview, spot.x, spot.y, about.width * spot.scale, about.height * spot.scale);
   if (exact && exact.key === position) {
-    // Until the view rests, the picture of the last one lies over it, moved and scaled.
+    // Until the view is at rest, its last exact picture is drawn over it, moved and scaled.
     const { x, y, width, height } = exact.part;
     const place = [spot.x + x * spot.scale, spot.y + y * spot.scale, width * spot.scale, height * spot.scale];
     if (about.transparent) context.clearRect(...place);
@@ -46,35 +46,35 @@ function drawShapes(spot) {
   }
 }
 
-/** What is seen at the position while things move: two key frames, one over the other; null before there is any. */
-function passingPicture() {
-  const below = Math.floor(position), first = nearestKept(below);
-  if (position === below || !kept[below + 1]) return kept[first] ?? null;
-  const { width, height } = kept[first];
+/** The picture in motion: a blend of the two nearest key frames; null before any is painted. */
+function previewPicture() {
+  const below = Math.floor(position), first = nearestPainted(below);
+  if (position === below || !keyPictures[below + 1]) return keyPictures[first] ?? null;
+  const { width, height } = keyPictures[first];
   if (blend.canvas.width !== width || blend.canvas.height !== height) Object.assign(blend.canvas, { width, height });
-  // At the size they have: without a GPU, to scale pictures takes five times as long as to lay them over each other.
+  // Blended at their own size: without a GPU, scaling takes five times as long as blending.
   const share = position - below;
   blend.clearRect(0, 0, width, height);
-  // Of transparent pictures the sum of both shares: one laid over the other would be more opaque than either.
+  // Transparent pictures are added: one composited over the other would be more opaque than both.
   blend.globalAlpha = about.transparent ? 1 - share : 1;
-  blend.drawImage(kept[first], 0, 0);
+  blend.drawImage(keyPictures[first], 0, 0);
   blend.globalAlpha = share;
   blend.globalCompositeOperation = about.transparent ? "lighter" : "source-over";
-  blend.drawImage(kept[below + 1], 0, 0, width, height);
+  blend.drawImage(keyPictures[below + 1], 0, 0, width, height);
   blend.globalCompositeOperation = "source-over";
   return blend.canvas;
 }
 
-/** The key frame next to this one of which there is a picture, or -1. */
-function nearestKept(key) {
+/** The painted key frame nearest to this one, or -1. */
+function nearestPainted(key) {
   for (let away = 0; away <= last; away++) {
-    if (kept[key - away]) return key - away;
-    if (kept[key + away]) return key + away;
+    if (keyPictures[key - away]) return key - away;
+    if (keyPictures[key + away]) return key + away;
   }
   return -1;
 }
 
-/** What the worker is asked for so that the view at rest is exact; `name` tells one such picture from another. */
+/** The request for an exact picture of the view at rest; `name` identifies the picture. */
 function wantedPicture() {
   const spot = placed(panes[0]);
   const wanted = { key: Math.round(position), width: spot.width, height: spot.height, scale: spot.scale, x: spot.x - spot.left, y: spot.y - spot.top };
@@ -86,11 +86,11 @@ function wantedPicture() {
   return { question: wanted, name: position === wanted.key ? JSON.stringify(wanted) : "", part };
 }
 
-/** Has the worker paint what is missing: the view at rest first, then key frames, the nearest ones first. */
-let tending = false;
-async function tend() {
-  if (tending || !keys) return;
-  tending = true;
+/** Has the worker paint missing pictures: the view at rest first, then key frames, the nearest first. */
+let isPainting = false;
+async function paintMissing() {
+  if (isPainting || !keys) return;
+  isPainting = true;
   for (;;) {
     const wanted = wantedPicture();
     if (atRest() && exact?.name !== wanted.name) {
@@ -102,25 +102,25 @@ async function tend() {
     }
     let next = -1;
     for (let key = 0; key <= last; key++) {
-      if (!kept[key] && (next < 0 || Math.abs(key - position) < Math.abs(next - position))) next = key;
+      if (!keyPictures[key] && (next < 0 || Math.abs(key - position) < Math.abs(next - position))) next = key;
     }
     if (next < 0) break;
-    const scale = Math.min(fitting(panes[0]), Math.sqrt(KEPT_PIXELS / (about.width * about.height)));
+    const scale = Math.min(fitting(panes[0]), Math.sqrt(KEY_PICTURE_PIXELS / (about.width * about.height)));
     const width = Math.max(1, Math.round(about.width * scale)), height = Math.max(1, Math.round(about.height * scale));
-    kept[next] = await ask({ key: next, width, height, scale: width / about.width, x: 0, y: 0 });
+    keyPictures[next] = await ask({ key: next, width, height, scale: width / about.width, x: 0, y: 0 });
     if (!atRest()) askFrame();
   }
-  tending = false;
+  isPainting = false;
 }
 
-const atRest = () => position === goal && !playing && performance.now() - movedAt >= REST;
+const atRest = () => position === goal && !playing && performance.now() - changedAt >= REST;
 
-/** To be called whenever what is seen changes: draws soon, and exactly when the movement ends. */
-function moved() {
-  movedAt = performance.now();
+/** Call after any visible change: requests a frame, and an exact picture once the view is at rest. */
+function changed() {
+  changedAt = performance.now();
   canvas.dataset.drawn = "moving";
   clearTimeout(restTimer);
-  restTimer = setTimeout(() => (atRest() ? tend() : moved()), REST + 10);
+  restTimer = setTimeout(() => (atRest() ? paintMissing() : changed()), REST + 10);
   askFrame();
 }
 

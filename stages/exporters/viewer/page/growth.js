@@ -1,17 +1,17 @@
-// Growth: play, slider, keys.
+// Playing the growth, slider and keys.
 
-/** Moves the position on towards its goal; asks for the next frame until it is there. */
+/** Moves the position towards its goal, and requests frames until it is reached. */
 function advance(time) {
   const passed = clamp(time - previousTime, 0, 100);
   previousTime = time;
   if (playing) {
     position = goal = Math.min(goal + (passed / 1000 / PLAY_SECONDS) * last, last);
     if (goal === last) setPlaying(false);
-    moved();
+    changed();
   } else if (position !== goal) {
     position += (goal - position) * (1 - Math.exp(-passed / GLIDE));
-    if (calm.matches || Math.abs(goal - position) < 0.01) position = goal;
-    moved();
+    if (reducedMotion.matches || Math.abs(goal - position) < 0.01) position = goal;
+    changed();
   }
 }
 
@@ -19,8 +19,8 @@ function seek(place) {
   setPlaying(false);
   goal = clamp(place, 0, last);
   if (position !== goal) previousTime = performance.now();
-  forget();
-  moved();
+  deselect();
+  changed();
 }
 
 const settle = () => seek(Math.round(goal));
@@ -38,10 +38,10 @@ function setPlaying(now) {
 function togglePlaying() {
   if (playing) return settle();
   if (goal >= last) position = goal = 0;
-  forget();
+  deselect();
   setPlaying(true);
   previousTime = performance.now();
-  moved();
+  changed();
 }
 
 /** The optimiser step at a position of the slider. */
@@ -58,8 +58,8 @@ function positionAt(wanted) {
   return below + (length > 0 ? clamp((wanted - steps[below]) / length, 0, 1) : 0);
 }
 
-/** The PSNR at a step, between the rows of the history; null before the first. */
-function likenessAt(wanted) {
+/** The PSNR at a step, interpolated between rows of the history; null before the first. */
+function psnrAt(wanted) {
   const rows = about.history;
   if (!rows.length || wanted < rows[0][0]) return null;
   let above = rows.findIndex(([at]) => at >= wanted);
@@ -68,19 +68,19 @@ function likenessAt(wanted) {
   return step1 > step0 ? value0 + ((value1 - value0) * (wanted - step0)) / (step1 - step0) : value1;
 }
 
-let told = "";
+let shownText = "";
 function showTime() {
-  const now = stepAt(position), likeness = likenessAt(now);
+  const now = stepAt(position), psnr = psnrAt(now);
   const share = last ? position / last : 1;
   if (document.activeElement !== slider || !sliderHeld) slider.value = position;
   slider.style.setProperty("--share", `calc(${share} * (100% - 20px) + 10px)`);
   const count = about.keys[Math.round(position)][1];
-  const text = `step ${grouped(now)} · ${grouped(count)} ${about.shapes}${likeness === null ? "" : ` · ${likeness.toFixed(1)} dB`}`;
-  if (text !== told) {
-    told = text;
+  const text = `step ${grouped(now)} · ${grouped(count)} ${about.shapes}${psnr === null ? "" : ` · ${psnr.toFixed(1)} dB`}`;
+  if (text !== shownText) {
+    shownText = text;
     element("readout").textContent = text;
     slider.setAttribute("aria-valuetext", text);
-    showCursor(now, likeness);
+    showCursor(now, psnr);
   }
 }
 

@@ -1,7 +1,7 @@
 // Pointers and keys.
 
 const pointers = new Map();
-let strayed = 0;  // CSS pixels that the pointers went since they came down
+let travelled = 0;  // CSS pixels that the pointers have moved since they were pressed
 
 const spread = () => {
   const [a, b = a] = pointers.values();
@@ -10,17 +10,17 @@ const spread = () => {
 
 stage.addEventListener("pointerdown", (event) => {
   if (event.button !== 0) return;
-  if (!pointers.size) strayed = 0;
+  if (!pointers.size) travelled = 0;
   stage.setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
 });
 stage.addEventListener("pointermove", (event) => {
-  if (!pointers.has(event.pointerId)) return event.pointerType === "mouse" ? meetAt(event.clientX, event.clientY) : undefined;
+  if (!pointers.has(event.pointerId)) return event.pointerType === "mouse" ? selectAt(event.clientX, event.clientY) : undefined;
   const before = spread();
   pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
   const after = spread();
-  strayed += Math.hypot(after.x - before.x, after.y - before.y) + Math.abs(after.size - before.size);
-  if (strayed < 4) return;
+  travelled += Math.hypot(after.x - before.x, after.y - before.y) + Math.abs(after.size - before.size);
+  if (travelled < 4) return;
   stage.classList.add("held");
   panBy(after.x - before.x, after.y - before.y);
   if (before.size > 0 && after.size > 0) {
@@ -32,10 +32,10 @@ for (const name of ["pointerup", "pointercancel"]) {
   stage.addEventListener(name, (event) => {
     if (!pointers.delete(event.pointerId) || pointers.size) return;
     stage.classList.remove("held");
-    if (name === "pointerup" && strayed < 4) meetAt(event.clientX, event.clientY);
+    if (name === "pointerup" && travelled < 4) selectAt(event.clientX, event.clientY);
   });
 }
-stage.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") forget(); });
+stage.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") deselect(); });
 stage.addEventListener("dblclick", (event) => {
   const box = stage.getBoundingClientRect();
   zoomBy(event.shiftKey ? 0.5 : 2, event.clientX - box.left, event.clientY - box.top);
@@ -60,7 +60,7 @@ element("ask").addEventListener("click", toggleHelp);
 
 const keyed = {
   " ": togglePlaying, w: () => setCompare("wipe"), s: () => setCompare("side"), o: () => setOutlines(!showOutlines),
-  "+": () => zoomBy(1.5), "=": () => zoomBy(1.5), "-": () => zoomBy(1 / 1.5), "0": showWhole, ",": () => meetNext(-1), ".": () => meetNext(1), Escape: forget,
+  "+": () => zoomBy(1.5), "=": () => zoomBy(1.5), "-": () => zoomBy(1 / 1.5), "0": showWhole, ",": () => selectNext(-1), ".": () => selectNext(1), Escape: deselect,
 };
 const panned = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
 document.addEventListener("keydown", (event) => {
@@ -73,12 +73,12 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   action();
 });
-// A button that was clicked, not reached by keyboard, gives the focus back: then the space bar plays.
+// A clicked button, unlike one reached by keyboard, releases the focus, so that the space bar plays.
 document.addEventListener("click", (event) => { if (event.detail > 0) event.target.closest("button")?.blur(); });
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
-  moved();
+  changed();
 }
 let themeChosen = false;
 element("theme").addEventListener("click", () => { themeChosen = true; setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"); });

@@ -1,4 +1,4 @@
-// Where things lie.
+// Layout: panes, zoom and pan.
 
 function layOut() {
   const wide = stage.clientWidth, high = stage.clientHeight;
@@ -10,7 +10,7 @@ function layOut() {
   if (compare === "side") {
     const halfWidth = Math.floor(width / 2), halfHeight = Math.floor(height / 2);
     const beside = { ...whole, width: halfWidth }, above = { ...whole, height: halfHeight };
-    // One above the other only where that shows much more: on a phone held upright.
+    // One above the other only if that shows much more, as on a phone held upright.
     panes = 1.2 * fitting(beside) >= fitting(above)
       ? [beside, { ...beside, shows: "original", x: width - halfWidth }]
       : [above, { ...above, shows: "original", y: height - halfHeight }];
@@ -18,14 +18,14 @@ function layOut() {
   keepInView();
 }
 
-/** Device pixels a scene pixel when the whole painting fits a pane; the painting is a whole number of them wide. */
+/** Device pixels per scene pixel at which the painting fits a pane and is a whole number of them wide. */
 function fitting(pane) {
   const space = Math.round(Math.min(Math.min(pane.width, pane.height) * 0.06, 36 * ratio));
   const scale = Math.min((pane.width - 2 * space) / about.width, (pane.height - 2 * space) / about.height);
   return Math.max(Math.floor(about.width * scale), 1) / about.width;
 }
 
-/** Where the painting lies in a pane: its scale, its corner, and the rectangle of it that is seen; device pixels. */
+/** The painting in a pane: its scale, its corner, and its visible rectangle; device pixels. */
 function placed(pane) {
   const scale = fitting(pane) * view.zoom;
   const x = Math.round(pane.x + pane.width / 2 - view.x * scale), y = Math.round(pane.y + pane.height / 2 - view.y * scale);
@@ -35,7 +35,7 @@ function placed(pane) {
   return { scale, x, y, left, top, width: Math.max(right - left, 1), height: Math.max(bottom - top, 1) };
 }
 
-/** Holds the view where some of the painting is seen: a painting larger than its pane fills it. */
+/** Limits the view so that a painting larger than its pane fills it, and a smaller one is centred. */
 function keepInView() {
   view.zoom = clamp(view.zoom, 1, ZOOM_MOST);
   const pane = panes[0], scale = fitting(pane) * view.zoom;
@@ -68,6 +68,6 @@ function panBy(x, y) {
 
 function viewMoved() {
   keepInView();
-  forget();
-  moved();
+  deselect();
+  changed();
 }

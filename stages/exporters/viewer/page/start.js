@@ -1,6 +1,6 @@
-// The start.
+// Start.
 
-function tellFacts() {
+function showFacts() {
   const count = about.keys[last][1];
   const facts = [[capitalised(about.shapes), grouped(count)]];
   if (about.primitives.length > 1) for (const [name, , own] of about.primitives) facts.push([`${capitalised(name)}s`, grouped(own)]);
@@ -17,9 +17,9 @@ function tellFacts() {
 }
 
 async function start() {
-  tellFacts();
+  showFacts();
   layOut();
-  new ResizeObserver(() => { layOut(); forget(); moved(); }).observe(stage);
+  new ResizeObserver(() => { layOut(); deselect(); changed(); }).observe(stage);
   new ResizeObserver(() => { drawCurve(); askFrame(); }).observe(curve);
   if (about.original) {
     const picture = new Image();
@@ -29,7 +29,7 @@ async function start() {
   const text = atob(element("rows").textContent);
   const packed = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
   keys = await ask({ packed: packed.buffer, about }, [packed.buffer]);
-  movedAt = -Infinity;
-  await tend();
+  changedAt = -Infinity;
+  await paintMissing();
 }
 start().catch((error) => fail(error.message));

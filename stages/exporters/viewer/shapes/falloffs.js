@@ -1,9 +1,9 @@
-// Beyond this many softnesses outside the rim (in d² - r²) the logistic falloff is 0 to the eye and to float32.
+// Beyond this many softnesses outside the rim (in d² - r²) the logistic falloff is 0 in float32.
 const LOGISTIC_REACH = 17;
 
 /**
- * How coverage falls off, by name (`renderers/primitives/falloff.py`). `reach` and `core` are the distances from which
- * on outwards it is 0, and inwards 1; at `fades` it is next to nothing for the eye; `cover` turns `count` distances into coverage.
+ * The falloffs by name (`renderers/primitives/falloff.py`). Coverage is 0 beyond the distance `reach`, 1 inside `core`,
+ * and invisible from `fades` on; `cover` turns `count` distances into coverage.
  */
 const falloffs = {
   linear: {

@@ -1,21 +1,20 @@
 /**
- * What the page and its painter know of each primitive: one function, by the primitive's name, that takes the columns
- * of its shape (pixels of the scene) and returns
+ * The primitives by name: one function each that takes its shape columns (scene pixels) and returns
  *
- *   centre                  [x, y] of the middle
- *   box(margin)             [left, top, right, bottom] of what lies within this signed distance
+ *   centre                  [x, y]
+ *   box(margin)             [left, top, right, bottom] of the points within this signed distance
  *   distances(out, x, y, step, across, down)
  *                           fills `out` with the signed distances to the rim, negative inside, of the points
  *                           (x + i step, y + j step), row by row: the formula of `Primitive.distance`
  *   outline(distance)       SVG path data of the curve at this distance, 0 or more
- *   words(pixels)           its numbers for people, as pairs of a name and a text; `pixels` writes a length
- *   thickness               half the extent across its thinnest direction, if it can have a logistic falloff
+ *   words(pixels)           its numbers for display, as pairs of name and text; `pixels` formats a length
+ *   thickness               half the extent across the thinnest direction; needed for the logistic falloff only
  *
  * A new primitive adds `shapes/<its name>.js` with such a function.
  */
 const shapes = {};
 
-/** A row of a key frame as its shape. */
+/** The shape of a row of a key frame. */
 function shapeOf(key, row, about) {
   const [name, columns] = about.primitives[key.kinds[row]];
   return shapes[name](...columns.map((_, k) => key.shape[k][row]));
@@ -28,7 +27,7 @@ function ellipsePath(x, y, a, b, angle = 0) {
   return `M${x - dx} ${y - dy}${arc} ${x + dx} ${y + dy}${arc} ${x - dx} ${y - dy}Z`;
 }
 
-/** Path data of what lies within `radius` of a convex polygon, or of a line for two corners. */
+/** Path data of the points within `radius` of a convex polygon, or of a line for two corners. */
 function roundedPath(corners, radius) {
   const parts = corners.map(([x0, y0], k) => {
     const [x1, y1] = corners[(k + 1) % corners.length];

@@ -1,5 +1,5 @@
 shapes.triangle = (x0, y0, x1, y1, x2, y2) => {
-  // Turned so that the inside lies on one side of all edges; without an area there is no inside.
+  // Ordered so that the inside lies on the same side of all edges.
   const turn = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0);
   const corners = turn < 0 ? [[x0, y0], [x2, y2], [x1, y1]] : [[x0, y0], [x1, y1], [x2, y2]];
   /** An edge as its first corner, its length, and the unit vector along it. */
@@ -7,9 +7,9 @@ shapes.triangle = (x0, y0, x1, y1, x2, y2) => {
     const dx = corners[(k + 1) % 3][0] - x, dy = corners[(k + 1) % 3][1] - y, length = Math.hypot(dx, dy), share = length > 0 ? 1 / length : 0;
     return { x, y, length, ux: dx * share, uy: dy * share };
   });
-  /** How far a point lies beside the line of an edge; negative inside. */
+  /** Signed distance of a point to the line of an edge; negative inside. */
   const beside = (edge, x, y) => (x - edge.x) * edge.uy - (y - edge.y) * edge.ux;
-  /** The square of its distance to the edge, given that. */
+  /** Squared distance of a point to an edge, given its distance to the line. */
   const square = (edge, x, y, across) => {
     if (edge.length === 0) return (x - edge.x) ** 2 + (y - edge.y) ** 2;
     const along = (x - edge.x) * edge.ux + (y - edge.y) * edge.uy;
