@@ -1,47 +1,34 @@
-"""viewer.html: what the file holds, and what it does in a browser."""
+"""viewer.html: the file, and its behaviour in a browser."""
 
 import base64
 import html
 import io
 import json
 import re
-import shutil
 import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from chromium import chromium
 from PIL import Image
+from shapes import KIND_IDS, KINDS, MIXED, NAMES, crowd
 
 import artpipe
 from artpipe import Canvas, InputError, Scene
 from artpipe.renderers.alpha import picture_error, picture_of
 from artpipe.renderers.primitives.base import SHAPE
 from artpipe.renderers.primitives.table import PRIMITIVES
-from artpipe.renderers.scene import columns_of, stacked_rows
+from artpipe.renderers.scene import columns_of
 from artpipe.stages.events import Snapshot
 from artpipe.stages.exporters.options import ExportOptions
 from artpipe.stages.exporters.viewer import export_viewer
 from artpipe.stages.history import History, LossPoint
 from artpipe.stages.result import Result
 
-MIX = "+".join(PRIMITIVES)
-KINDS = [*PRIMITIVES, MIX]
 
-
-def painted(rng, kinds, count, width=96, height=64, *, radius=(1.0, 12.0), softness=(0.15, 4.0), edge="linear"):
-    """A scene of random shapes of these kinds, partly off the canvas."""
-    names = rng.choice(kinds.split("+"), count)
-    parts = []
-    for name in names:
-        size = np.exp(rng.uniform(*np.log(radius), 1))
-        place = rng.uniform(-5, width + 5, 1), rng.uniform(-5, height + 5, 1)
-        shape = PRIMITIVES[name].seed(*place, size, rng.uniform(0, 1, 1), rng.uniform(0, np.pi, 1), rng)
-        rim = rng.uniform(*softness) * (size[0] if edge == "logistic" else 1)
-        paint = [*rng.uniform(0, 1, 3), rng.uniform(0.1, 1), rim]
-        parts.append(np.array([[*paint, *(column.item() for column in shape)]]))
-    codes = np.array([PRIMITIVES[name].code for name in names])
-    return Scene(stacked_rows(parts), Canvas(width, height, (0.2, 0.4, 0.6), edge), kinds=codes)
+def painted(rng, primitive, count, width=96, height=64, edge="linear", radius=(1.0, 12.0), softness=(0.15, 4.0)):
+    return crowd(rng, count, width, height, edge, primitive, radius=radius, softness=softness)
 
 
 @pytest.fixture
@@ -51,7 +38,7 @@ def result(rng):
 
 
 def grown(scene, rng, count=8):
-    """A result whose snapshots are ever more of the scene's shapes, ever nearer to where they end up."""
+    """A result whose snapshots hold ever more of the scene's shapes, ever nearer to their final place."""
     snapshots = []
     for k in range(count):
         part = scene.select(np.arange(max(1, scene.count * (k + 1) // count)))
@@ -71,12 +58,18 @@ def written(folder, result, title=None):
     return path
 
 
+@pytest.fixture
+def text_of(tmp_path):
+    """`(result, title=None) -> text` of the file."""
+    return lambda result, title=None: written(tmp_path, result, title).read_text(encoding="utf-8")
+
+
 def about(text):
     return json.loads(re.search(r'<script type="application/json" id="about">(.*?)</script>', text, re.S)[1])
 
 
 def unpacked(text):
-    """Names of kinds and dictionaries of columns, row by row, of all key frames, read as the format says."""
+    """Kinds and dictionaries of columns, row by row, of all key frames, read as the format says."""
     facts = about(text)
     packed = base64.b64decode(re.search(r'<script type="text/plain" id="rows">(.*?)</script>', text, re.S)[1])
     data = np.frombuffer(zlib.decompress(packed, wbits=-15), np.uint8)
@@ -102,12 +95,12 @@ def unpacked(text):
         groups += [(np.flatnonzero(kinds == kind), columns) for kind, (_, columns, _) in enumerate(facts["primitives"])]
         for index, columns in groups:
             for name, per_unit, is_log, coarse in columns:
-                left_out = coarse if k < len(facts["keys"]) - 1 else 0
+                dropped = coarse if k < len(facts["keys"]) - 1 else 0
                 for row, whole in zip(index, plane(len(index)), strict=True):
                     if origins[row] >= 0:
-                        whole += before[origins[row]][name] >> left_out
-                    numbers[row][name] = whole << left_out
-                    value = (whole << left_out) / per_unit
+                        whole += before[origins[row]][name] >> dropped
+                    numbers[row][name] = whole << dropped
+                    value = (whole << dropped) / per_unit
                     rows[row][name] = 2**value if is_log else value
         frames.append(([facts["primitives"][kind][0] for kind in kinds], rows))
         kinds_before, before = kinds, numbers
@@ -130,42 +123,35 @@ def assert_close(frame, scene, tolerances):
 # ---------------------------------------------------------------- the file
 
 
-def test_the_file_stands_alone(tmp_path, result):
-    text = written(tmp_path, result).read_text(encoding="utf-8")
+def test_the_file_stands_alone_and_is_the_same_each_time(text_of, result):
+    text = text_of(result)
     assert set(re.findall(r"https?://[^\s\"')]+", text)) <= {"http://www.w3.org/2000/svg"}
     assert all(link.startswith("data:") for link in re.findall(r"(?:src|href)\s*=\s*[\"']([^\"']*)", text))
     assert all(link.startswith("data:") for link in re.findall(r"url\(\s*[\"']?([^\"')]*)", text))
     assert not re.search(r"@import|\bfetch\(|XMLHttpRequest|WebSocket|importScripts|\{\{", text)
     assert "default-src 'none'" in text
+    assert "<title>The Small Painting</title>" in text
+    assert text_of(result) == text
 
 
 @pytest.mark.parametrize(
     "title",
     [
-        "</script><script>alert(1)</script>",
-        "</title><script>alert(1)</script>",
+        "</script><script>alert(1)</script></title>",
         "<!--<script>",
-        "quotes \" and ' and & and &amp;",
-        "lines\u2028and\u2029ends\n",
+        "quotes \" and ' and & and &amp; lines\u2028and\u2029ends\n",
         "{{rows}} {{about}} {{page.css}} \\1 \\g<0>",
-        "broken \udcff name",
-        "絵画 🎨",
+        "broken \udcff name 絵画 🎨",
         "",
     ],
 )
-def test_titles_cannot_break_out(tmp_path, result, title):
-    plain = written(tmp_path, result, "x").read_text(encoding="utf-8")
-    text = written(tmp_path, result, title).read_text(encoding="utf-8")
+def test_titles_cannot_break_out(text_of, result, title):
+    plain, text = text_of(result, "x"), text_of(result, title)
     shown = title.encode(errors="replace").decode().strip()
     assert about(text)["title"] == shown
     assert html.unescape(re.search(r"<title>(.*?)</title>", text, re.S)[1]) == shown
     assert text.count("<script") == plain.count("<script") and text.count("<!--") == plain.count("<!--")
     assert unpacked(text) == unpacked(plain)
-
-
-def test_a_file_name_becomes_a_title_for_people(tmp_path, result):
-    text = written(tmp_path, result).read_text(encoding="utf-8")
-    assert "<title>The Small Painting</title>" in text
 
 
 COLOUR, COARSE_COLOUR = (0, 0.5 / 255 + 1e-6), (0, 2.5 / 255 + 1e-6)
@@ -180,14 +166,13 @@ IN_PASSING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kinds", KINDS)
-def test_key_frames_are_the_scenes(tmp_path, rng, kinds):
-    result = grown(painted(rng, kinds, 60), rng)
-    text = written(tmp_path, result).read_text(encoding="utf-8")
+@pytest.mark.parametrize("primitive", NAMES)
+def test_key_frames_are_the_scenes(text_of, rng, primitive):
+    result = grown(painted(rng, primitive, 60), rng)
+    text = text_of(result)
     keys, frames = about(text)["keys"], unpacked(text)
     assert keys[0] == [0, 0] and keys[-1] == [120, 60]
-    steps = [step for step, _ in keys]
-    assert steps == sorted(steps)
+    assert keys == sorted(keys)
     assert_close(frames[-1], result.scene, EXACT)
     snapshots = {snapshot.step: snapshot.scene for snapshot in result.history.snapshots}
     seen = 0
@@ -199,73 +184,68 @@ def test_key_frames_are_the_scenes(tmp_path, rng, kinds):
 
 
 @pytest.mark.parametrize("name", PRIMITIVES)
-def test_the_farthest_and_smallest_numbers_come_back(tmp_path, name):
+def test_the_farthest_and_smallest_numbers_come_back(text_of, name):
     columns = columns_of(PRIMITIVES[name])
     low, high = np.array([[column.low, column.high] for column in columns], np.float32).T
     rows = np.array([np.nextafter(low, high), high])  # rounded, a limit may lie outside itself
     scene = Scene(rows, Canvas(8, 8), kinds=name)
     moved = Scene(rows[::-1], Canvas(8, 8), kinds=name)  # the same ids, as far away as can be
-    text = written(tmp_path, Result(scene, History(snapshots=[Snapshot(1, moved)]))).read_text(encoding="utf-8")
+    text = text_of(Result(scene, History(snapshots=[Snapshot(1, moved)])))
     assert_close(unpacked(text)[-1], scene, EXACT)
 
 
-def test_rows_that_change_places_come_back(tmp_path, rng):
-    scene = painted(rng, MIX, 40)
-    shuffled = scene.select(rng.permutation(40)[:30]).append(scene.rows[:5], scene.kinds[:5])
-    text = written(tmp_path, Result(shuffled, History(snapshots=[Snapshot(3, scene)]))).read_text(encoding="utf-8")
-    assert_close(unpacked(text)[-1], shuffled, EXACT)
+def test_rows_that_change_their_place_or_their_shape_come_back(text_of, rng):
+    mix = painted(rng, MIXED, 40)
+    shuffled = mix.select(rng.permutation(40)[:30]).append(mix.rows[:5], mix.kinds[:5])
+    for before, after in ((mix, shuffled), (painted(rng, "triangle", 9), painted(rng, "stroke", 9))):
+        text = text_of(Result(after, History(snapshots=[Snapshot(3, before)])))
+        assert_close(unpacked(text)[-1], after, EXACT)
 
 
-def test_a_row_that_becomes_another_shape_comes_back(tmp_path, rng):
-    scene, other = painted(rng, "triangle", 9), painted(rng, "stroke", 9)
-    text = written(tmp_path, Result(other, History(snapshots=[Snapshot(3, scene)]))).read_text(encoding="utf-8")
-    assert_close(unpacked(text)[-1], other, EXACT)
-
-
-def test_the_same_result_gives_the_same_bytes(tmp_path, result):
-    first = written(tmp_path, result).read_bytes()
-    assert written(tmp_path, result).read_bytes() == first
-
-
-def test_a_scene_alone_is_enough(tmp_path, result):
-    facts = about(written(tmp_path, Result(result.scene)).read_text(encoding="utf-8"))
+def test_a_scene_alone_is_enough_even_an_empty_one(text_of, result):
+    facts = about(text_of(Result(result.scene)))
     assert facts["keys"] == [[0, 60]]
     assert facts["history"] == [] and facts["original"] is None and facts["psnr"] is None
-
-
-def test_an_empty_scene_is_enough(tmp_path):
     empty = Scene.empty(Canvas(5, 4))
-    assert unpacked(written(tmp_path, Result(empty)).read_text(encoding="utf-8")) == [([], [])]
-    assert unpacked(
-        written(tmp_path, Result(empty, History(snapshots=[Snapshot(2, empty)]))).read_text(encoding="utf-8")
-    )
+    assert unpacked(text_of(Result(empty))) == [([], [])]
+    assert unpacked(text_of(Result(empty, History(snapshots=[Snapshot(2, empty)]))))
 
 
-def test_losses_that_have_no_decibels_are_left_out(tmp_path, result):
-    losses = (0.0, float("nan"), float("inf"), 0.01, 1e-6)
-    curve = [LossPoint(k, 1, 0.0, mse) for k, mse in enumerate(losses)]
-    text = written(tmp_path, Result(result.scene, History(curve))).read_text(encoding="utf-8")
-    assert about(text)["history"] == [[3.0, 20.0], [4.0, 60.0]]
+def test_the_curve_leaves_out_infinite_decibels_and_is_thinned(text_of, result):
+    for curve, expected in (
+        ([LossPoint(k, 1, 0.0, mse) for k, mse in enumerate((0.0, np.nan, np.inf, 0.01, 1e-6))], [[3, 20], [4, 60]]),
+        ([LossPoint(k, 1, 0.0, 0.1) for k in range(5000)], None),
+    ):
+        rows = about(text_of(Result(result.scene, History(curve))))["history"]
+        assert rows == expected or (len(rows) == 400 and rows[0][0] == 0 and rows[-1][0] == 4999)
 
 
-def test_a_long_history_is_thinned_to_what_a_curve_can_show(tmp_path, result):
-    curve = [LossPoint(k, 1, 0.0, 0.1) for k in range(5000)]
-    rows = about(written(tmp_path, Result(result.scene, History(curve))).read_text(encoding="utf-8"))["history"]
-    assert len(rows) == 400 and rows[0][0] == 0 and rows[-1][0] == 4999
-
-
-@pytest.mark.parametrize("kinds", KINDS)
-def test_files_stay_small(tmp_path, rng, kinds):
+def test_files_stay_small(tmp_path, rng):
     """Shapes here lie anywhere, which packs worse than any painting."""
-    result = grown(painted(rng, kinds, 2048, 192, 128, radius=(0.5, 6.0)), rng, count=50)
-    path = written(tmp_path, result)
+    path = written(tmp_path, grown(painted(rng, MIXED, 2048, 192, 128, radius=(0.5, 6.0)), rng, count=50))
     assert 13 <= len(about(path.read_text(encoding="utf-8"))["keys"]) <= 32
     assert path.stat().st_size < 800_000
 
 
-def test_a_missing_folder_is_told(tmp_path, result):
+def test_a_missing_folder_is_named(tmp_path, result):
     with pytest.raises(InputError, match="cannot write"):
         export_viewer(result, tmp_path / "nowhere" / "viewer.html", ExportOptions())
+
+
+@pytest.fixture
+def bare(rng):
+    """A result on a transparent canvas that meets its target but for one shape."""
+    scene = painted(rng, MIXED, 14, radius=(4.0, 14.0), softness=(0.5, 4.0))
+    scene = replace(scene, canvas=replace(scene.canvas, transparent=True))
+    return replace(grown(scene, rng), target=picture_of(scene.select(np.arange(13))))
+
+
+def test_the_original_of_a_transparent_scene_keeps_its_alpha(bare, text_of):
+    facts = about(text_of(bare))
+    assert facts["transparent"] is True
+    original = Image.open(io.BytesIO(base64.b64decode(facts["original"].partition(",")[2]))).convert("RGBA")
+    np.testing.assert_allclose(np.asarray(original)[:, :, 3], bare.target[:, :, 3] * 255, atol=1)
+    assert facts["psnr"] == pytest.approx(artpipe.psnr(picture_error(bare.scene, bare.target)), abs=0.01)
 
 
 # ---------------------------------------------------------------- in a browser
@@ -273,19 +253,13 @@ def test_a_missing_folder_is_told(tmp_path, result):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("no Chromium on the path")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture
 def show(browser, tmp_path):
-    """`(result, **context options) -> page` at rest; afterwards nothing may have gone wrong or out to the network."""
+    """`(result, **context options) -> page` at rest; fails if anything goes wrong or out to the network."""
     pages, problems, requests = [], [], []
 
     def show(result, title=None, **options):
@@ -309,10 +283,23 @@ def at_rest(page):
     page.wait_for_selector("canvas[data-drawn='exact']", state="attached")
 
 
+def press(page, *keys):
+    for key in keys:
+        page.keyboard.press(key)
+    at_rest(page)
+
+
+def readout(page):
+    return page.locator("#readout").inner_text()
+
+
+def frame_of(page):
+    return page.locator(".frame").first.bounding_box()
+
+
 def picture(page):
-    """What is seen of the painting, (H, W, 3) in 0..1, one value a CSS pixel."""
-    box = page.locator(".frame").first.bounding_box()
-    seen = Image.open(io.BytesIO(page.screenshot(clip=box, scale="css"))).convert("RGB")
+    """The visible painting, (H, W, 3) in 0..1, one value per CSS pixel."""
+    seen = Image.open(io.BytesIO(page.screenshot(clip=frame_of(page), scale="css"))).convert("RGB")
     return np.asarray(seen, np.float64) / 255
 
 
@@ -322,30 +309,23 @@ def decibels(got, want):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kinds", "edge"), [(name, edge) for name in PRIMITIVES for edge in PRIMITIVES[name].falloffs] + [(MIX, "linear")]
-)
-def test_the_canvas_shows_what_our_own_renderer_draws(show, rng, kinds, edge):
-    scene = painted(rng, kinds, 300, edge=edge)
+@pytest.mark.parametrize(("primitive", "edge"), KINDS, ids=KIND_IDS)
+def test_the_canvas_shows_what_our_own_renderer_draws_and_outlines(show, rng, primitive, edge):
+    scene = painted(rng, primitive, 300, edge=edge)
     page = show(Result(scene))
     got = picture(page)
-    assert got.shape[1] > 400
     want = artpipe.render(scene.scaled(got.shape[1]))
-    assert abs(got.shape[0] - want.shape[0]) <= 1
+    assert got.shape[1] > 400 and abs(got.shape[0] - want.shape[0]) <= 1
     assert decibels(got, want) >= 50
-    # Outlines are a layer of their own.
-    page.keyboard.press("o")
-    at_rest(page)
+    press(page, "o")
     assert np.abs(picture(page) - got).mean() > 0.02
-    page.keyboard.press("o")
-    at_rest(page)
+    press(page, "o")
     assert decibels(picture(page), got) > 50
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kinds", KINDS)
-def test_shapes_without_an_area_or_far_away_are_drawn_as_our_renderer_does(show, rng, kinds):
-    scene = painted(rng, kinds, 60)
+def test_extreme_shapes_are_drawn_as_our_renderer_does(show, rng):
+    scene = painted(rng, MIXED, 60)
     rows = scene.rows.copy()
     for primitive, index, _ in scene.parts():
         for k, column in enumerate(primitive.columns, SHAPE):
@@ -353,43 +333,36 @@ def test_shapes_without_an_area_or_far_away_are_drawn_as_our_renderer_does(show,
             rows[index[0], k] = 40 if is_place else 0  # no length, no area
             if is_place:
                 rows[index[1], k] *= 1000  # huge, or far off
-    scene = scene.with_rows(rows)
-    got = picture(show(Result(scene)))
-    assert decibels(got, artpipe.render(scene.scaled(got.shape[1]))) >= 45
-
-
-@pytest.fixture
-def bare(rng):
-    """A result on a transparent canvas, painted in part, that is met but for one shape."""
-    scene = painted(rng, MIX, 14, radius=(4.0, 14.0), softness=(0.5, 4.0))
-    scene = replace(scene, canvas=replace(scene.canvas, transparent=True))
-    result = grown(scene, rng)
-    return replace(result, target=picture_of(scene.select(np.arange(13))))
-
-
-def test_the_original_of_a_transparent_scene_keeps_its_alpha(bare, tmp_path):
-    text = written(tmp_path, bare).read_text()
-    assert about(text)["transparent"] is True
-    original = Image.open(io.BytesIO(base64.b64decode(about(text)["original"].partition(",")[2]))).convert("RGBA")
-    alpha = np.asarray(original)[:, :, 3]
-    np.testing.assert_allclose(alpha, bare.target[:, :, 3] * 255, atol=1)
-    assert about(text)["psnr"] == pytest.approx(artpipe.psnr(picture_error(bare.scene, bare.target)), abs=0.01)
+    sharp = painted(rng, MIXED, 200, 320, 200, softness=(0.01, 0.02))
+    for extreme, least in ((scene.with_rows(rows), 45), (sharp, 40)):
+        got = picture(show(Result(extreme)))
+        assert decibels(got, artpipe.render(extreme.scaled(got.shape[1]))) >= least
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_squares_show_through_what_is_transparent(show, bare, scheme):
+def test_the_theme_follows_the_system_until_it_is_chosen_and_squares_show_through(show, bare, scheme):
     page = show(bare, color_scheme=scheme)
     got = picture(page)
     own = picture_of(bare.scene.scaled(got.shape[1]))[: got.shape[0]]
     got = got[: own.shape[0]]
-    page.keyboard.press("Home")
-    at_rest(page)
+    press(page, "Home")
     squares = picture(page)[: own.shape[0]]
     shades = np.unique((squares * 255).round().astype(int).reshape(-1, 3), axis=0)
     assert len(shades) >= 2 and np.ptp(shades.mean(axis=1)) < 30 and (shades.mean() > 128) == (scheme == "light")
     want = own[:, :, 3:] * own[:, :, :3] + (1 - own[:, :, 3:]) * squares
     assert decibels(got, want) >= 38
+
+    def wall_is_dark():
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(map(int, re.findall(r"\d+", colour)[:3])) < 3 * 128
+
+    assert wall_is_dark() == (scheme == "dark")
+    page.get_by_role("button", name="Light or dark").click()
+    assert wall_is_dark() != (scheme == "dark")
+    page.emulate_media(color_scheme="dark" if scheme == "light" else "light")
+    page.emulate_media(color_scheme=scheme)
+    assert wall_is_dark() != (scheme == "dark")
 
 
 @pytest.mark.slow
@@ -413,32 +386,21 @@ def test_under_the_wipe_no_shape_shows_through_the_original(show, bare):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kinds", KINDS)
-def test_shapes_without_a_soft_rim_keep_their_size(show, rng, kinds):
-    scene = painted(rng, kinds, 200, 320, 200, softness=(0.01, 0.02))
-    got = picture(show(Result(scene)))
-    assert decibels(got, artpipe.render(scene.scaled(got.shape[1]))) >= 40
-
-
-@pytest.mark.slow
-def test_the_slider_steps_by_keyboard_and_by_mouse(show, result):
+def test_the_slider_steps_by_keyboard_mouse_and_curve(show, result):
     page = show(result)
-    readout, slider = page.locator("#readout"), page.locator("#slider")
-    assert "step 120" in readout.inner_text() and "60 circles" in readout.inner_text()
+    slider = page.locator("#slider")
+    assert "step 120" in readout(page) and "60 circles" in readout(page)
     end = picture(page)
-    page.keyboard.press("Home")
-    at_rest(page)
-    assert "0 circles" in readout.inner_text()
+    press(page, "Home")
+    assert "0 circles" in readout(page)
     blank = picture(page)
     np.testing.assert_allclose(blank, np.broadcast_to(result.scene.canvas.background, blank.shape), atol=0.003)
-    page.keyboard.press("ArrowRight")
-    at_rest(page)
+    press(page, "ArrowRight")
     assert slider.input_value() == "1"
-    page.keyboard.press("End")
-    page.keyboard.press("ArrowLeft")
-    at_rest(page)
-    assert "step 105" in readout.inner_text()
-    assert "step 105" in slider.get_attribute("aria-valuetext")
+    press(page, "End", "ArrowLeft")
+    assert "step 105" in readout(page) and "step 105" in slider.get_attribute("aria-valuetext")
+    before = picture(page)
+    assert decibels(before, artpipe.render(result.history.snapshots[-1].scene.scaled(before.shape[1]))) > 33
 
     box = slider.bounding_box()
     middle = box["y"] + box["height"] / 2
@@ -452,50 +414,36 @@ def test_the_slider_steps_by_keyboard_and_by_mouse(show, result):
     half = picture(page)
     assert np.abs(half - end).mean() > 0.01 and np.abs(half - blank).mean() > 0.01
 
-
-@pytest.mark.slow
-def test_a_key_frame_on_the_way_is_drawn_as_it_was(show, result):
-    page = show(result)
-    page.keyboard.press("ArrowLeft")
+    box = page.locator("#curve").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 30)
     at_rest(page)
-    got = picture(page)
-    assert decibels(got, artpipe.render(result.history.snapshots[-1].scene.scaled(got.shape[1]))) > 33
+    assert "step 60" in readout(page)
+    assert float(page.locator("#dot").get_attribute("cx")) == pytest.approx(box["width"] * 0.5, abs=20)
 
 
 @pytest.mark.slow
 def test_play_starts_from_the_blank_canvas_and_pauses(show, result):
     page = show(result)
-    play = page.get_by_role("button", name="Play the growth")
-    assert page.locator("#slider").input_value() == page.locator("#slider").get_attribute("max")  # at rest on load
+    slider = page.locator("#slider")
+    assert slider.input_value() == slider.get_attribute("max")  # at rest on load
     page.keyboard.press(" ")
     pause = page.get_by_role("button", name="Pause")
     pause.wait_for()
-    assert float(page.locator("#slider").input_value()) < float(page.locator("#slider").get_attribute("max"))
+    assert float(slider.input_value()) < float(slider.get_attribute("max"))
     pause.click()
-    play.wait_for()
+    page.get_by_role("button", name="Play the growth").wait_for()
     at_rest(page)
-    stopped = page.locator("#readout").inner_text()
+    stopped = readout(page)
     page.wait_for_timeout(100)
-    assert page.locator("#readout").inner_text() == stopped
+    assert readout(page) == stopped
 
 
 @pytest.mark.slow
-def test_the_curve_seeks(show, result):
-    page = show(result)
-    box = page.locator("#curve").bounding_box()
-    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 30)
-    at_rest(page)
-    assert "step 60" in page.locator("#readout").inner_text()
-    assert float(page.locator("#dot").get_attribute("cx")) == pytest.approx(box["width"] * 0.5, abs=20)
-
-
-@pytest.mark.slow
-def test_the_wipe_shows_the_original_on_its_other_side(show, result, rng):
+def test_the_original_is_shown_beyond_the_wipe_or_side_by_side(show, result, rng):
     other = artpipe.render(painted(rng, "circle", 30))
     page = show(Result(result.scene, result.history, other))
     circles = picture(page)
-    page.keyboard.press("w")
-    at_rest(page)
+    press(page, "w")
     handle = page.get_by_role("slider", name="Wipe")
     box = handle.bounding_box()
     page.mouse.move(box["x"] + 22, box["y"] + box["height"] / 2)
@@ -507,48 +455,40 @@ def test_the_wipe_shows_the_original_on_its_other_side(show, result, rng):
     page.keyboard.press("Home")  # all of the original, below the handle and its two signs
     height, width = circles.shape[:2]
     image = Image.fromarray(np.rint(other * 255).astype(np.uint8)).resize((width, height), Image.Resampling.BILINEAR)
-    want = np.asarray(image, np.float64) / 255
     lower = (slice(height * 3 // 4, height - 8), slice(40, width - 8))
-    assert decibels(picture(page)[lower], want[lower]) > 28
+    assert decibels(picture(page)[lower], np.asarray(image, np.float64)[lower] / 255) > 28
     page.keyboard.press("End")
     assert decibels(picture(page)[lower][:, :-40], circles[lower][:, :-40]) > 50
-    page.keyboard.press("w")
-    at_rest(page)
-    assert handle.is_hidden()
-    assert decibels(picture(page), circles) > 50
+    press(page, "w")
+    assert handle.is_hidden() and decibels(picture(page), circles) > 50
 
-
-@pytest.mark.slow
-def test_side_by_side_shows_both(show, result):
-    page = show(result)
     page.get_by_role("button", name="Original side by side").click()
     at_rest(page)
     assert page.locator(".frame:visible").count() == 2
     first, second = (page.locator(".frame").nth(k).bounding_box() for k in range(2))
     assert (first["width"], first["height"]) == (second["width"], second["height"])
     assert second["x"] >= first["x"] + first["width"] or second["y"] >= first["y"] + first["height"]
-    page.keyboard.press("s")
-    at_rest(page)
+    press(page, "s")
     assert page.locator(".frame:visible").count() == 1
 
 
+def tip_at(page, x, y, width, height):
+    """The numbers shown at a point of the canvas; None without any."""
+    box, tip = frame_of(page), page.locator("#tip")
+    page.mouse.move(box["x"] + x / width * box["width"], box["y"] + y / height * box["height"])
+    return " ".join(tip.inner_text().split()) if tip.is_visible() else None
+
+
 @pytest.mark.slow
-def test_pointing_tells_the_topmost_circle(show):
+def test_pointing_selects_the_topmost_circle(show):
     scene = Scene.circles(
         Canvas(90, 60), x=[45, 45, 20], y=[30, 30, 30], radius=[25, 12.25, 6], opacity=[1, 0.5, 1], colour=np.eye(3)
     )
     page = show(Result(scene))
-    box = page.locator(".frame").first.bounding_box()
-    tip = page.locator("#tip")
-
-    def told(x, y):
-        page.mouse.move(box["x"] + x / 90 * box["width"], box["y"] + y / 60 * box["height"])
-        return " ".join(tip.inner_text().split()) if tip.is_visible() else None
-
-    assert told(45, 30) == ("Circle 2 of 3 x 45.00 y 30.00 radius 12.25 softness 0.50 opacity 0.50 colour #00ff00")
-    assert told(62, 30).startswith("Circle 1 of 3")
-    assert told(21, 31).startswith("Circle 3 of 3")
-    assert told(3, 3) is None
+    assert tip_at(page, 62, 30, 90, 60).startswith("Circle 1 of 3")
+    assert tip_at(page, 45, 30, 90, 60).startswith("Circle 2 of 3")
+    assert tip_at(page, 21, 31, 90, 60).startswith("Circle 3 of 3")
+    assert tip_at(page, 3, 3, 90, 60) is None
     page.keyboard.press(".")
     assert "Circle 1 of 3" in page.locator("#news").inner_text()
 
@@ -572,46 +512,44 @@ SPOKEN = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PRIMITIVES)
-def test_every_shape_says_its_numbers_and_shows_its_outline(show, name):
+def test_every_shape_shows_its_numbers_and_its_outline(show, name):
     make, columns, words = SPOKEN[name]
     scene = make(Canvas(60, 40), **columns, colour=[[1, 0, 0]], opacity=0.5, softness=1.0)
     page = show(Result(scene))
-    box = page.locator(".frame").first.bounding_box()
-    scale = box["width"] / 60
-    page.mouse.move(box["x"] + 30 * scale, box["y"] + 20 * scale)
-    told = " ".join(page.locator("#tip").inner_text().split())
-    assert told == f"{name.capitalize()} 1 of 1 {words} softness 1.00 opacity 0.50 colour #ff0000"
+    shown = f"{name.capitalize()} 1 of 1 {words} softness 1.00 opacity 0.50 colour #ff0000"
+    assert tip_at(page, 30, 20, 60, 40) == shown
     assert page.locator("#facts").inner_text().startswith(f"{name.capitalize()}s")
+    ((primitive, _, shape),) = scene.parts()
     for line, margin in ((".over", 0.0), (".rim", 1.0)):
-        left, top, right, bottom = page.evaluate(
+        sides = page.evaluate(
             """line => { const box = document.querySelector("#rings " + line).getBBox();
                          return [box.x, box.y, box.x + box.width, box.y + box.height]; }""",
             line,
         )
-        ((primitive, _, shape),) = scene.parts()
-        want = [side.item() for side in primitive.bounds(shape, margin)]
-        np.testing.assert_allclose([left, top, right, bottom], want, atol=0.03)
+        np.testing.assert_allclose(sides, [side.item() for side in primitive.bounds(shape, margin)], atol=0.03)
 
 
 @pytest.mark.slow
-def test_a_mix_says_what_it_holds(show, rng):
-    scene = painted(rng, MIX, 40)
-    page = show(grown(scene, rng))
+def test_a_mix_names_its_kinds(show, rng):
+    page = show(grown(painted(rng, MIXED, 40), rng))
     facts = " ".join(page.locator("#facts").inner_text().split())
-    counts = {name: int((scene.kinds == primitive.code).sum()) for name, primitive in PRIMITIVES.items()}
-    assert facts.startswith("Shapes 40 " + " ".join(f"{name.capitalize()}s {n}" for name, n in counts.items()))
-    assert "40 shapes" in page.locator("#readout").inner_text()
+    share = 40 // len(PRIMITIVES)
+    assert facts.startswith("Shapes 40 " + " ".join(f"{name.capitalize()}s {share}" for name in PRIMITIVES))
+    assert "40 shapes" in readout(page)
     page.keyboard.press(".")
-    name = next(name for name, primitive in PRIMITIVES.items() if primitive.code == scene.kinds[0])
-    assert page.locator("#news").inner_text().startswith(f"Shape 1 of 40 kind {name}")
+    assert page.locator("#news").inner_text().startswith(f"Shape 1 of 40 kind {next(iter(PRIMITIVES))}")
 
 
 @pytest.mark.slow
-def test_zoom_changes_the_view_and_zero_resets_it(show, result):
+def test_zoomed_in_the_painting_is_drawn_anew_and_zero_resets_the_view(show, result):
     page = show(result)
-    whole = picture(page)
-    page.keyboard.press("+")
-    at_rest(page)
+    whole, width = picture(page), frame_of(page)["width"]
+    press(page, "+", "+", "+", "+")
+    got = picture(page)
+    want = artpipe.render(result.scene.scaled(round(round(width) * 1.5**4)))
+    top, left = ((want.shape[k] - got.shape[k]) // 2 for k in range(2))
+    assert decibels(got, want[top : top + got.shape[0], left : left + got.shape[1]]) > 34  # half a pixel aside
+    press(page, "0", "+")
     assert page.locator("#fit").inner_text() == "1.5×"
     page.keyboard.press("Shift+ArrowRight")
     page.mouse.move(200, 200)
@@ -619,59 +557,17 @@ def test_zoom_changes_the_view_and_zero_resets_it(show, result):
     at_rest(page)
     nearer = picture(page)
     assert nearer.shape != whole.shape or np.abs(nearer - whole).mean() > 0.01
-    page.keyboard.press("0")
-    at_rest(page)
+    press(page, "0")
     page.mouse.move(5, 5)
     assert page.locator("#fit").inner_text() == "1×"
     assert decibels(picture(page), whole) > 50
 
 
 @pytest.mark.slow
-def test_zoomed_in_the_painting_is_drawn_anew(show, result):
-    page = show(result)
-    box = page.locator(".frame").first.bounding_box()
-    for _ in range(4):
-        page.keyboard.press("+")
-    at_rest(page)
-    scale = round(box["width"]) / 96 * 1.5**4
-    got = picture(page)
-    want = artpipe.render(result.scene.scaled(round(96 * scale)))
-    top, left = ((want.shape[k] - got.shape[k]) // 2 for k in range(2))
-    want = want[top : top + got.shape[0], left : left + got.shape[1]]
-    assert decibels(got, want) > 34  # half a pixel aside
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
-def test_colours_follow_the_system_until_they_are_chosen(show, result, scheme, is_dark):
-    page = show(result, color_scheme=scheme)
-
-    def wall_is_dark():
-        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        return sum(map(int, re.findall(r"\d+", colour)[:3])) < 3 * 128
-
-    assert wall_is_dark() == is_dark
-    page.get_by_role("button", name="Light or dark").click()
-    assert wall_is_dark() != is_dark
-    page.emulate_media(color_scheme="dark" if scheme == "light" else "light")
-    page.emulate_media(color_scheme=scheme)
-    assert wall_is_dark() != is_dark
-
-
-@pytest.mark.slow
-def test_help_opens_and_closes(show, result):
-    page = show(result)
-    page.keyboard.press("?")
-    page.get_by_role("dialog").wait_for()
-    page.keyboard.press("Escape")
-    page.get_by_role("dialog").wait_for(state="hidden")
-
-
-@pytest.mark.slow
-def test_two_fingers_zoom_and_one_meets_a_circle(show, result):
+def test_two_fingers_zoom_and_one_selects_a_circle(show, result):
     page = show(result, viewport={"width": 360, "height": 640}, has_touch=True, device_scale_factor=2)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
-    box = page.locator(".frame").first.bounding_box()
+    box = frame_of(page)
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     session = page.context.new_cdp_session(page)
     for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 60), ("touchEnd", None)):
@@ -691,7 +587,7 @@ def test_two_fingers_zoom_and_one_meets_a_circle(show, result):
 @pytest.mark.parametrize("size", [(320, 568), (768, 1024), (1920, 1080)])
 def test_nothing_goes_beyond_the_window(show, result, size):
     long = "Donaudampfschifffahrtsgesellschaftskapitänswitwenversicherungsgesellschaft"
-    for shown, title in ((result, None), (result, f"{long} {long}"), (Result(result.scene), "Plain")):
+    for shown, title in ((result, f"{long} {long}"), (Result(result.scene), "Plain")):
         page = show(shown, title, viewport={"width": size[0], "height": size[1]})
         width, height, bottom = page.evaluate(
             """[document.documentElement.scrollWidth, document.documentElement.scrollHeight,
@@ -699,7 +595,7 @@ def test_nothing_goes_beyond_the_window(show, result, size):
         )
         assert width == size[0] and height <= max(size[1], bottom + 0.5)
         assert size[0] < 720 or height == size[1]
-        # Nor is anything cut off, which is not counted as scrolled.
+        # Clipped parts do not count as scrolled.
         assert page.evaluate(
             """[...document.querySelectorAll("main *")].every(element =>
                 element.closest("svg, #tip") || element.getBoundingClientRect().right <= innerWidth)"""
@@ -707,23 +603,18 @@ def test_nothing_goes_beyond_the_window(show, result, size):
 
 
 @pytest.mark.slow
-def test_what_the_result_lacks_the_viewer_lacks(show, result):
-    page = show(Result(result.scene))
+def test_parts_without_data_are_hidden_help_opens_and_a_hostile_title_is_only_shown(show, result):
+    title = "</script><img src=x onerror=alert(1)><b>bold</b>"
+    page = show(Result(result.scene), title)
     for part in ("#growth", "#loss", "#wipe", "#side"):
         assert page.locator(part).is_hidden()
-    for key in (" ", "ArrowLeft", "Home", "w", "s"):
-        page.keyboard.press(key)
-    at_rest(page)
-    assert page.locator("#title").inner_text() == "Painting"
-
-
-@pytest.mark.slow
-def test_a_hostile_title_is_only_shown(show, result):
-    title = "</script><img src=x onerror=alert(1)><b>bold</b>"
-    page = show(result, title)
-    assert page.locator("#title").inner_text() == title
-    assert page.title() == title
+    press(page, " ", "ArrowLeft", "Home", "w", "s")
+    assert page.locator("#title").inner_text() == page.title() == title
     assert page.locator("#title *").count() == 0
+    page.keyboard.press("?")
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="hidden")
 
 
 @pytest.mark.slow
