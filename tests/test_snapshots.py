@@ -1,4 +1,4 @@
-"""Files of the scenes on the way: that they load back bit for bit, and what is refused."""
+"""Files of snapshots: they load back bit for bit; invalid ones are refused."""
 
 import numpy as np
 import pytest
@@ -65,14 +65,11 @@ def refusal(path):
     return message
 
 
-@pytest.mark.parametrize("name", sorted(set(ARRAYS) - {"background"}))
-def test_a_missing_array_is_refused_by_name(tmp_path, rng, name):
-    assert f"lacks '{name}'" in refusal(changed(tmp_path, rng, **{name: None}))
-
-
-@pytest.mark.parametrize("version", [3, 0, -1])
-def test_another_version_is_refused(tmp_path, rng, version):
-    assert f"version {version}" in refusal(changed(tmp_path, rng, version=np.array(version)))
+def test_missing_arrays_and_other_versions_are_refused_by_name(tmp_path, rng):
+    for name in sorted(set(ARRAYS) - {"background"}):
+        assert f"lacks '{name}'" in refusal(changed(tmp_path, rng, **{name: None}))
+    for version in (3, 0, -1):
+        assert f"version {version}" in refusal(changed(tmp_path, rng, version=np.array(version)))
 
 
 @pytest.mark.parametrize(
@@ -87,6 +84,25 @@ def test_another_version_is_refused(tmp_path, rng, version):
 )
 def test_what_makes_no_scenes_is_refused(tmp_path, rng, name, value, words):
     assert words in refusal(changed(tmp_path, rng, **{name: np.array(value)}))
+
+
+# Arrays and changes that make them invalid.
+INVALID = (
+    ("canvas", lambda canvas: canvas[:1]), ("counts", lambda counts: counts[1:]),
+    ("counts", lambda counts: np.array([*counts[:-2], -counts[-2], counts[-1] + 2 * counts[-2]])),
+    ("counts", lambda counts: counts + 0.5), ("counts", lambda counts: counts[:, None]),
+    ("steps", lambda steps: np.array(["many"] * len(steps))), ("steps", lambda steps: steps + np.nan),
+    ("steps", lambda steps: steps + np.inf), ("steps", lambda steps: steps[0]), ("rows", lambda rows: rows[1:]),
+    ("rows", lambda rows: rows * np.nan), ("rows", lambda rows: rows.astype(str).astype("U2")),
+    ("rows", lambda rows: rows[:, 1:]), ("rows", lambda rows: rows + 2), ("ids", lambda ids: ids * 0),
+    ("ids", lambda ids: ids + 0.5), ("ids", lambda ids: np.concatenate([ids, ids])),
+)  # fmt: skip
+
+
+def test_arrays_of_the_wrong_type_shape_or_range_are_refused(tmp_path, rng):
+    arrays = dict(np.load(changed(tmp_path, rng)))
+    for name, change in INVALID:
+        refusal(changed(tmp_path, rng, **{name: change(arrays[name])}))
 
 
 def test_a_row_that_cannot_be_drawn_is_refused_by_its_place_and_column(tmp_path, rng):
