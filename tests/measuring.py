@@ -1,4 +1,4 @@
-"""What tests measure of memory."""
+"""Memory that tests measure."""
 
 import sys
 import tracemalloc
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def peak_memory():
-    """Bytes that this process held at most. `ru_maxrss` would count what its parent held when it was forked."""
+    """Return the peak memory of this process, bytes; `ru_maxrss` would include its parent's at the fork."""
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -17,7 +17,7 @@ def peak_memory():
 
 
 def peak_of(action):
-    """The most memory that an action of this process held, bytes."""
+    """Return the peak of Python memory during an action, bytes."""
     tracemalloc.start()
     try:
         action()

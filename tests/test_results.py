@@ -1,4 +1,4 @@
-"""Results: what a fit returns, what exporters draw from, and the metrics of a run."""
+"""Results of fits and scenes, and the metrics of a run."""
 
 import json
 import math
@@ -24,17 +24,14 @@ def fitted():
 
 
 def test_a_fit_returns_scene_picture_metrics_history_and_target(fitted):
+    assert fitted.image is fitted.image  # drawn once
+    np.testing.assert_array_equal(fitted.image, artpipe.render(fitted.scene))
     assert fitted.metrics.shapes == fitted.scene.count == 4 and fitted.metrics.steps == 12
     assert fitted.metrics.mse == pytest.approx(artpipe.mean_squared_error(fitted.image, TARGET), rel=1e-4)
     assert fitted.history.curve[-1].step == 12 and fitted.history.curve[-1].shapes == 4
     assert fitted.initial is fitted.history.snapshots[0].scene
     np.testing.assert_array_equal(fitted.target, TARGET)
     assert (fitted.reason, fitted.failure) == ("finished", None) and fitted.complete and not fitted.resumable
-
-
-def test_the_picture_is_drawn_once(fitted):
-    assert fitted.image is fitted.image
-    np.testing.assert_array_equal(fitted.image, artpipe.render(fitted.scene))
 
 
 def test_a_scene_alone_is_a_result():
@@ -78,15 +75,12 @@ def test_metrics_derive_psnr_and_seed_loss_from_the_mse():
     assert replace(METRICS, mse=0.0).psnr is None  # an exact picture; JSON has no infinity
 
 
-@pytest.mark.parametrize("name", ["shapes", "steps", "mse", "fit_seconds", "total_seconds", "device", "reason"])
-def test_metrics_that_lack_a_value_are_refused_by_name(name):
-    values = METRICS.to_json()
-    del values[name]
-    with pytest.raises(InputError, match=f"{name} is None"):
-        Metrics.from_json(values)
-
-
-@pytest.mark.parametrize("value", [-1, 1.5, "2", True, math.nan, [1]])
-def test_metrics_out_of_range_are_refused(value):
-    with pytest.raises(InputError, match="shapes is "):
-        Metrics.from_json({**METRICS.to_json(), "shapes": value})
+def test_metrics_that_lack_a_value_or_hold_an_invalid_one_are_refused_by_name():
+    for name in ("shapes", "steps", "mse", "fit_seconds", "total_seconds", "device", "reason"):
+        values = METRICS.to_json()
+        del values[name]
+        with pytest.raises(InputError, match=f"{name} is None"):
+            Metrics.from_json(values)
+    for value in (-1, 1.5, "2", True, math.nan, [1]):
+        with pytest.raises(InputError, match="shapes is "):
+            Metrics.from_json({**METRICS.to_json(), "shapes": value})
