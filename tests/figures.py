@@ -1,9 +1,9 @@
-"""The figures of growth on the seven seed paintings: loss, seconds, and when the published loss was beaten.
+"""Prints the figures of growth on the seven seed paintings: loss, seconds, and time to beat the published loss.
 
     python tests/figures.py --folder PAINTINGS --preset balanced --trials 3
     python tests/figures.py --folder PAINTINGS --preset draft --renderer torch --option pool=1.3
 
-PAINTINGS holds the pictures and `published.csv`. Not a test: timings never decide one.
+PAINTINGS holds the pictures and `published.csv`. Not a test: timings are of this machine.
 """
 
 from __future__ import annotations

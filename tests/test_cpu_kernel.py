@@ -1,4 +1,4 @@
-"""The tiled kernel: any scene against the reference; the same bits for any number of threads, bands and earlier calls."""
+"""The tiled kernel: any scene against the reference; the same bits for any threads, bands and earlier calls."""
 
 from concurrent.futures import ThreadPoolExecutor
 
