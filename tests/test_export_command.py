@@ -15,7 +15,7 @@ from command_line import refusal, run_cli, succeeded
 from PIL import Image
 
 import artpipe
-from artpipe import Canvas, InputError, Result, Scene, load_scene, save_scene
+from artpipe import Canvas, InputError, Scene, load_scene, save_scene
 from artpipe.pipeline.folders.rundir import load_result
 from artpipe.stages.exporters.fidelity import rasterisers
 from artpipe.stages.exporters.options import ExportOptions
@@ -242,9 +242,8 @@ def test_check_prints_sizes_and_the_fidelity_of_an_svg(finished, out):
 @pytest.mark.parametrize(
     "words",
     [
-        ["--width", 0], ["--width", 65537], ["--width", 3.5], ["--fps", 51], ["--seconds", 0], ["--hold", -1],
-        ["--loop", 65536], ["--layers", 25], ["--fps", "fast"], ["--fps", "nan"], ["--seconds", "inf"],
-        ["--layers", 3, "--animated"], ["--nope"],
+        ["--width", 65537], ["--width", 3.5], ["--fps", "nan"], ["--seconds", "inf"], ["--layers", 3, "--animated"],
+        ["--nope"],
     ],
     ids=str,
 )  # fmt: skip
@@ -401,41 +400,19 @@ def test_all_kinds_of_sources_can_be_exported_from_python(result, finished, out)
         assert SHOWS[".svg"](out / "a.svg", result.scene) and SHOWS[".png"](out / "a.png", result.scene)
 
 
-def test_a_result_shows_the_growth(result, out):
-    artpipe.export(result, out / "a.gif", seconds=0.5)
-    artpipe.export(Result(result.scene), out / "b.gif", seconds=0.5)
-    assert (out / "a.gif").read_bytes() != (out / "b.gif").read_bytes()
-
-
 def test_options_from_python_are_checked_in_one_line(out):
     with pytest.raises(InputError, match=r"'wide' \(did you mean width\?\); known are .*title") as unknown:
         artpipe.export(GLASS, out / "a.png", wide=3)
     assert "\n" not in str(unknown.value)
     for options, message in (
-        ({"width": 0}, "width is 0; needs a whole number, 1 to 65536"), ({"fps": 51}, "fps is 51"),
-        ({"fps": float("nan")}, "fps is nan"), ({"layers": 2, "animated": True}, "both animated and in layers"),
-        ({"width": 3.5}, "width is 3.5; needs a whole number, 1 to 65536"), ({"width": True}, "width is True"),
-        ({"layers": [3]}, "layers is [3]"), ({"fps": "12"}, "fps is '12'; needs a"),
-        ({"seconds": None}, "seconds is None; needs a number, 0.1 to 300"), ({"title": 5}, "title is 5; needs text"),
-        ({"animated": "no"}, "animated is 'no'; needs True or False"), ({"flat": 1}, "flat is 1"),
+        ({"width": 3.5}, "width is 3.5; needs a whole number, 1 to 65536"), ({"fps": float("nan")}, "fps is nan"),
+        ({"layers": 2, "animated": True}, "both animated and in layers"),
         ({"matte": "red"}, "matte is 'red'; needs white, black or #rrggbb"), ({"matte": (1, 1, 1)}, "matte is (1, 1,"),
         ({"alpha_threshold": 128}, "alpha_threshold is 128; needs a number, 0 to 1"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=re.escape(message)):
             artpipe.export(GLASS, out / "a.png", **options)
     assert list(out.iterdir()) == []
-
-
-def test_options_may_be_numbers_of_numpy(out):
-    for name, options in (
-        ("a", {"width": np.int64(32), "fps": np.float32(4), "seconds": np.float64(1), "hold": np.uint8(1),
-               "loop": np.int16(2), "layers": np.uint16(2), "flat": np.True_, "alpha_threshold": np.float32(0.5)}),
-        ("b", {"width": 32, "fps": 4, "seconds": 1, "hold": 1, "loop": 2, "layers": 2, "flat": True,
-               "alpha_threshold": 0.5}),
-    ):  # fmt: skip
-        artpipe.export(GLASS, out / f"{name}.gif", out / f"{name}.svg", **options)
-    for ending in (".gif", ".svg"):
-        assert (out / f"a{ending}").read_bytes() == (out / f"b{ending}").read_bytes()
 
 
 def test_what_cannot_be_read_or_written_is_refused_from_python_too(out):

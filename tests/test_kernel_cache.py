@@ -18,6 +18,7 @@ from artpipe.renderers.kernels.numba.cache import SOURCES
 
 RENDERERS = Path(artpipe.renderers.__file__).parent
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="needs permissions of POSIX")
+in_processes = lambda test: pytest.mark.slow(needs_posix(test))  # noqa: E731
 as_root = hasattr(os, "geteuid") and os.geteuid() == 0
 
 # Calls a small kernel; prints whether its machine code came from the disk, the cache folder, and the result.
@@ -90,8 +91,7 @@ def call(package, before="", **environment):
     return hit, None if folder is None else Path(folder)
 
 
-@pytest.mark.slow
-@needs_posix
+@in_processes
 def test_environments_share_machine_code_until_a_kernel_source_is_edited(copied, tmp_path):
     first, second = copied("first"), copied("second")
     assert call(first, XDG_CACHE_HOME=tmp_path) == (False, folder := next((tmp_path / "artpipe").iterdir()))
@@ -107,13 +107,12 @@ def test_environments_share_machine_code_until_a_kernel_source_is_edited(copied,
         assert len(list((tmp_path / "artpipe").iterdir())) == count
     hit, other = call(first, XDG_CACHE_HOME=tmp_path, NUMBA_OPT=1)  # another setting is other machine code
     assert not hit and other != folder
-    _, told = call(first, NUMBA_CACHE_DIR=tmp_path / "told", XDG_CACHE_HOME=tmp_path / "cache")
-    assert told.is_relative_to(tmp_path / "told") and not (tmp_path / "cache").exists()
+    _, chosen = call(first, NUMBA_CACHE_DIR=tmp_path / "chosen", XDG_CACHE_HOME=tmp_path / "cache")
+    assert chosen.is_relative_to(tmp_path / "chosen") and not (tmp_path / "cache").exists()
     assert call(first, XDG_CACHE_HOME=tmp_path) == (True, folder)
 
 
-@pytest.mark.slow
-@needs_posix
+@in_processes
 def test_two_processes_compile_side_by_side(copied, tmp_path):
     package = copied("package")
     with ThreadPoolExecutor() as pool:
@@ -123,8 +122,7 @@ def test_two_processes_compile_side_by_side(copied, tmp_path):
     assert call(package, XDG_CACHE_HOME=tmp_path) == (True, folder)
 
 
-@pytest.mark.slow
-@needs_posix
+@in_processes
 def test_damaged_files_are_compiled_anew(copied, tmp_path):
     package = copied("package")
     _, folder = call(package, XDG_CACHE_HOME=tmp_path)
@@ -135,8 +133,7 @@ def test_damaged_files_are_compiled_anew(copied, tmp_path):
         assert call(package, XDG_CACHE_HOME=tmp_path) == (True, folder)
 
 
-@pytest.mark.slow
-@needs_posix
+@in_processes
 def test_folders_unused_for_long_are_removed_when_another_is_made(copied, tmp_path):
     package = copied("package")
     _, used = call(package, XDG_CACHE_HOME=tmp_path)
@@ -159,14 +156,13 @@ def spoil_by_a_link(folder, other):
 
 SPOILT = {
     "others may write there": lambda folder, other: folder.chmod(0o777),
-    "a link stands there": spoil_by_a_link,
+    "it is a link": spoil_by_a_link,
     "it is another user's": lambda folder, other: os.chown(folder, 12345, -1),
-    "a file stands there": lambda folder, other: (folder.rename(other), folder.write_text("")),
+    "it is a file": lambda folder, other: (folder.rename(other), folder.write_text("")),
 }
 
 
-@pytest.mark.slow
-@needs_posix
+@in_processes
 @pytest.mark.parametrize(
     ("how", "which"),
     [*((how, "root") for how in SPOILT), ("others may write there", "leaf")],
@@ -188,8 +184,7 @@ def test_code_is_loaded_only_from_folders_where_nobody_else_writes(copied, tmp_p
     assert len(list(temporary.iterdir())) == 1
 
 
-@pytest.mark.slow
-@needs_posix
+@in_processes
 def test_where_nothing_can_be_written_kernels_are_compiled_each_time(copied, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
