@@ -33,13 +33,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 WIDTH, HEIGHT = 64, 48
 BACKGROUND = (0.2, 0.4, 0.6)
 KINDS = {
-    "soft": {},
-    "wide": {"width": 4 * WIDTH},
-    "flat": {"flat": True},
-    "layers": {"layers": 5},
-    "animated": {"animated": True},
-    "flat animated": {"flat": True, "animated": True},
-}
+    "soft": {}, "wide": {"width": 4 * WIDTH}, "flat": {"flat": True}, "layers": {"layers": 5},
+    "animated": {"animated": True}, "flat animated": {"flat": True, "animated": True},
+}  # fmt: skip
 ROUNDED = 1.01 / 255  # two roundings to 8 bits
 # Decibels of a rasteriser that rounds each of 150 shapes to 8 bits and blurs hard outlines: 45 to 50 were measured. A
 # wrong stop costs ten and more. resvg rounds the many faint pixels of pieces upwards.
@@ -321,20 +317,12 @@ def test_resvg_draws_what_was_optimised(svg, scene, width):
 @pytest.mark.parametrize("edge", FALLOFFS)
 @pytest.mark.parametrize(
     "circle",
-    [
-        {"softness": 1.0},
-        {"softness": 4.0, "opacity": 0.4},
-        {"radius": 3.0, "softness": 9.0},
-        {"radius": 0.0, "softness": 4.0},
-        {"softness": 4.0, "opacity": 0.004},
-        {"softness": 4.0, "opacity": 0.0},
-        {"x": -3.0, "y": 50.0, "radius": 9.0, "softness": 3.0},
-        {"x": -40.0, "radius": 10.0, "softness": 3.0},
-        {"x": 1032.0, "radius": 1000.0, "softness": 30.0},
-        {"softness": 1e6, "opacity": 0.8},
-    ],
+    [{"softness": 1.0}, {"softness": 4.0, "opacity": 0.4}, {"radius": 3.0, "softness": 9.0},
+     {"radius": 0.0, "softness": 4.0}, {"softness": 4.0, "opacity": 0.004}, {"softness": 4.0, "opacity": 0.0},
+     {"x": -3.0, "y": 50.0, "radius": 9.0, "softness": 3.0}, {"x": -40.0, "radius": 10.0, "softness": 3.0},
+     {"x": 1032.0, "radius": 1000.0, "softness": 30.0}, {"softness": 1e6, "opacity": 0.8}],
     ids=str,
-)
+)  # fmt: skip
 def test_resvg_draws_one_circle_by_the_formula(svg, edge, circle):
     """Coverage by hand: a linear ramp of the distance, or the logistic function of r² - d²."""
     one = {"x": 30.3, "y": 22.2, "radius": 10.0, "colour": (1.0, 0.3, 0.1), "opacity": 1.0} | circle
@@ -496,12 +484,9 @@ def test_no_batch_holds_many_circles(make_scene, rng, count):
 
 @pytest.mark.parametrize(
     ("options", "seconds", "hold", "repeat"),
-    [
-        ({}, 5, 2, "infinite"),
-        ({"seconds": 2.5, "hold": 0.25, "loop": 3}, 2.5, 0.25, "3"),
-        ({"seconds": 0.1, "hold": 0, "loop": 1}, 0.1, 0, "1"),
-    ],
-)
+    [({}, 5, 2, "infinite"), ({"seconds": 2.5, "hold": 0.25, "loop": 3}, 2.5, 0.25, "3"),
+     ({"seconds": 0.1, "hold": 0, "loop": 1}, 0.1, 0, "1")],
+)  # fmt: skip
 def test_every_batch_appears_once_one_after_the_other_in_the_time_asked_for(svg, options, seconds, hold, repeat):
     root = parsed(svg(mosaic(16, 12), animated=True, **options))
     style = style_of(root)
