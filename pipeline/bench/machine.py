@@ -1,4 +1,4 @@
-"""What a bench ran on: without it, no timing means anything."""
+"""Machine and versions that a bench runs on: part of its identity, since timings of different ones do not compare."""
 
 from __future__ import annotations
 
@@ -14,21 +14,31 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from artpipe.renderers import FITTING_RENDERERS
+from artpipe.renderers import FITTING_RENDERERS, BackendUnavailable, InputError
 from artpipe.renderers.threads import thread_count, usable_cores
 
-# Sources that a result does not depend on.
-_SHOWING = (
+# Sources that no result depends on.
+_PRESENTATION = (
     "stages/exporters/*",
     "pipeline/artpipe/*",
-    *(f"pipeline/bench/{name}.py" for name in ("command", "plots", "readme", "report", "summary", "tables")),
+    *(f"pipeline/bench/{name}.py" for name in ("command", "plots", "report", "tables")),
 )
 
 PACKAGES = ("artpipe", "jax", "jaxlib", "numba", "numpy", "optax", "torch")
 
 
+def require(*packages: str) -> None:
+    """Check that packages of the extra `bench` are installed.
+
+    Raises:
+        BackendUnavailable: one is not.
+    """
+    if missing := [name for name in packages if find_spec(name) is None]:
+        raise BackendUnavailable(f"artpipe bench needs {', '.join(missing)}; try: pip install 'artpipe[bench]'")
+
+
 def machine() -> dict[str, Any]:
-    """CPU, cores, threads that draw, GPU, Python, packages, and how busy the machine was."""
+    """CPU, cores, threads that draw, GPU, system, Python, packages, and the load average of the last minute."""
     return {
         "cpu": _cpu(),
         "cores": usable_cores(),
@@ -42,34 +52,41 @@ def machine() -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """What a bench or sweep may not be continued without: code, packages and machine, plain values by name."""
+    """Code, packages and machine that a bench or sweep must keep; plain values by name."""
     here = machine()
-    return {
-        **here["packages"], "sources": source_digest(),
-        "python": here["python"], "system": here["system"], "cpu": here["cpu"], "cores": here["cores"],
-    }  # fmt: skip
+    kept = {name: here[name] for name in ("python", "system", "cpu", "cores")}
+    return {**here["packages"], "sources": source_digest(), **kept}
 
 
-def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The values of an environment that are not the same now, in words; empty if there are none."""
-    names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
-    return ", ".join(f"{name} {before.get(name, 'unknown')} (now {now.get(name, 'missing')})" for name in names)
+def check_unchanged(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Check that what a bench or sweep was started with is the same now.
+
+    Raises:
+        InputError: a value differs.
+    """
+    differing = ", ".join(
+        f"{name} {before.get(name, 'unknown')} (now {now.get(name, 'missing')})"
+        for name in {**now, **before}
+        if before.get(name) != now.get(name)
+    )
+    if differing:
+        raise InputError(f"{what} was started with {differing}; new trials would not compare. Use another folder (-o)")
 
 
 def source_digest() -> str:
-    """A digest of the installed sources but for those that only show what was computed."""
+    """A digest of the installed sources, except those that only present results."""
     digest = hashlib.sha256()
     for package in ("renderers", "stages", "pipeline"):
         folder = Path(str(files(f"artpipe.{package}")))
         for path in sorted(folder.rglob("*.py")):
             name = f"{package}/{path.relative_to(folder).as_posix()}"
-            if not any(fnmatch(name, shown) for shown in _SHOWING):
+            if not any(fnmatch(name, pattern) for pattern in _PRESENTATION):
                 digest.update(f"{name}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
 def installed_renderers() -> tuple[str, ...]:
-    """The frameworks that are here: PyTorch is an extra."""
+    """The frameworks that are installed; PyTorch is an extra."""
     return tuple(name for name in FITTING_RENDERERS if find_spec(name) is not None)
 
 

@@ -1,4 +1,4 @@
-"""The options of benches and sweeps."""
+"""Options of benches and sweeps."""
 
 from __future__ import annotations
 
@@ -40,26 +40,28 @@ class BenchOptions:
         installed_renderers, "Framework; may be given again.", unset="those installed",
         choices=FITTING_RENDERERS, flags=("--renderer",))
     contestants: tuple[str, ...] = option(
-        USUAL, "Key of a contestant; may be given again.", choices=CONTESTANTS, flags=("--contestant",), metavar="KEY")
+        USUAL, "Contestant; may be given again.", choices=CONTESTANTS, flags=("--contestant",), metavar="KEY")
     vary: tuple[str, ...] = option(
-        (), "One more contestant: growth with these options, such as rates.position=1.", unset="none",
+        (), "Additional contestant: growth with these options, such as rates.position=1.", unset="none",
         metavar="NAME=VALUE,…")
     optimisers: tuple[str, ...] = option(
-        (), "One more contestant: the tuned fixed count under it; lion and adabelief in JAX alone.", unset="none",
-        choices=OPTIMISERS, flags=("--optimizer",))
+        (), "Additional contestant: the fixed count under this optimiser; lion and adabelief in JAX only.",
+        unset="none", choices=OPTIMISERS, flags=("--optimizer",))
     # fmt: on
 
     def __post_init__(self) -> None:
         check_options(self)
         if "fixed-seconds" in self.contestants and not {"fixed", "growth"} <= set(self.contestants):
-            raise InputError("fixed-seconds takes its time from fixed and growth: name them too")
+            raise InputError(
+                "fixed-seconds needs the seconds of fixed and growth; add --contestant fixed --contestant growth"
+            )
         self.config(FITTING_RENDERERS[0], 0)
         if not self.competing:
-            raise InputError(f"nobody competes; choose contestants of {', '.join(CONTESTANTS)}")
+            raise InputError(f"there is no contestant; choose some of {', '.join(CONTESTANTS)}")
 
     @property
     def competing(self) -> dict[str, Contestant]:
-        """All contestants by key, in the order in which they run."""
+        """All contestants by key, in the order of the tables."""
         return {
             **{key: CONTESTANTS[key] for key in CONTESTANTS if key in self.contestants},
             **dict(under(name, self.renderers) for name in self.optimisers),
@@ -67,7 +69,7 @@ class BenchOptions:
         }
 
     def config(self, renderer: str, seed: int) -> RunConfig:
-        """The run that growth does."""
+        """Options of the contestant `growth`."""
         return RunConfig(
             count=self.count,
             shape=self.shape,
@@ -80,17 +82,17 @@ class BenchOptions:
 
 
 FULL = BenchOptions(count=2048, size="256x256", baseline_steps=4096)
-"""The size of the seed project's published figures."""
+"""At the size of the seed project's published figures."""
 
 
 @documented
 @dataclass(frozen=True)
 class SweepOptions:
-    """How long a sweep seeks, and how each trial is judged."""
+    """How long a sweep searches, and how it measures a trial."""
 
     # fmt: off
     trials: int = option(20, "Trials in all, over all processes in this folder.", low=1, high=TRIALS_MAX)
-    repeats: int = option(1, "Seeds that each picture is fitted with in a trial.", low=1, high=TRIALS_MAX)
+    repeats: int = option(1, "Random seeds for each picture in a trial.", low=1, high=TRIALS_MAX)
     budget_seconds: float | None = option(
         None, "Give up settings that fit a picture for longer than this.", unset="none", unit="seconds",
         above=0, high=SECONDS_MAX)

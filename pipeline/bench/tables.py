@@ -1,170 +1,265 @@
-"""Trials as tables: CSV for programs, Markdown for documents, rich for the terminal."""
+"""Statistics of trials, and the tables that show them. Tables hold text; `*` marks a cell that stands out.
+
+A mean is over paintings, of the means over seeds; its spread is the standard deviation over seeds of each seed's mean
+over the paintings, from the seeds that have every painting. Both are NaN where unknown, such as a spread of one seed.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from artpipe.stages.formats.files import write_text
+import numpy as np
+import pandas as pd
 
-from .summary import Figure, Row, in_order, summarise
+from .curves import best_so_far, loss_at
 from .trial import Trial
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
+CHAMPION, BASELINE = "growth", "baseline"
+# Seconds that differ by less than this share are equal: as much as one and the same fit varies on a shared machine.
+EQUAL_SECONDS = 0.05
 UNKNOWN = "–"
-# Fields of a trial that are no plain value, and stay out of the CSV.
-_NOT_IN_CSV = ("history", "images")
+_KEYS = ["contestant", "renderer"]
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column of figures.
-
-    Attributes:
-        heading: in a word or two.
-        meaning: in a sentence.
-        text: what stands in a row.
-    """
+class Measure(NamedTuple):
+    """What a column of figures shows."""
 
     heading: str
     meaning: str
-    text: Callable[[Row], str]
+    field: str  # of `Trial`
+    digits: int
+    scale: float = 1.0
+    geometric: bool = False  # the mean
+    varies: bool = True  # whether the spread is shown
 
 
-def figure_text(figure: Figure | None, digits: int, scale: float = 1.0) -> str:
-    """A mean with its spread, such as `3.31 ± 0.04`."""
-    if figure is None:
-        return UNKNOWN
-    spread = "" if figure.spread is None else f" ± {figure.spread * scale:.{digits}f}"
-    return number_text(figure.mean * scale, digits) + spread
-
-
-def number_text(value: float | None, digits: int = 2) -> str:
-    """A number with so many digits after the point."""
-    if value is None or math.isnan(value):
-        return UNKNOWN
-    return f"{value:.{digits}f}" if math.isfinite(value) else "∞"
-
-
-def _of(field: str, digits: int, scale: float = 1.0) -> Callable[[Row], str]:
-    return lambda row: figure_text(row.figures.get(field), digits, scale)
-
-
-def _mean_of(field: str, digits: int, scale: float = 1.0) -> Callable[[Row], str]:
-    """Without the spread, of what hardly varies."""
-    return lambda row: number_text(row.figures[field].mean * scale, digits) if field in row.figures else UNKNOWN
-
-
-def _geometric(row: Row) -> str:
-    return UNKNOWN if row.geometric_loss is None else number_text(row.geometric_loss * 1e3)
-
-
-COLUMNS = (
-    Column(
+MEASURES = (
+    Measure(
         "loss × 1000",
-        "Mean squared error on values in −1..1 (4 × MSE of values in 0..1), times 1000; lower is better. The mean over "
-        "paintings, ± the standard deviation over seeds.",
-        _of("seed_loss", 2, 1e3),
+        "Mean squared error of values in −1..1 (4 × MSE of values in 0..1), × 1000; lower is better.",
+        "seed_loss", 2, 1e3,
     ),
-    Column(
-        "geo. mean",
-        "The geometric mean over paintings of the same loss: easy and difficult paintings count alike.",
-        _geometric,
+    Measure("geo. mean", "The same as geometric mean: hard and easy paintings count alike.", "seed_loss", 2, 1e3, True),
+    Measure("PSNR, dB", "Peak signal-to-noise ratio; 3 dB more is half the error.", "psnr", 2),
+    Measure("SSIM", "Structural similarity; 1 is the same picture.", "ssim", 3),
+    Measure("LPIPS", "Learned perceptual distance; 0 is the same picture. Needs the extra metrics.", "lpips", 3),
+    Measure("seconds", "Seconds of fitting, without compiling and writing files.", "fit_seconds", 2),
+    Measure("compile, s", "Seconds of compiling and loading before the fit.", "compile_seconds", 2, varies=False),
+    Measure("steps", "Optimiser steps.", "steps", 0, varies=False),
+    Measure("pairs, 10⁹", "Pixel-shape pairs drawn: the work, whatever the machine.", "pairs", 2, 1e-9, varies=False),
+)  # fmt: skip
+
+
+class Axis(NamedTuple):
+    """One way to compare two trials of the same renderer, painting and seed."""
+
+    heading: str
+    meaning: str
+    scale: float
+    digits: int
+    higher_wins: bool = False
+
+
+AXES = {
+    "end": Axis("loss at the end", "Loss × 1000 when each has run as long as it does.", 1e3, 2),
+    "steps": Axis("at equal steps", "Best loss × 1000 of each after the steps of the shorter run.", 1e3, 2),
+    "seconds": Axis(
+        "at equal seconds",
+        "Best loss × 1000 of each after the seconds of the shorter run, without compiling; runs whose seconds differ "
+        "by less than 5 % are compared at their ends.",
+        1e3, 2,
     ),
-    Column(
-        "PSNR, dB",
-        "Peak signal-to-noise ratio, the same error on the scale of decibels; higher is better, 3 dB more is half the "
-        "error.",
-        _of("psnr", 2),
+    "pairs": Axis(
+        "at equal pairs", "Best loss × 1000 of each after the pixel-shape pairs of the run that drew fewer.", 1e3, 2
     ),
-    Column("SSIM", "Structural similarity: 1 is the same picture.", _of("ssim", 3)),
-    Column(
-        "LPIPS",
-        "Learned perceptual distance: 0 is the same picture. Measured only with the extra `metrics`.",
-        _of("lpips", 3),
-    ),
-    Column("seconds", "Spent on fitting alone: neither compiling nor writing files.", _of("fit_seconds", 2)),
-    Column("compile, s", "Spent on compiling and loading, before the fit.", _mean_of("compile_seconds", 2)),
-    Column("steps", "Optimiser steps taken.", _mean_of("steps", 0)),
-    Column(
-        "pairs, 10⁹",
-        "Pixel-circle pairs drawn in all steps, in tiles of the kernel: the work, whatever the machine.",
-        _mean_of("pairs", 2, 1e-9),
-    ),
-)
+    "ssim": Axis("SSIM", "Structural similarity at the end; higher is better.", 1.0, 3, True),
+    "lpips": Axis("LPIPS", "Learned perceptual distance at the end.", 1.0, 3),
+    "time": Axis("seconds", "Seconds of fitting until the end.", 1.0, 2),
+}  # fmt: skip
 
 
-def known_columns(rows: Sequence[Row]) -> list[Column]:
-    """The columns that say something in at least one row."""
-    return [column for column in COLUMNS if any(column.text(row) != UNKNOWN for row in rows)]
-
-
-def table_rows(trials: Sequence[Trial], contestants: Mapping[str, str]) -> list[Row]:
-    """What the tables show: a row for each contestant and renderer, in the order of the contestants."""
-    return summarise(in_order(trials, contestants))
-
-
-def write_csv(trials: Sequence[Trial], path: str | Path) -> None:
-    """Writes one row a trial with all its plain values; what is not known is empty.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    names = [field.name for field in fields(Trial) if field.name not in _NOT_IN_CSV]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([getattr(trial, name) for name in names] for trial in trials)
-    write_text(path, text.getvalue())
-
-
-def markdown(trials: Sequence[Trial], contestants: Mapping[str, str]) -> str:
-    """The table in Markdown, one row for each contestant and renderer."""
-    rows = table_rows(trials, contestants)
-    columns = known_columns(rows)
-    return markdown_table(
-        ["contestant", "renderer", *(column.heading for column in columns)],
-        [[row.contestant, row.renderer, *(column.text(row) for column in columns)] for row in rows],
-        left=2,
+def frame(trials: Iterable[Trial], contestants: Iterable[str] = ()) -> pd.DataFrame:
+    """One row for each trial, in the order of the contestants, without histories and pictures."""
+    rows = pd.DataFrame([trial.to_json() for trial in trials]).drop(columns=["history", "images"])
+    order = list(dict.fromkeys([*contestants, *rows["contestant"]]))
+    return rows.astype({"lpips": float}).sort_values(
+        [*_KEYS], key=lambda column: column.map(order.index) if column.name == _KEYS[0] else column, kind="stable"
     )
 
 
-def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A table in Markdown; all columns but the `left` first are aligned to the right."""
-    rule = ["---" if k < left else "--:" for k in range(len(headings))]
-    lines = [[markdown_text(cell) for cell in row] for row in (headings, *rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (lines[0], rule, *lines[1:])) + "\n"
+def mean_and_spread(rows: pd.DataFrame, field: str, geometric: bool = False) -> tuple[float, float]:
+    """Mean and spread of a field over trials of one contestant and renderer; see the module."""
+    table = rows.pivot(index="seed", columns="painting", values=field)
+    if not geometric:
+        return table.mean().mean(), table.mean(axis=1, skipna=False).std()
+    with np.errstate(divide="ignore"):  # an exact picture has loss 0
+        return np.exp(np.log(table.mean()).mean()), np.exp(np.log(table).mean(axis=1, skipna=False)).std()
 
 
-def markdown_text(text: str) -> str:
-    """Text that Markdown shows as it is, in one line."""
-    words = " ".join(text.split())
-    return "".join(f"\\{sign}" if sign in "\\`*[]<>|#&" else sign for sign in words)
+def means_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Means of all measures that are known, for each contestant and renderer."""
+    table = pd.DataFrame(
+        {
+            **dict(zip(_KEYS, key, strict=True)),
+            "trials": str(len(own)),
+            **{measure.heading: _measured(own, measure) for measure in MEASURES},
+        }
+        for key, own in rows.groupby(_KEYS, sort=False)
+    )
+    return table.loc[:, (table != UNKNOWN).any()]
 
 
-def rich_table(trials: Sequence[Trial], contestants: Mapping[str, str], title: str | None = None) -> Table:
-    """The table for the terminal."""
-    from rich.table import Table
-    from rich.text import Text
+def paintings_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Loss x 1000 of each painting by contestant, on the first renderer; `*` marks the lowest."""
+    own = rows[rows["renderer"] == rows["renderer"].min()]
+    groups = own.groupby(["painting", "contestant"], sort=False)["seed_loss"]
+    means, spreads = groups.mean().unstack(sort=False), groups.std().unstack(sort=False)
+    table = pd.DataFrame(
+        {
+            name: [
+                _figure(mean, spread, 2, 1e3) + (" *" if mean == lowest else "")
+                for mean, spread, lowest in zip(means[name], spreads[name], means.min(axis=1), strict=True)
+            ]
+            for name in means
+        },
+        index=means.index,
+    )
+    return table.reset_index()
 
-    rows = table_rows(trials, contestants)
-    columns = known_columns(rows)
-    table = Table(title=title)
-    for heading in ("contestant", "renderer"):
-        table.add_column(heading, no_wrap=True)
-    for column in columns:
-        table.add_column(column.heading, justify="right", no_wrap=True)
-    for k, row in enumerate(rows):
-        is_last = k + 1 == len(rows) or rows[k + 1].contestant != row.contestant
-        # Text, since names may hold what rich reads as markup.
-        table.add_row(
-            Text(row.contestant), Text(row.renderer), *(column.text(row) for column in columns), end_section=is_last
+
+def duels(trials: Sequence[Trial]) -> pd.DataFrame:
+    """Growth against each rival with the same renderer, painting and seed: a row for each axis of `AXES`."""
+    champions = {(t.renderer, t.painting, t.seed): t for t in trials if t.contestant == CHAMPION}
+    found = [
+        (rival.contestant, rival.renderer, axis, rival.painting, rival.seed, *values)
+        for rival in trials
+        if rival.contestant != CHAMPION
+        and (champion := champions.get((rival.renderer, rival.painting, rival.seed))) is not None
+        for axis, values in _values(champion, rival).items()
+    ]
+    names = ["rival", "renderer", "axis", "painting", "seed", "growth", "other"]
+    return pd.DataFrame(found, columns=names).astype({"growth": float, "other": float}).dropna()
+
+
+def _values(one: Trial, other: Trial) -> dict[str, tuple[Any, Any]]:
+    """The values of two trials on each axis."""
+    fields = {"end": "seed_loss", "ssim": "ssim", "lpips": "lpips", "time": "fit_seconds"}
+    found = {axis: (getattr(one, field), getattr(other, field)) for axis, field in fields.items()}
+    for axis in ("steps", "seconds", "pairs"):
+        curves = best_so_far(one, axis), best_so_far(other, axis)
+        position, longer = sorted(curve.index[-1] for curve in curves)
+        if axis == "seconds" and longer <= position * (1 + EQUAL_SECONDS):
+            position = longer
+        found[axis] = loss_at(curves[0], position), loss_at(curves[1], position)
+    return found
+
+
+def compare(found: pd.DataFrame) -> pd.DataFrame:
+    """Summary of `duels`, a row for each rival, renderer and axis.
+
+    Columns: means over paintings of `growth` and `other`, their `ratio`, its `spread` over seeds, on how many
+    `paintings` growth has `won`, and whether it `wins` on the mean.
+    """
+    rows = []
+    for key, own in found.groupby(["rival", "renderer", "axis"], sort=False):
+        paintings = own.groupby("painting", sort=False)[["growth", "other"]].mean()
+        mean = paintings.mean()
+        seeds = (
+            own.pivot(index="seed", columns="painting", values=["growth", "other"]).dropna().T.groupby(level=0).mean()
         )
-    return table
+        won = _is_better(key[2], paintings["growth"], paintings["other"])
+        rows.append((
+            *key, *mean, _ratio(*mean), pd.Series(_ratio(seeds.loc["growth"], seeds.loc["other"])).std(),
+            int(won.sum()), len(paintings), bool(_is_better(key[2], *mean)),
+        ))  # fmt: skip
+    names = ["rival", "renderer", "axis", "growth", "other", "ratio", "spread", "won", "paintings", "wins"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def ratios_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Growth's mean divided by the rival's on each axis, and on how many paintings it wins; `*`: not on the mean."""
+    summary = compare(found)
+    if summary.empty:
+        return summary
+    cells = [
+        f"{_figure(row.ratio, row.spread, 3)}, {row.won}/{row.paintings}{'' if row.wins else ' *'}"
+        for row in summary.itertuples()
+    ]
+    table = summary.assign(cell=cells).set_index(["rival", "renderer", "axis"])["cell"].unstack(sort=False)
+    known = [axis for axis in AXES if axis in table]
+    return table[known].fillna(UNKNOWN).rename(columns={axis: AXES[axis].heading for axis in known}).reset_index()
+
+
+def not_won_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Every mean, and every painting by its mean over seeds, on which growth is not better than the rival."""
+    keys = ["rival", "renderer", "axis"]
+    paintings = found.groupby([*keys, "painting"], sort=False)[["growth", "other"]].mean().reset_index()
+    means = paintings.groupby(keys, sort=False)[["growth", "other"]].mean().reset_index().assign(painting="all (mean)")
+    rows = [
+        {
+            "rival": row.rival, "renderer": row.renderer, "compared": axis.heading, "painting": row.painting,
+            "growth": _number(row.growth * axis.scale, axis.digits),
+            "rival's": _number(row.other * axis.scale, axis.digits),
+            "growth ÷ rival": _number(_ratio(row.growth, row.other), 3),
+        }
+        for row in pd.concat([means, paintings]).sort_values(keys[:2], kind="stable").itertuples()
+        for axis in [AXES[row.axis]]
+        if not _is_better(row.axis, row.growth, row.other)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def renderers_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """PyTorch against JAX for each contestant that ran on both, paired by painting and seed."""
+    costs = rows.assign(cost=rows["fit_seconds"] / rows["steps"])
+    wide = costs.pivot(
+        index=["contestant", "painting", "seed"], columns="renderer", values=["cost", "seed_loss"]
+    ).dropna()
+    if wide.empty or not {"jax", "torch"} <= set(rows["renderer"]):
+        return pd.DataFrame()
+    found = []
+    for contestant, own in wide.groupby(level="contestant", sort=False):
+        cost = own["cost"]["torch"] / own["cost"]["jax"]
+        found.append({
+            "contestant": contestant, "pairs of trials": str(len(own)),
+            "seconds a step": _figure(np.exp(np.log(cost).mean()), cost.std(), 3),
+            "lowest": _number(cost.min(), 2), "highest": _number(cost.max(), 2),
+            "loss": _number(_ratio(*own["seed_loss"].mean()[["torch", "jax"]]), 4),
+        })  # fmt: skip
+    return pd.DataFrame(found)
+
+
+def published_table(rows: pd.DataFrame, published: Mapping[str, float]) -> pd.DataFrame:
+    """The baseline in JAX against published losses, for each painting that both have, and their mean."""
+    own = rows[(rows["contestant"] == BASELINE) & (rows["renderer"] == "jax") & rows["painting"].isin(list(published))]
+    here = own.groupby("painting", sort=False)["seed_loss"].mean()
+    table = pd.DataFrame({"here": here, "published": pd.Series(published)[here.index]})
+    table.loc["all (mean)"] = table.mean()
+    deviation = [f"{100 * (_ratio(*pair) - 1):+.1f} %" for pair in table.to_numpy()]
+    shown = (table * 1e3).map(lambda value: _number(value, 2)).assign(deviation=deviation)
+    return shown.rename_axis("painting").reset_index() if len(here) else pd.DataFrame()
+
+
+def _measured(rows: pd.DataFrame, measure: Measure) -> str:
+    mean, spread = mean_and_spread(rows, measure.field, measure.geometric)
+    return _figure(mean, spread if measure.varies else np.nan, measure.digits, measure.scale)
+
+
+def _figure(mean: float, spread: float, digits: int, scale: float = 1.0) -> str:
+    """A mean with its spread, such as `3.31 ± 0.04`."""
+    return _number(mean * scale, digits) + ("" if np.isnan(spread) else f" ± {_number(spread * scale, digits)}")
+
+
+def _number(value: float, digits: int) -> str:
+    return UNKNOWN if np.isnan(value) else "∞" if np.isinf(value) else f"{value:.{digits}f}"
+
+
+def _ratio(value: Any, other: Any) -> Any:
+    """The quotient; 1 for equal numbers, so also for 0 / 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(value == other, 1.0, np.divide(value, other))[()]
+
+
+def _is_better(axis: str, value: Any, other: Any) -> Any:
+    return value > other if AXES[axis].higher_wins else value < other

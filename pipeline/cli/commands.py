@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -228,7 +227,7 @@ class _Bench(click.Group):
 
 @main.group(cls=_Bench, no_args_is_help=False)
 def bench() -> None:
-    """Measure growth against the fixed count, and what a step costs here.
+    """Compare growth with a fixed count, and time a step on this machine (extra bench).
 
     \b
     artpipe bench                                      the sample paintings, small, under 3 minutes
@@ -245,14 +244,13 @@ def bench() -> None:
     "--output",
     type=FOLDER,
     default=Path("outputs/bench"),
-    help="Folder; goes on with what stands in it.",
+    help="Output folder; a bench that is in it is resumed.",
 )
 @click.option(
     "--full", is_flag=True, help="2048 circles, 256x256 pixels, 4096 steps of the baseline: the published size."
 )
 @with_options(BENCH_OPTIONS)
-@click.option("--published", type=FILE, help="CSV of published losses to hold the baseline against.")
-@click.option("--readme", type=FILE, help="Write the results into this README, between its marks.")
+@click.option("--published", type=FILE, help="CSV of published losses to compare the baseline with.")
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print bench.json on stdout.")
 def paintings(
@@ -260,7 +258,6 @@ def paintings(
     output: Path,
     full: bool,
     published: Path | None,
-    readme: Path | None,
     quiet: bool,
     as_json: bool,
     options: dict[str, Any],
@@ -268,34 +265,34 @@ def paintings(
     """Run every contestant on every picture, and report what each reached and when.
 
     Contestants: baseline, fixed, fixed-seconds, growth, growth-no-relocation, growth-fixed-softness; the
-    report says what they are. A bench that is interrupted keeps what it has; the same line goes on.
+    report describes them. An interrupted bench keeps its finished trials; the same command resumes it.
     """
+    from ..bench.machine import require
+
+    require("pandas", "jinja2", "matplotlib")
     from ..bench.command import bench_paintings, read_published, sample_pictures
     from ..bench.options import FULL, BenchOptions
-    from ..bench.readme import around_results
     from ..bench.suite import Bench
 
     wanted = changed(FULL if full else BenchOptions(), options)
-    losses = None if published is None else read_published(published)
-    if readme is not None:
-        around_results(readme)  # says now what is wrong
+    losses = {} if published is None else read_published(published)
     opened = Bench.open(output, wanted, list(pictures) or sample_pictures())
-    bench_paintings(opened, readme, losses, quiet, as_json)
+    bench_paintings(opened, losses, quiet, as_json)
 
 
 @bench.command()
 @click.argument("pictures", nargs=-1, required=True, type=FILE)
 @click.option(
     "--param", "params", multiple=True, metavar="NAME[=LOW:HIGH|A,B,C]",
-    help="Setting to seek, such as rates.position=0.2:1.0 or growth=64,128,256; without values, in its usual range; "
+    help="Setting to vary, such as rates.position=0.2:1.0 or growth=64,128,256; without values, over its usual range; "
     "may be given again.",
 )  # fmt: skip
 @with_options(SWEEP_OPTIONS, into="habits")
 @click.option(
     "-o", "--output", type=FOLDER, default=Path("outputs/sweep"),
-    help="Folder to begin in, or to go on in.",
+    help="Output folder; a sweep that is in it is resumed.",
 )  # fmt: skip
-@click.option("--config", type=FILE, help="Begin with the options of this run.json.")
+@click.option("--config", type=FILE, help="Start from the options of this run.json.")
 @with_options(RUN_CONFIG, "growth", "picture", "search", "rates")
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
@@ -309,45 +306,47 @@ def sweep(
     as_json: bool,
     options: dict[str, Any],
 ) -> None:
-    """Seek good settings for some pictures, with Optuna (extra sweep); interrupted, it goes on from there.
+    """Search for good settings for some pictures with Optuna (extra bench); resumes after an interruption.
 
     \b
     artpipe bench sweep a.jpg b.jpg --param rates.position=0.2:1.0 --param growth=64,128,256
     artpipe bench sweep images/*.jpg --param lr.opacity=0.05:0.5:log --preset draft --repeats 3
     artpipe run painting.jpg --config outputs/sweep/best.json
     """  # noqa: D301
+    from ..bench.command import show_sweep
     from ..bench.options import SweepOptions
     from ..bench.sweep import Sweep
-    from ..bench.sweep_command import carry_out_sweep
     from ..folders.rundir import load_config
     from ..options import RunConfig
 
     base = changed(RunConfig() if config is None else load_config(config), options)
-    carry_out_sweep(Sweep(pictures, params, output, base, SweepOptions(**habits)), quiet, as_json)
+    show_sweep(Sweep(pictures, params, output, base, SweepOptions(**habits)), quiet, as_json)
 
 
 @bench.command()
-@click.option("--dense/--no-dense", default=True, help="Time the dense path too, eager and compiled (minutes).")
+@click.option("--dense", is_flag=True, help="Time the dense kernels too (minutes).")
 @click.option("--repeats", type=click.IntRange(1), default=100, help="Timings to take each median of.")
 @_THREADS
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON on stdout.")
 def renderers(dense: bool, repeats: int, as_json: bool) -> None:
-    """Time a step of every renderer, at several circle counts and canvas sizes."""
-    from dataclasses import asdict
-
+    """Time a step of 2048 shapes on 256 x 256 pixels, by renderer and shape."""
     from rich.console import Console
     from rich.table import Table
 
     from ..bench.renderers import measure
 
-    table = Table("what", "median", "unit", "note", title="artpipe bench renderers")
-    rows = []
-    with Console(stderr=True).status("measuring (first: compiling the CPU kernel, once)") as status:
-        for row in measure(dense, repeats):
-            rows.append(asdict(row))
-            status.update(f"measured {row.group}: {row.what}")
-            table.add_row(f"{row.group}: {row.what}", f"{row.value:.3g}", row.unit, row.note)
+    found: dict[str, dict[str, float]] = {}
+    with Console(stderr=True).status("measuring (first: compiling the CPU kernel, once)"):
+        for renderer, shape, milliseconds in measure(repeats, dense):
+            found.setdefault(renderer, {})[shape] = milliseconds
     if as_json:
+        rows = [
+            {"renderer": renderer, "shape": shape, "milliseconds": value}
+            for renderer, values in found.items() for shape, value in values.items()
+        ]  # fmt: skip
         click.echo(json.dumps(rows, indent=1))
     else:
-        Console(width=None if sys.stdout.isatty() else 120).print(table)
+        table = Table("ms a step", *found["kernel"], title="artpipe bench renderers")
+        for renderer, values in found.items():
+            table.add_row(renderer, *(f"{value:.2f}" for value in values.values()))
+        Console().print(table)
