@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from artpipe.renderers import InputError
-from artpipe.renderers.errors import printable
+from artpipe.renderers.errors import one_line, printable
 from artpipe.stages.formats.files import write_text
 
 from .suite import Bench
@@ -43,9 +43,7 @@ def read_published(path: Path) -> dict[str, float]:
         with path.open(encoding="utf-8", newline="") as file:
             return {row["image"]: float(row["jax_seed_loss"]) for row in csv.DictReader(file)}
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"cannot read {path}: needs a CSV with the columns image and jax_seed_loss ({error})"
-        ) from None
+        raise InputError(f"{path} is not a CSV with the columns image and jax_seed_loss: {one_line(error)}") from None
 
 
 def bench_paintings(bench: Bench, published: Mapping[str, float], quiet: bool, as_json: bool) -> None:

@@ -35,20 +35,15 @@ class Problem:
 
 
 class Descent(Protocol):
-    """An optimisation in progress."""
+    """An optimisation in progress: `step` returns the mean squared error before it; `scale` multiplies the rates."""
 
-    def step(self, scale: float = 1.0) -> float:
-        """Take one step at `scale` times the rates; return the mean squared error before it."""
-        ...
-
-    def scene(self) -> Scene:
-        """The current scene."""
-        ...
+    def step(self, scale: float = 1.0) -> float: ...  # noqa: D102
+    def scene(self) -> Scene: ...  # noqa: D102
 
 
 def open_descent(renderer: str, problem: Problem, optimiser: Optimiser) -> Descent:
     """A descent in "jax" or "torch", compiled by a step whose result is discarded."""
-    return {"jax": _JaxDescent, "torch": _TorchDescent}[renderer](problem, optimiser)
+    return _JaxDescent(problem, optimiser) if renderer == "jax" else _TorchDescent(problem, optimiser)
 
 
 class _JaxDescent:

@@ -15,11 +15,7 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 
 def structural_similarity(image: Array, other: Array) -> float:
-    """SSIM, the mean over pixels and channels; 1 for equal pictures.
-
-    Args:
-        image: (H, W, 3), sRGB in 0..1.
-        other: the same.
+    """SSIM of two pictures, (H, W, 3) in 0..1: the mean over pixels and channels; 1 if they are equal.
 
     Source: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
     similarity", IEEE Transactions on Image Processing 13(4), 2004. Here on each channel, with mirrored borders, so that
@@ -42,11 +38,9 @@ def structural_similarity(image: Array, other: Array) -> float:
 
 
 def perceptual_distance(image: Array, other: Array) -> float | None:
-    """LPIPS (AlexNet), 0 for equal pictures; None without the extra `metrics`.
+    """LPIPS (AlexNet) of two pictures, (H, W, 3) in 0..1; 0 if they are equal.
 
-    Args:
-        image: (H, W, 3), sRGB in 0..1; at least 32 pixels a side, else None.
-        other: the same.
+    None without the extra `metrics`, and below 32 pixels a side.
 
     Source: Zhang, Isola, Efros, Shechtman, Wang, "The unreasonable effectiveness of deep features as a perceptual
     metric", CVPR 2018.

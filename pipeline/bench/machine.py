@@ -7,7 +7,6 @@ import os
 import platform
 import re
 from collections.abc import Mapping
-from fnmatch import fnmatch
 from importlib import metadata
 from importlib.resources import files
 from importlib.util import find_spec
@@ -16,13 +15,6 @@ from typing import Any
 
 from artpipe.renderers import FITTING_RENDERERS, BackendUnavailable, InputError
 from artpipe.renderers.threads import thread_count, usable_cores
-
-# Sources that no result depends on.
-_PRESENTATION = (
-    "stages/exporters/*",
-    "pipeline/artpipe/*",
-    *(f"pipeline/bench/{name}.py" for name in ("command", "plots", "report", "tables")),
-)
 
 PACKAGES = ("artpipe", "jax", "jaxlib", "numba", "numpy", "optax", "torch")
 
@@ -74,14 +66,12 @@ def check_unchanged(what: str, before: Mapping[str, Any], now: Mapping[str, Any]
 
 
 def source_digest() -> str:
-    """A digest of the installed sources, except those that only present results."""
+    """A digest of the installed sources."""
     digest = hashlib.sha256()
     for package in ("renderers", "stages", "pipeline"):
         folder = Path(str(files(f"artpipe.{package}")))
         for path in sorted(folder.rglob("*.py")):
-            name = f"{package}/{path.relative_to(folder).as_posix()}"
-            if not any(fnmatch(name, pattern) for pattern in _PRESENTATION):
-                digest.update(f"{name}\n".encode() + path.read_bytes())
+            digest.update(f"{path.relative_to(folder).as_posix()}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -52,9 +52,7 @@ class BenchOptions:
     def __post_init__(self) -> None:
         check_options(self)
         if "fixed-seconds" in self.contestants and not {"fixed", "growth"} <= set(self.contestants):
-            raise InputError(
-                "fixed-seconds needs the seconds of fixed and growth; add --contestant fixed --contestant growth"
-            )
+            raise InputError("fixed-seconds needs the seconds of the contestants fixed and growth; add both")
         self.config(FITTING_RENDERERS[0], 0)
         if not self.competing:
             raise InputError(f"there is no contestant; choose some of {', '.join(CONTESTANTS)}")
@@ -70,15 +68,8 @@ class BenchOptions:
 
     def config(self, renderer: str, seed: int) -> RunConfig:
         """Options of the contestant `growth`."""
-        return RunConfig(
-            count=self.count,
-            shape=self.shape,
-            growth=max(1, self.count // 8),
-            size=self.size,
-            preset=self.preset,
-            renderer=renderer,
-            seed=seed,
-        )
+        common = {name: getattr(self, name) for name in ("count", "shape", "size", "preset")}
+        return RunConfig(**common, growth=max(1, self.count // 8), renderer=renderer, seed=seed)
 
 
 FULL = BenchOptions(count=2048, size="256x256", baseline_steps=4096)

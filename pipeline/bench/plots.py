@@ -22,7 +22,7 @@ COLOURS = (
 )  # fmt: skip
 _USUAL = {"baseline": 0, "fixed": 1, "fixed-seconds": 2, "growth": 3}
 _INK, _SOFT, _LINE = "#27241f", "#696259", "#ddd7cc"
-_STYLE = {
+_STYLE: Any = {
     "font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left", "axes.titleweight": "bold", "axes.grid": True,
     "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": _SOFT, "axes.labelcolor": _SOFT,
     "axes.titlecolor": _INK, "xtick.color": _SOFT, "ytick.color": _SOFT, "grid.color": _LINE, "grid.linewidth": 0.6,

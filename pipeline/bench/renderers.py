@@ -47,7 +47,7 @@ def grown_scene(count: int, side: int, shape: str = "circle", seed: int = 0) -> 
     x, y = rng.uniform(0, side, (2, count))
     seeded = PRIMITIVES[shape].seed(x, y, radius, rng.uniform(0, 1, count), rng.uniform(0, np.pi, count), rng)
     paint = [*rng.uniform(0, 1, (3, count)), rng.uniform(0.4, 0.98, count), np.maximum(0.3 * radius, 0.15)]
-    return Scene(np.stack([*paint, *seeded], axis=1), Canvas(side, side, (0.5, 0.5, 0.5)), kinds=shape)
+    return Scene.empty(Canvas(side, side, (0.5, 0.5, 0.5))).append(np.stack([*paint, *seeded], axis=1), shape)
 
 
 def kernel_step(scene: Scene, target: Array, threads: int | None = None) -> Callable[[], object]:

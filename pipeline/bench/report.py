@@ -25,17 +25,14 @@ def write_report(
     folder: Path, content: Mapping[str, Any], trials: Sequence[Trial], contestants: Mapping[str, str],
     published: Mapping[str, float],
 ) -> None:  # fmt: skip
-    """Write `report.html` into the bench's folder.
+    """Write `report.html` into the bench's folder; pictures that are missing there are left out.
 
     Args:
-        folder: of the bench; pictures that are missing there are left out.
+        folder: of the bench.
         content: what `bench.json` holds.
         trials: at least one.
         contestants: key to description, in the order of the tables.
         published: losses by painting that the baseline should reproduce.
-
-    Raises:
-        InputError: the file cannot be written.
     """
     import jinja2
 

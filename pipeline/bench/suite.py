@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from artpipe.renderers import InputError, load_fitting_renderer
 from artpipe.renderers.alpha import WHITE
+from artpipe.renderers.options import values_of
 from artpipe.stages.formats.files import write_text
 from artpipe.stages.formats.names import name_of_picture
 from artpipe.stages.pictures.picture import load_picture, save_png
@@ -50,10 +51,9 @@ class Bench:
         """
         for name in options.renderers:
             load_fitting_renderer(name)  # reports a missing framework before the work
+        size = parse_size(options.size)
         # Over white, since the baseline knows no transparency.
-        targets = {
-            name_of_picture(picture): load_picture(picture, parse_size(options.size), WHITE) for picture in pictures
-        }
+        targets = {name_of_picture(picture): load_picture(picture, size, WHITE) for picture in pictures}
         if not pictures or len(targets) < len(pictures):
             raise InputError("a bench needs at least one picture, and pictures with different names")
         bench = cls(folder, options, targets)
@@ -83,11 +83,8 @@ class Bench:
     @property
     def identity(self) -> dict[str, Any]:
         """Options and pictures by name, plain values; trials of benches that differ in one do not compare."""
-        options = {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self.options).items()
-        }
         pictures = {name: zlib.crc32(target.tobytes()) for name, target in self.targets.items()}
-        return {**options, "paintings": pictures}
+        return {**values_of(self.options), "paintings": pictures}
 
     @property
     def planned(self) -> list[tuple[str, str, str, int]]:
@@ -130,10 +127,6 @@ class Bench:
     def content(self) -> dict[str, Any]:
         """What `bench.json` holds; trials in planned order."""
         keys = [trial_key(*planned) for planned in self.planned]
-        return {
-            "format": FORMAT,
-            "version": VERSION,
-            "machine": self.machine,
-            "options": self.identity,
-            "trials": [self.trials[key].to_json() for key in keys if key in self.trials],
-        }
+        trials = [self.trials[key].to_json() for key in keys if key in self.trials]
+        about = {"format": FORMAT, "version": VERSION, "machine": self.machine, "options": self.identity}
+        return {**about, "trials": trials}

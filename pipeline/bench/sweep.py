@@ -78,8 +78,8 @@ class SweepResult:
     def to_json(self) -> dict[str, Any]:
         """Plain values, without the single trials."""
         best, start = (trial and {**vars(trial), "loss": trial.loss} for trial in (self.best, self.start))
-        figures = {"gain": self.gain, "spread": self.spread, "is_noise": self.is_noise}
-        return {"trials": len(self.trials), "best": best, "start": start, **figures}
+        about = {"trials": len(self.trials), "best": best, "start": start}
+        return {**about, "gain": self.gain, "spread": self.spread, "is_noise": self.is_noise}
 
 
 class Sweep:
@@ -97,11 +97,6 @@ class Sweep:
     Raises:
         InputError: a picture or parameter cannot be used, or the folder holds something else.
         BackendUnavailable: a package or the renderer's library is missing.
-
-    Example:
-        >>> sweep = Sweep(["a.jpg"], ["lr.position=0.2:1"], Path("sweep"))
-        >>> for trial in sweep.run():
-        ...     print(trial.values, trial.loss)
     """
 
     def __init__(
@@ -116,7 +111,8 @@ class Sweep:
         if not pictures:
             raise InputError("a sweep needs at least one picture")
         self.folder, self.base, self.options, self.config_file = folder, base, options, folder / "best.json"
-        size, background = base.size and parse_size(base.size), parse_background(base.background) or WHITE
+        size = None if base.size is None else parse_size(base.size)
+        background = parse_background(base.background) or WHITE
         self._names = [Path(picture).name for picture in pictures]
         self._targets = [load_picture(picture, size, background, enlarge=True) for picture in pictures]
         self._fit_count = options.repeats * len(self._targets)
@@ -126,11 +122,7 @@ class Sweep:
         self._study = self._open()
 
     def run(self) -> Iterator[SweepTrial]:
-        """Carry out trials until there are enough; each of several processes may add one more.
-
-        Raises:
-            KeyboardInterrupt: the user interrupted it; that trial is dropped, all others are kept.
-        """
+        """Carry out trials until there are enough; each of several processes may add one more."""
         while len(self.result().trials) < self.options.trials:
             self._study.optimize(self._measure, n_trials=1)
             self._write()

@@ -22,76 +22,59 @@ UNKNOWN = "–"
 _KEYS = ["contestant", "renderer"]
 
 
-class Measure(NamedTuple):
-    """What a column of figures shows."""
+class Column(NamedTuple):
+    """A column of figures, and how it is shown."""
 
     heading: str
     meaning: str
-    field: str  # of `Trial`
     digits: int
     scale: float = 1.0
-    geometric: bool = False  # the mean
-    varies: bool = True  # whether the spread is shown
-
-
-MEASURES = (
-    Measure(
-        "loss × 1000",
-        "Mean squared error of values in −1..1 (4 × MSE of values in 0..1), × 1000; lower is better.",
-        "seed_loss", 2, 1e3,
-    ),
-    Measure("geo. mean", "The same as geometric mean: hard and easy paintings count alike.", "seed_loss", 2, 1e3, True),
-    Measure("PSNR, dB", "Peak signal-to-noise ratio; 3 dB more is half the error.", "psnr", 2),
-    Measure("SSIM", "Structural similarity; 1 is the same picture.", "ssim", 3),
-    Measure("LPIPS", "Learned perceptual distance; 0 is the same picture. Needs the extra metrics.", "lpips", 3),
-    Measure("seconds", "Seconds of fitting, without compiling and writing files.", "fit_seconds", 2),
-    Measure("compile, s", "Seconds of compiling and loading before the fit.", "compile_seconds", 2, varies=False),
-    Measure("steps", "Optimiser steps.", "steps", 0, varies=False),
-    Measure("pairs, 10⁹", "Pixel-shape pairs drawn: the work, whatever the machine.", "pairs", 2, 1e-9, varies=False),
-)  # fmt: skip
-
-
-class Axis(NamedTuple):
-    """One way to compare two trials of the same renderer, painting and seed."""
-
-    heading: str
-    meaning: str
-    scale: float
-    digits: int
+    field: str = ""  # of `Trial`
+    is_geometric: bool = False  # the mean
+    has_spread: bool = True
     higher_wins: bool = False
 
 
+MEASURES = (
+    Column("loss × 1000", "4 × mean squared error of values in 0..1, × 1000; lower is better.", 2, 1e3, "seed_loss"),
+    Column("geo. mean", "The geometric mean: hard and easy paintings count alike.", 2, 1e3, "seed_loss", True),
+    Column("PSNR, dB", "Peak signal-to-noise ratio; 3 dB more is half the error.", 2, 1, "psnr"),
+    Column("SSIM", "Structural similarity; 1 is the same picture.", 3, 1, "ssim"),
+    Column("LPIPS", "Learned perceptual distance; 0 is the same picture. Needs the extra metrics.", 3, 1, "lpips"),
+    Column("seconds", "Seconds of fitting, without compiling and writing files.", 2, 1, "fit_seconds"),
+    Column("compile, s", "Seconds of compiling and loading.", 2, 1, "compile_seconds", has_spread=False),
+    Column("steps", "Optimiser steps.", 0, 1, "steps", has_spread=False),
+    Column("pairs, 10⁹", "Pixel-shape pairs drawn: the work on any machine.", 2, 1e-9, "pairs", has_spread=False),
+)
 AXES = {
-    "end": Axis("loss at the end", "Loss × 1000 when each has run as long as it does.", 1e3, 2),
-    "steps": Axis("at equal steps", "Best loss × 1000 of each after the steps of the shorter run.", 1e3, 2),
-    "seconds": Axis(
+    "end": Column("loss at the end", "Loss × 1000 when each has run as long as it does.", 2, 1e3),
+    "steps": Column("at equal steps", "Best loss × 1000 of each after the steps of the shorter run.", 2, 1e3),
+    "seconds": Column(
         "at equal seconds",
         "Best loss × 1000 of each after the seconds of the shorter run, without compiling; runs whose seconds differ "
         "by less than 5 % are compared at their ends.",
-        1e3, 2,
+        2, 1e3,
     ),
-    "pairs": Axis(
-        "at equal pairs", "Best loss × 1000 of each after the pixel-shape pairs of the run that drew fewer.", 1e3, 2
-    ),
-    "ssim": Axis("SSIM", "Structural similarity at the end; higher is better.", 1.0, 3, True),
-    "lpips": Axis("LPIPS", "Learned perceptual distance at the end.", 1.0, 3),
-    "time": Axis("seconds", "Seconds of fitting until the end.", 1.0, 2),
+    "pairs": Column("at equal pairs", "Best loss × 1000 of each after the pairs of the run that drew fewer.", 2, 1e3),
+    "ssim": Column("SSIM", "Structural similarity at the end; higher is better.", 3, higher_wins=True),
+    "lpips": Column("LPIPS", "Learned perceptual distance at the end.", 3),
+    "time": Column("seconds", "Seconds of fitting until the end.", 2),
 }  # fmt: skip
+"""Ways to compare two trials of the same renderer, painting and seed."""
 
 
 def frame(trials: Iterable[Trial], contestants: Iterable[str] = ()) -> pd.DataFrame:
     """One row for each trial, in the order of the contestants, without histories and pictures."""
     rows = pd.DataFrame([trial.to_json() for trial in trials]).drop(columns=["history", "images"])
     order = list(dict.fromkeys([*contestants, *rows["contestant"]]))
-    return rows.astype({"lpips": float}).sort_values(
-        [*_KEYS], key=lambda column: column.map(order.index) if column.name == _KEYS[0] else column, kind="stable"
-    )
+    rows = rows.astype({"lpips": float}).sort_values("renderer", kind="stable")
+    return rows.sort_values("contestant", key=lambda names: names.map(order.index), kind="stable")
 
 
-def mean_and_spread(rows: pd.DataFrame, field: str, geometric: bool = False) -> tuple[float, float]:
+def mean_and_spread(rows: pd.DataFrame, field: str, is_geometric: bool = False) -> tuple[float, float]:
     """Mean and spread of a field over trials of one contestant and renderer; see the module."""
     table = rows.pivot(index="seed", columns="painting", values=field)
-    if not geometric:
+    if not is_geometric:
         return table.mean().mean(), table.mean(axis=1, skipna=False).std()
     with np.errstate(divide="ignore"):  # an exact picture has loss 0
         return np.exp(np.log(table.mean()).mean()), np.exp(np.log(table).mean(axis=1, skipna=False)).std()
@@ -100,32 +83,23 @@ def mean_and_spread(rows: pd.DataFrame, field: str, geometric: bool = False) -> 
 def means_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Means of all measures that are known, for each contestant and renderer."""
     table = pd.DataFrame(
-        {
-            **dict(zip(_KEYS, key, strict=True)),
-            "trials": str(len(own)),
-            **{measure.heading: _measured(own, measure) for measure in MEASURES},
-        }
+        [*key, str(len(own)), *(_measured(own, column) for column in MEASURES)]
         for key, own in rows.groupby(_KEYS, sort=False)
     )
+    table.columns = [*_KEYS, "trials", *(column.heading for column in MEASURES)]
     return table.loc[:, (table != UNKNOWN).any()]
 
 
 def paintings_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Loss x 1000 of each painting by contestant, on the first renderer; `*` marks the lowest."""
     own = rows[rows["renderer"] == rows["renderer"].min()]
-    groups = own.groupby(["painting", "contestant"], sort=False)["seed_loss"]
-    means, spreads = groups.mean().unstack(sort=False), groups.std().unstack(sort=False)
-    table = pd.DataFrame(
-        {
-            name: [
-                _figure(mean, spread, 2, 1e3) + (" *" if mean == lowest else "")
-                for mean, spread, lowest in zip(means[name], spreads[name], means.min(axis=1), strict=True)
-            ]
-            for name in means
-        },
-        index=means.index,
-    )
-    return table.reset_index()
+    groups = own.groupby(["painting", "contestant"], sort=False)["seed_loss"].agg(["mean", "std"])
+    lowest = groups["mean"].groupby("painting").transform("min")
+    cells = [
+        _figure(mean, spread, 2, 1e3) + (" *" if mean == least else "")
+        for (mean, spread), least in zip(groups.to_numpy(), lowest, strict=True)
+    ]
+    return pd.Series(cells, groups.index).unstack(sort=False, fill_value=UNKNOWN).reset_index()
 
 
 def duels(trials: Sequence[Trial]) -> pd.DataFrame:
@@ -241,9 +215,9 @@ def published_table(rows: pd.DataFrame, published: Mapping[str, float]) -> pd.Da
     return shown.rename_axis("painting").reset_index() if len(here) else pd.DataFrame()
 
 
-def _measured(rows: pd.DataFrame, measure: Measure) -> str:
-    mean, spread = mean_and_spread(rows, measure.field, measure.geometric)
-    return _figure(mean, spread if measure.varies else np.nan, measure.digits, measure.scale)
+def _measured(rows: pd.DataFrame, column: Column) -> str:
+    mean, spread = mean_and_spread(rows, column.field, column.is_geometric)
+    return _figure(mean, spread if column.has_spread else np.nan, column.digits, column.scale)
 
 
 def _figure(mean: float, spread: float, digits: int, scale: float = 1.0) -> str:

@@ -9,15 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from artpipe.renderers import (
-    Diverged,
-    InputError,
-    Scene,
-    load_renderer,
-    mean_squared_error,
-    psnr,
-    seed_loss,
-)  # fmt: skip
+from artpipe.renderers import Diverged, InputError, Scene, load_renderer, mean_squared_error, psnr, seed_loss
 from artpipe.stages.events import Event, Progress
 from artpipe.stages.formats.names import NAME_MAX, distinct
 
@@ -60,7 +52,6 @@ class Trial:
     pairs: float  # pixel-shape pairs drawn in all steps, in tiles of the kernel
     history: tuple[dict[str, float], ...]  # rows of step, shapes, seconds, pairs, mse, in order of time
     images: dict[str, str]  # files in the bench's folder: "initial", "target" and "final"
-    device: str
 
     @property
     def key(self) -> str:
@@ -99,21 +90,13 @@ class Fitted(NamedTuple):
     compile_seconds: float
     pairs: float
     history: list[dict[str, float]]
-    device: str = "cpu"
 
 
 def fit(contestant: Contestant, target: Array, config: RunConfig, baseline_steps: int) -> Fitted:
-    """Fit a target the contestant's way.
-
-    Args:
-        contestant: the method.
-        target: (H, W, 3) float32, sRGB in 0..1.
-        config: the contestant's options; of these the baseline reads renderer, count and seed alone.
-        baseline_steps: steps of the baseline.
+    """Fit a target, (H, W, 3) float32, the contestant's way; the baseline reads only renderer, count and seed.
 
     Raises:
         Diverged: the fit left the finite numbers.
-        KeyboardInterrupt: the user interrupted it.
     """
     started = time.perf_counter()
     if contestant.configure is None:
@@ -130,26 +113,16 @@ def fit(contestant: Contestant, target: Array, config: RunConfig, baseline_steps
         raise KeyboardInterrupt
     if not result.complete:
         raise Diverged(result.reason)
-    history = [
-        {**point.to_json(), "pairs": drawn}
-        for point, drawn in zip(result.history.curve, pairs.at_progress, strict=True)
-    ]
+    points = zip(result.history.curve, pairs.at_progress, strict=True)
+    history = [{**point.to_json(), "pairs": drawn} for point, drawn in points]
     metrics = result.metrics
     assert metrics is not None
-    return Fitted(
-        result.initial, result.scene, metrics.steps, metrics.fit_seconds, compile_seconds, pairs.drawn, history,
-        metrics.device,
-    )  # fmt: skip
+    seconds = metrics.fit_seconds, compile_seconds
+    return Fitted(result.initial, result.scene, metrics.steps, *seconds, pairs.drawn, history)
 
 
 def measured(names: tuple[str, str, str, int], fitted: Fitted, target: Array) -> tuple[Trial, dict[str, Array]]:
-    """The trial of a finished fit, and its pictures by file name.
-
-    Args:
-        names: contestant, renderer, painting and seed.
-        fitted: the fit.
-        target: (H, W, 3) float32, sRGB in 0..1.
-    """
+    """The trial of a finished fit, and its pictures by file name; `names` are contestant, renderer, painting, seed."""
     initial, final = (load_renderer("cpu").render(scene) for scene in (fitted.initial, fitted.scene))
     key, shown = trial_key(*names), np.clip(final, 0, 1)
     images = {"initial": f"images/{key}-initial.png", "target": f"images/{names[2]}.png", "final": f"images/{key}.png"}
@@ -158,7 +131,7 @@ def measured(names: tuple[str, str, str, int], fitted: Fitted, target: Array) ->
         *names, shapes=fitted.scene.count, steps=fitted.steps, mse=mse, psnr=min(psnr(mse), _PSNR_MAX),
         seed_loss=seed_loss(mse), ssim=structural_similarity(shown, target), lpips=perceptual_distance(shown, target),
         fit_seconds=fitted.seconds, compile_seconds=fitted.compile_seconds, pairs=fitted.pairs,
-        history=tuple(fitted.history), images=images, device=fitted.device,
+        history=tuple(fitted.history), images=images,
     )  # fmt: skip
     return trial, {images["initial"]: initial, images["target"]: target, images["final"]: final}
 
