@@ -13,7 +13,6 @@ import pytest
 from command_line import refusal, succeeded
 
 from artpipe import InputError, load_fitting_renderer, mean_squared_error, render
-from artpipe.pipeline.bench import machine
 from artpipe.pipeline.bench.baseline import first_logits, open_baseline
 from artpipe.pipeline.bench.contestants import CONTESTANTS, varied
 from artpipe.pipeline.bench.likeness import perceptual_distance, structural_similarity
@@ -270,17 +269,6 @@ def test_a_folder_that_holds_something_else_is_refused_in_one_line(pictures, tmp
                 Bench.open(folder, SMALL, pictures[:1])
             assert "\n" not in str(refused.value)
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["note.txt"]
-
-
-def test_the_digest_of_the_sources_changes_with_each_of_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "files", lambda package: tmp_path / package.split(".")[1])
-    seen = []
-    for name, text in (("renderers/scene.py", "1"), ("renderers/scene.py", "2"), ("pipeline/bench/trial.py", "")):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        seen.append(machine.source_digest())
-    assert len(set(seen)) == 3
 
 
 # The command line.

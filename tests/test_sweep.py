@@ -19,7 +19,7 @@ from artpipe.pipeline.bench.command import show_sweep
 from artpipe.pipeline.bench.machine import environment
 from artpipe.pipeline.bench.options import SweepOptions
 from artpipe.pipeline.bench.space import parse_param
-from artpipe.pipeline.bench.sweep import Sweep, SweepResult, SweepTrial
+from artpipe.pipeline.bench.sweep import Sweep
 from artpipe.pipeline.folders.rundir import load_config
 from artpipe.pipeline.options import RunConfig
 from artpipe.pipeline.presets import PRESETS
@@ -179,12 +179,6 @@ def test_a_start_outside_the_space_is_measured_but_not_tried_again(pictures, tmp
     base, space = RunConfig(count=4, preset="draft", size=WIDTH), ["relocate_every=2:500", "preset=draft,best"]
     result = swept(pictures[:1], tmp_path / "preset", space, base, trials=1)
     assert values_of(result) == [{"preset": "draft", "relocate_every": PRESETS["draft"].relocate_every}]
-
-
-def test_a_gain_below_the_spread_over_seeds_is_noise():
-    trials = [SweepTrial(k, k == 0, "finished", {}, losses, 1.0) for k, losses in enumerate([(0.1, 0.4), (0.09, 0.36)])]
-    results = [SweepResult(tuple(trials), *trials, spread) for spread in (None, 0.02, 0.2)]
-    assert results[0].gain == pytest.approx(0.1) and [result.is_noise for result in results] == [None, False, True]
 
 
 def test_slow_settings_are_given_up_and_never_the_best(pictures, tmp_path):

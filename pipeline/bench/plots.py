@@ -42,13 +42,7 @@ def colours_of(contestants: Iterable[str]) -> dict[str, int]:
 
 
 def plots_of(trials: Sequence[Trial], rows: pd.DataFrame, colours: Mapping[str, int]) -> dict[str, list[str]]:
-    """SVG elements: "bars" of mean losses, loss over each of the "axes", and over seconds for each of the "paintings".
-
-    Args:
-        trials: at least one.
-        rows: the same, as of `tables.frame`.
-        colours: from `colours_of`.
-    """
+    """SVG elements: "bars" of mean losses, loss over the "axes", and over seconds for each of the "paintings"."""
     from matplotlib import rc_context
 
     paintings = list(rows["painting"].unique())
@@ -56,10 +50,7 @@ def plots_of(trials: Sequence[Trial], rows: pd.DataFrame, colours: Mapping[str, 
     with rc_context(_STYLE):
         return {
             "bars": [_bars(rows, colours)],
-            "axes": [
-                _curves(trials, axis, colours, f"Loss × 1000 over {words.split(',')[0]}")
-                for axis, (words, _) in _AXES.items()
-            ],
+            "axes": [_curves(trials, axis, colours, f"Loss × 1000 over {axis}") for axis in _AXES],
             "paintings": [_curves(own, "seconds", colours, name) for name, own in parts if len(parts) > 1],
         }
 
@@ -78,7 +69,7 @@ def _curves(trials: Sequence[Trial], axis: str, colours: Mapping[str, int], titl
         axes.plot(across[-1:], mean.iloc[-1:], color=colour, marker="o", markersize=4, fillstyle=fill)
         if len(curves.columns) > 1:
             axes.fill_between(across, curves.min(axis=1), curves.max(axis=1), color=colour, alpha=0.2, linewidth=0)
-    axes.set(xscale="log", yscale="log", xlabel=words, title=_shortened(title))
+    axes.set(xscale="log", yscale="log", xlabel=words, title=_shortened(title, 44))
     for side in (axes.xaxis, axes.yaxis):
         low, high = side.get_view_interval()
         side.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 50 * low else (1,)))
@@ -90,16 +81,16 @@ def _curves(trials: Sequence[Trial], axis: str, colours: Mapping[str, int], titl
 def _bars(rows: pd.DataFrame, colours: Mapping[str, int]) -> str:
     """The mean loss of each contestant and renderer, with its spread."""
     groups = list(rows.groupby(["contestant", "renderer"], sort=False))
-    figure, axes = _new_figure(9.4, 0.9 + 0.3 * len(groups), 0.2)
+    figure, axes = _new_figure(7.4, 0.9 + 0.26 * len(groups), 0.25)
     for place, ((contestant, renderer), own) in enumerate(groups):
         mean, spread = (1e3 * value for value in mean_and_spread(own, "seed_loss"))
         spread, alpha = 0.0 if math.isnan(spread) else spread, 1.0 if renderer == "jax" else 0.55
         axes.barh(place, mean, 0.66, color=COLOURS[colours[contestant]][0], alpha=alpha)
         axes.errorbar(mean, place, xerr=spread or None, color=_INK, linewidth=1.2, capsize=3)
-        place_of_text: Any = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
-        axes.annotate(f"{mean:.2f}", (mean + spread, place), color=_SOFT, **place_of_text)
+        axes.text(mean + spread, place, f"\u2002{mean:.2f}", color=_SOFT, va="center")
     axes.set_yticks(range(len(groups)), [_shortened(" ".join(key)) for key, _ in groups])
     axes.invert_yaxis()
+    axes.margins(x=0.09)
     axes.grid(axis="y", visible=False)
     axes.set(title="Mean loss × 1000 at the end")
     return _svg(figure, "Mean loss")

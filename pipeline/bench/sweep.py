@@ -70,16 +70,10 @@ class SweepResult:
         """By what share the best loss is lower than that of the start."""
         return None if self.start is None or self.best is None else 1 - self.best.loss / self.start.loss
 
-    @property
-    def is_noise(self) -> bool | None:
-        """Whether the gain is below the spread over seeds; None if unknown."""
-        return None if self.gain is None or self.spread is None else -math.log1p(-self.gain) < self.spread
-
     def to_json(self) -> dict[str, Any]:
         """Plain values, without the single trials."""
         best, start = (trial and {**vars(trial), "loss": trial.loss} for trial in (self.best, self.start))
-        about = {"trials": len(self.trials), "best": best, "start": start}
-        return {**about, "gain": self.gain, "spread": self.spread, "is_noise": self.is_noise}
+        return {"trials": len(self.trials), "best": best, "start": start, "gain": self.gain, "spread": self.spread}
 
 
 class Sweep:

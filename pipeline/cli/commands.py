@@ -247,7 +247,7 @@ def bench() -> None:
     help="Output folder; a bench that is in it is resumed.",
 )
 @click.option(
-    "--full", is_flag=True, help="2048 circles, 256x256 pixels, 4096 steps of the baseline: the published size."
+    "--full", is_flag=True, help="2048 shapes, 256x256 pixels, 4096 steps of the baseline: the published size."
 )
 @with_options(BENCH_OPTIONS)
 @click.option("--published", type=FILE, help="CSV of published losses to compare the baseline with.")
