@@ -107,13 +107,18 @@ class _TorchDescent:
     def step(self, scale: float = 1.0) -> float:
         import torch
 
-        self._optimizer.zero_grad()
-        loss = self._loss()
-        loss.backward()
-        before = self._raw.detach().clone()
-        self._optimizer.step()
-        with torch.no_grad():  # torch.optim has one rate for a tensor, so its step is scaled afterwards
-            self._raw.copy_((before + (self._raw - before) * self._rates * scale).clamp(*self._limits))
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as in our own fits: PyTorch's threads would spin on the cores that the kernel wants
+        try:
+            self._optimizer.zero_grad()
+            loss = self._loss()
+            loss.backward()
+            before = self._raw.detach().clone()
+            self._optimizer.step()
+            with torch.no_grad():  # torch.optim has one rate for a tensor, so its step is scaled afterwards
+                self._raw.copy_((before + (self._raw - before) * self._rates * scale).clamp(*self._limits))
+        finally:
+            torch.set_num_threads(threads)
         return float(loss.item()) / self._problem.loss_factor
 
     def scene(self) -> Scene:
