@@ -15,7 +15,6 @@ from command_line import refusal, succeeded
 from artpipe import InputError, load_fitting_renderer, mean_squared_error, render
 from artpipe.pipeline.bench.baseline import first_logits, open_baseline
 from artpipe.pipeline.bench.contestants import CONTESTANTS, varied
-from artpipe.pipeline.bench.likeness import perceptual_distance, structural_similarity
 from artpipe.pipeline.bench.optimisers import OPTIMISERS, open_fixed, scales
 from artpipe.pipeline.bench.options import BenchOptions
 from artpipe.pipeline.bench.suite import Bench
@@ -99,28 +98,6 @@ def test_the_baseline_is_on_the_way_to_the_published_loss():
     baseline = open_baseline("jax", load_picture(SEED_PAINTINGS / published["file"], (256, 256)), 2048, 0)
     loss = 4 * [baseline.step() for _ in range(512)][-1]
     assert 1 < loss / float(published["jax_seed_loss"]) < 2
-
-
-# Similarity.
-
-
-def test_structural_similarity_is_one_for_equal_pictures_falls_with_noise_and_is_symmetric(target, rng):
-    values = [structural_similarity(target, target)]
-    assert values[0] == pytest.approx(1, abs=1e-12)
-    for size in (0.02, 0.1, 0.4):
-        noisy = np.clip(target + rng.normal(0, size, target.shape), 0, 1)
-        values.append(structural_similarity(noisy, target))
-        assert structural_similarity(target, noisy) == pytest.approx(values[-1])
-    assert values == sorted(values, reverse=True) and values[-1] > 0
-    dark, light = np.full((16, 16, 3), 0.25), np.full((16, 16, 3), 0.75)
-    wanted = (2 * 0.25 * 0.75 + 1e-4) / (0.25**2 + 0.75**2 + 1e-4)  # of the paper's three terms only the first
-    assert structural_similarity(dark, light) == pytest.approx(wanted)
-
-
-def test_the_perceptual_distance_is_zero_for_equal_pictures_or_unknown(target):
-    big = np.kron(target, np.ones((4, 4, 1), np.float32))
-    assert perceptual_distance(big, big) in (None, pytest.approx(0, abs=1e-6))
-    assert perceptual_distance(target[:8, :8], target[:8, :8]) is None
 
 
 # Contestants.

@@ -90,6 +90,15 @@ def test_structural_similarity_of_flat_pictures_follows_the_formula():
     assert structural_similarity(first, first) == pytest.approx(1)
 
 
+def test_structural_similarity_is_symmetric_and_falls_with_noise(rng):
+    target, values = rng.uniform(0, 1, (20, 30, 3)), [1.0]
+    for size in (0.02, 0.1, 0.4):
+        noisy = np.clip(target + rng.normal(0, size, target.shape), 0, 1)
+        values.append(structural_similarity(noisy, target))
+        assert structural_similarity(target, noisy) == pytest.approx(values[-1])
+    assert values == sorted(values, reverse=True) and values[-1] > 0
+
+
 def test_oklab_of_known_colours():
     black, white, red = oklab(np, np.array([[[0.0, 0, 0], [1, 1, 1], [1, 0, 0]]]))[0]
     np.testing.assert_allclose(black, 0, atol=1e-6)

@@ -10,7 +10,7 @@ import pytest
 from artpipe import BackendUnavailable
 from artpipe.renderers.losses import lpips as lpips_module
 from artpipe.renderers.losses.convolution import area_mean, enlarged
-from artpipe.renderers.losses.lpips import lpips
+from artpipe.renderers.losses.lpips import lpips, perceptual_distance
 from artpipe.renderers.losses.torch_file import read_torch_file
 
 jax = pytest.importorskip("jax")
@@ -140,6 +140,12 @@ def test_small_pictures_are_enlarged(rng):
     assert value == pytest.approx(published(large, other), rel=1e-5)
     assert gradient.shape == image.shape and np.isfinite(gradient).all() and gradient.any()
     np.testing.assert_array_equal(enlarged(jnp, jnp.asarray(image), 31), large)
+
+
+def test_the_distance_of_two_pictures_is_the_published_figure(pair):
+    image, target = pair
+    assert perceptual_distance(image, target) == pytest.approx(published(image, target), rel=1e-4)
+    assert perceptual_distance(image, image) == pytest.approx(0, abs=1e-6)
 
 
 def test_lpips_needs_its_extra(monkeypatch):

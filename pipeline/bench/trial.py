@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from artpipe.renderers import Diverged, InputError, Scene, load_renderer, mean_squared_error, psnr, seed_loss
+from artpipe.renderers.losses.lpips import perceptual_distance
+from artpipe.renderers.losses.ssim import structural_similarity
 from artpipe.stages.events import Event, Progress
 from artpipe.stages.formats.names import NAME_MAX, distinct
 
@@ -19,7 +21,6 @@ from ..running.runner import carry_out, open_run
 from .baseline import open_baseline
 from .contestants import Contestant
 from .descent import Descent
-from .likeness import perceptual_distance, structural_similarity
 from .optimisers import open_fixed, scales
 
 Array = np.ndarray[Any, Any]

