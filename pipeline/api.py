@@ -45,20 +45,20 @@ def fit(
     loss: LossLike = RunConfig.loss,
     **options: Any,
 ) -> Result:
-    """Grows circles until they look like a picture.
+    """Grows shapes until they look like a picture.
 
     Args:
         picture: a file (its path, a binary file object, or its bytes), a Pillow image, or an array, such as (H, W, 3)
-            floats, sRGB in 0..1, or uint8; see `artpipe.stages.picture.load_picture`. Without `size`, an array is
-            painted as large as it is.
-        count: circles at the end.
+            floats, sRGB in 0..1, or uint8; see `artpipe.stages.pictures.picture.load_picture`. Without `size`, an array
+            keeps its size.
+        count: shapes at the end.
         renderer: "jax" or "torch".
-        on_event: called with each event of `artpipe.stages.events` as it comes.
-        weights: (H, W) of the canvas, not negative: what each pixel counts, times mask, focus and edges if those are
-            given too. Only their proportions matter.
-        mask: an image as `picture`, of its proportions: where it is white or True, the picture counts more.
-        threads: how many draw; the result does not depend on it. None for ARTPIPE_THREADS of the environment, or else
-            all cores that the process may use.
+        on_event: called with each event of `artpipe.stages.events`.
+        weights: (H, W) of the canvas, not negative: pixel weights, multiplied with those of mask, focus and edges. Only
+            their proportions matter.
+        mask: an image like `picture`, with the same proportions: where it is white or True, the picture counts more.
+        threads: number of drawing threads; the result does not depend on it. None: the environment variable
+            ARTPIPE_THREADS, or all cores available to the process.
         loss: what is minimised: a sum such as "mse+0.2*ssim" (see `artpipe.renderers.losses.table`), or a
             differentiable function of the renderer's framework, `(image, target) -> scalar`, of (H, W, 3) arrays, sRGB
             in 0..1. With weights, mask, focus or edges it takes (H, W) weights with a mean of 1 as a third argument.
@@ -68,13 +68,13 @@ def fit(
     Raises:
         InputError: the picture cannot be read or has values out of range, or an option is out of range.
         BackendUnavailable: the renderer's library is missing, or it was used before this process was forked.
-        Interrupted: by Ctrl-C; also caught as KeyboardInterrupt. Like the two below, its `result` is what was reached:
-            a `Result` with the best scene so far.
-        Diverged: the fit left the finite numbers.
-        OutOfMemory: also caught as MemoryError.
+        Interrupted: by Ctrl-C; also a KeyboardInterrupt. The `result` of this error and of the two below is a `Result`
+            with the best scene so far.
+        Diverged: a loss or gradient is not finite.
+        OutOfMemory: also a MemoryError.
 
     Warns:
-        PictureWarning: the picture says something of its colours that is ignored, or has fewer pixels than `count`.
+        PictureWarning: colour information of the picture is ignored, or it has fewer pixels than `count`.
 
     Example:
         >>> result = artpipe.fit("painting.jpg", count=512, steps=300)
@@ -108,8 +108,8 @@ def fit(
     with NotedInterrupt() as interrupt:
         result = carry_out(run, plan_of(config), config, observers, started, interrupt)
     failure = result.failure
-    if failure is None and interrupt.signal is not None:  # it came when the fit was done, and is not to get lost
-        failure = Interrupted("interrupted when the fit was done")
+    if failure is None and interrupt.signal is not None:  # Ctrl-C after the last step must not get lost
+        failure = Interrupted("interrupted after the last step")
     if failure is not None:
         failure.result = result
         raise failure
@@ -122,29 +122,29 @@ def render(scene: Scene, renderer: str = "cpu", options: RendererOptions | None 
     Args:
         scene: what to draw.
         renderer: "cpu", "jax", "torch" or "reference"; the pictures agree to float32 rounding.
-        options: device, path and memory, for "jax" and "torch".
+        options: device, kernel and memory, for "jax" and "torch".
 
     Returns:
         (H, W, 3) float32 (the reference: float64), sRGB in 0..1.
 
     Raises:
-        InputError: there is no such renderer.
+        InputError: the renderer is unknown.
         BackendUnavailable: its library is missing; the message says how to install it.
     """
     return load_renderer(renderer, options).render(scene)
 
 
 def export(source: Result | Scene | str | Path, *files: str | Path, **options: Any) -> list[Path]:
-    """Writes files in the formats that their endings name: .svg, .gif, .webp, .png, .html and others.
+    """Writes files in the formats of their endings: .svg, .gif, .webp, .png, .html and others.
 
     Args:
-        source: a result, such as `fit` returns, a scene, a run folder, or a scene file.
-        files: where to write; the folders have to be there.
+        source: a result of `fit`, a scene, a run folder, or a scene file.
+        files: paths to write, in existing folders.
         **options: fields of `artpipe.stages.exporters.options.ExportOptions`, such as width, fps, flat, layers.
 
     Raises:
-        InputError: the source, an ending or an option cannot be used, or a file cannot be written.
-        BackendUnavailable: an ending needs an extra that is not installed.
+        InputError: the source, an ending or an option is invalid, or a file cannot be written.
+        BackendUnavailable: a format needs an extra that is not installed.
 
     Example:
         >>> artpipe.export(artpipe.fit("painting.jpg"), "painting.svg", "timelapse.gif", width=512)

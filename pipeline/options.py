@@ -37,12 +37,12 @@ from .presets import DEFAULT_PRESET, PRESETS, by_preset
 
 Array = np.ndarray[Any, Any]
 
-# The softness of hard edges, pixels: an anti-aliased rim.
+# Softness of hard edges (pixels): an anti-aliased rim.
 HARD = 0.5
 
 
 def parse_background(text: str) -> tuple[float, float, float] | None:
-    """The colour that a background option names; None for "auto".
+    """The colour of a background option; None for "auto".
 
     Raises:
         InputError: it is not a colour.
@@ -57,7 +57,7 @@ def _background(name: str, value: Any) -> str:
 
 
 def _size(name: str, value: Any) -> str:
-    """A size as the text that JSON keeps."""
+    """A size as text, as JSON stores it."""
     del name
     size = parse_size(value)
     if isinstance(value, str):
@@ -76,14 +76,14 @@ def _focus(name: str, value: Any) -> tuple[Region, ...]:
     return check_focus(value)
 
 
-# The groups in which options are listed.
+# Groups of options in help and documentation.
 GROWTH, STOP, PICTURE, FOCUS, SEARCH, RATES = "growth", "stop", "picture", "focus", "search", "rates"
 
 
 @documented
 @dataclass(frozen=True)
 class RunConfig:
-    """What a run does, given a picture: all that `run.json` needs to repeat it.
+    """The options of a run: with the picture, all that is needed to repeat it.
 
     Where `steps`, `relocate_every` or `relocate_fraction` is None, the preset decides.
     """
@@ -96,16 +96,16 @@ class RunConfig:
         DEFAULT_PRESET, "How long to take: about 1, 4 or 60 seconds at 2048 circles.",
         choices=PRESETS, tunable=True, group=GROWTH)
     steps: int | None = option(
-        None, "Optimiser steps.", unset=f"{by_preset('steps')}; with --seconds, as many as fit",
+        None, "Optimiser steps.", unset=f"{by_preset('steps')}; with --seconds, those that fit",
         low=0, high=STEPS_MAX, tunable=(200, 5000), group=GROWTH)
 
     seconds: float | None = option(
-        None, "Fit for this long: as many steps as fit, unless --steps ends it first.", unset="none",
+        None, "Fit for this long; --steps may end it earlier.", unset="none",
         unit="seconds", low=0.001, high=SECONDS_MAX, group=STOP)
     target_psnr: float | None = option(
         None, "Stop once the PSNR reaches this value.", unset="none", unit="dB", low=0, high=PSNR_MAX, group=STOP)
     patience: int | None = option(
-        None, "Settle and stop after this many steps without a better loss.", unset="none",
+        None, "Settle and stop after this many steps without a lower loss.", unset="none",
         low=1, high=STEPS_MAX, group=STOP)
 
     renderer: str = option(FITTING_RENDERERS[0], "Framework that fits.", choices=FITTING_RENDERERS, group=PICTURE)
@@ -122,35 +122,35 @@ class RunConfig:
     size: str | int | tuple[int, int] | None = option(
         None, "Canvas in pixels: longest side, or width x height exactly.", unset="256; pixel art to 511",
         check=_size, metavar="N|WxH", group=PICTURE)
-    hard: bool = option(False, "Hard edges, of half a pixel: a gouache look, and a small SVG.", group=PICTURE)
+    hard: bool = option(False, "Hard edges (half a pixel): a gouache look and a small SVG.", group=PICTURE)
     background: str = option(
-        "auto", "Colour under the shapes; auto is the picture's mean.",
+        "auto", "Colour behind the shapes; auto is the picture's mean.",
         check=_background, metavar="auto|white|black|#rrggbb", group=PICTURE)
 
     mask: str | Path | None = option(
-        None, "Image of the picture's proportions; where it is white, the picture counts more.", unset="none",
+        None, "Image with the picture's proportions; the picture counts more where it is white.", unset="none",
         check=_mask, metavar="FILE", group=FOCUS)
     focus: tuple[Region, ...] = option(
-        (), "Round region that counts more: shares of width, height and longer side, such as 0.5,0.4,0.2 or "
-        "50%,40%,20%; may be given again.", unset="none",
+        (), "Round region that counts more: centre and radius as shares of width, height and longer side, such as "
+        "0.5,0.4,0.2 or 50%,40%,20%; repeatable.", unset="none",
         check=_focus, read=parse_focus, metavar="X,Y,R", group=FOCUS)
     edges: float = option(
-        0.0, "How much smooth parts lose against edges; 0.75 if no amount follows.",
+        0.0, "How much less smooth parts count than edges; 0.75 if no amount follows.",
         low=0, high=1, alone=0.75, metavar="[AMOUNT]", tunable=(0, 1), group=FOCUS)
     weight_floor: float = option(
-        DEFAULT_FLOOR, "What counts least over what counts most, by mask, focus and edges.",
+        DEFAULT_FLOOR, "Smallest weight of mask, focus and edges over the largest.",
         low=0, high=1, advanced=True, tunable=(0, 0.5), group=FOCUS)
 
     seeder: str = option_of(Newcomers, "seeder", group=SEARCH)
     pool: float = option(
-        1.25, "Shapes during the search over those at the end.",
+        1.25, "Shapes during the search, as a multiple of --max.",
         low=1, high=POOL_MAX, advanced=True, tunable=(1, 2), group=SEARCH)
     radius_scale: float = option_of(Newcomers, "radius_scale", group=SEARCH)
     relocate_every: int | None = option(
         None, "Steps between relocations.", unset=by_preset("relocate_every"),
         low=1, high=STEPS_MAX, advanced=True, tunable=(10, 90), group=SEARCH)
     relocate_fraction: float | None = option(
-        None, "Share of shapes relocated at first; 0 for none.", unset=by_preset("relocate_fraction"),
+        None, "Share of shapes relocated at first; 0 disables the search.", unset=by_preset("relocate_fraction"),
         low=0, high=1, advanced=True, tunable=(0.2, 0.7), group=SEARCH)
 
     softness_min: float = option(
@@ -164,7 +164,7 @@ class RunConfig:
 
     @property
     def filled(self) -> RunConfig:
-        """This configuration with the preset's numbers where none were given; of steps the most that it may take."""
+        """This configuration with unset values from the preset; `steps` is the most that the run may take."""
         preset = PRESETS[self.preset]
         return replace(
             self,
@@ -174,7 +174,7 @@ class RunConfig:
         )
 
     def plan(self) -> list[Stage]:
-        """Grow a pool, search while it shrinks to `count`, settle."""
+        """The stages: grow a pool, search while it shrinks to `count`, settle."""
         filled, preset = self.filled, PRESETS[self.preset]
         assert filled.steps is not None and filled.relocate_every is not None
         assert filled.relocate_fraction is not None
@@ -205,14 +205,14 @@ class RunConfig:
 
     @property
     def extent(self) -> tuple[float, str]:
-        """How long a run is at most, and in which unit: steps, or seconds (s) where they alone end it."""
+        """The maximal length of the run and its unit: "steps", or "s" if only `seconds` limits it."""
         if self.steps is None and self.seconds is not None:
             return self.seconds, "s"
         return self.filled.steps or 0, "steps"
 
     @property
     def searches(self) -> bool:
-        """Whether the plan has a search, and so a pool."""
+        """Whether the plan has a search, and therefore a pool."""
         return self.steps != 0 and self.filled.relocate_fraction != 0
 
     @property
@@ -222,11 +222,11 @@ class RunConfig:
 
     @property
     def pool_count(self) -> int:
-        """Most shapes that a run holds at any time."""
+        """The largest number of shapes that the run holds at any time."""
         return round(self.count * self.pool_share)
 
     def fit_settings(self) -> FitSettings:
-        """What the fit needs to know."""
+        """The settings of the fit."""
         softness = (HARD, HARD) if self.hard else (self.softness_min, None)
         return FitSettings(
             rates=self.rates,
@@ -238,19 +238,19 @@ class RunConfig:
 
     @property
     def is_weighted(self) -> bool:
-        """Whether some pixels count more than others."""
+        """Whether pixels have different weights."""
         return self.mask is not None or bool(self.focus) or self.edges > 0
 
     def weights(self, target: Array, picture: Any = None, mask: Any = None) -> Array | None:
-        """What each pixel of a target counts, (H, W); None if all count the same.
+        """Pixel weights for a target, (H, W); None if all are equal.
 
         Args:
             target: (H, W, 3 or 4).
-            picture: what it was made from, whose proportions the mask has to have; else those of the target.
-            mask: an image in place of the one that `mask` names.
+            picture: the source of the target, whose proportions the mask must have; by default those of the target.
+            mask: an image to use instead of the file `self.mask`.
 
         Raises:
-            InputError: the mask cannot be used.
+            InputError: the mask is invalid.
         """
         from artpipe.stages.pictures.weights import load_mask, weights_for
 
@@ -267,7 +267,7 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, values: Any) -> RunConfig:
-        """The configuration from what `to_json` gave.
+        """The configuration from the output of `to_json`.
 
         Raises:
             InputError: a key is unknown, or a value has another type or is out of range.

@@ -1,4 +1,4 @@
-"""Presets: how long a run takes, and how it spends its steps."""
+"""Presets: the length of a run and how it spends its steps."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Preset:
-    """How many steps a run takes, and on what.
+    """The number of steps of a run and how they are spent.
 
     Attributes:
-        steps: optimiser steps in all.
-        grow_share: share of them while growing.
-        settle_share: share of them at the end, with falling rates.
-        relocate_every: steps between two relocations.
+        steps: total optimiser steps.
+        grow_share: share of the steps spent growing.
+        settle_share: share of the steps at the end, with falling learning rates.
+        relocate_every: steps between relocations.
         relocate_fraction: share of shapes relocated at first; falls to 0.
     """
 
@@ -33,5 +33,5 @@ DEFAULT_PRESET = "balanced"
 
 
 def by_preset(field: str) -> str:
-    """The value of a field in each preset, in words: the default of an option that the preset sets."""
+    """The value of a field in each preset, as text for the default of an option."""
     return ", ".join(f"{getattr(preset, field)} in {name}" for name, preset in PRESETS.items())

@@ -1,4 +1,4 @@
-"""What a stage is, and what it works on."""
+"""The base classes of stages, and the run that they work on."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ Array = np.ndarray[Any, Any]
 
 
 class Run:
-    """One painting at work: the target, the fit that holds the scene, and the generator of all chance.
+    """The state of a painting in progress: the target, the fit that holds the scene, and the random generator.
 
-    A caller that stops pulling events stops the run with the scene whole.
+    A caller that stops iterating over events leaves the run with a valid scene.
 
     Args:
         target: (H, W, 3), or (H, W, 4) with straight alpha; sRGB in 0..1. With alpha, the canvas is transparent.
-        renderer: what fits.
-        seed: of the random generator.
-        background: sRGB in 0..1; the mean colour of the target if not given, by weights and alpha.
-        settings: learning rates and the like.
-        most: shapes that anything shown or saved may hold; the search works on a larger pool.
+        renderer: the fitting renderer.
+        seed: random seed.
+        background: sRGB in 0..1; by default the mean colour of the target, by weights and alpha.
+        settings: learning rates and other settings of the fit.
+        most: the largest number of shapes in a shown or saved scene; the search works on a larger pool.
         title: the painting's name, for exports.
 
     Attributes:
-        history: loss curve and snapshots so far. Whoever pulls the events passes them to `history.see`.
+        history: loss curve and snapshots so far. The caller that iterates over events passes them to `history.see`.
         flat_target: (H, W, 3), the target; a transparent one over grey. For placing.
-        directions: which way it runs at each place.
+        directions: the local orientation of the target, for placing.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Run:
         self.title = title
 
     def warm_up(self, *objectives: Objective) -> None:
-        """Compiles and loads all that a run uses, by one step of one circle, and forgets the circle.
+        """Compiles and loads everything that a run uses, by one step of one circle, then removes the circle.
 
         Args:
             *objectives: what stages minimise beside the loss of the settings.
@@ -94,11 +94,11 @@ class Run:
         self.fit.restore(empty)
 
     def mean_squared_error(self, scene: Scene, weighted: bool = True) -> float:
-        """The mean squared error of a scene against the target, whatever loss is optimised.
+        """The mean squared error of a scene against the target, independent of the optimised loss.
 
         Args:
             scene: on this canvas.
-            weighted: whether pixels count by their weights, or all the same.
+            weighted: whether to use the pixel weights.
         """
         over = [scene.with_background(colour) for colour in (BLACK, WHITE)] if self.canvas.transparent else [scene]
         squared = [np.square(self.fit.residual(one), dtype=np.float64) for one in over]
@@ -117,11 +117,11 @@ class Run:
 
     @property
     def scene(self) -> Scene:
-        """The scene as it stands."""
+        """The current scene."""
         return self.fit.scene()
 
     def showable(self) -> Scene:
-        """The scene as it stands, with only the worthiest `most` of its shapes."""
+        """The current scene, reduced to its `most` worthiest shapes."""
         scene = self.scene
         if self.most is None or scene.count <= self.most:
             return scene
@@ -141,10 +141,10 @@ class Run:
         return RunState(self.fit.state(), self.rng.bit_generator.state, self.history.copy())
 
     def restore(self, state: RunState) -> None:
-        """Continues from what `state` gave.
+        """Restores the output of `state`.
 
         Raises:
-            InputError: it is of another canvas, or of another kind of generator; the run is then as it was before.
+            InputError: the state is invalid or from another canvas or kind of generator; the run is then unchanged.
         """
         if state.fit.scene.canvas != self.canvas:
             raise InputError(f"the state is of {state.fit.scene.canvas}; the run is on {self.canvas}")
@@ -159,7 +159,7 @@ class Run:
 
 
 def _mean_colour(target: Array, shares: Array) -> tuple[float, float, float]:
-    """The mean colour of what is not transparent; white if all is."""
+    """The mean colour weighted by alpha; white if everything is transparent."""
     counts = shares[:, :, None] * target[:, :, 3:] if target.shape[2] == 4 else shares[:, :, None]
     if not counts.sum() > 0:
         return WHITE
@@ -173,7 +173,7 @@ def keep_worthiest(scene: Scene, worth: Array, count: int) -> Scene:
     Args:
         scene: N rows.
         worth: (N,).
-        count: how many stay.
+        count: rows to keep.
     """
     order = np.argsort(worth, kind="stable")
     return scene.select(np.sort(order[scene.count - count :]))
@@ -181,11 +181,11 @@ def keep_worthiest(scene: Scene, worth: Array, count: int) -> Scene:
 
 @dataclass(frozen=True)
 class RunState:
-    """Complete state of a run, beside its target and its options.
+    """The complete state of a run, except its target and options.
 
     Attributes:
         fit: parameters and optimiser.
-        rng: the random generator, as `Generator.bit_generator.state` gives it.
+        rng: the random generator's `bit_generator.state`.
         history: loss curve and snapshots.
     """
 
@@ -195,10 +195,10 @@ class RunState:
 
 
 class Part(Protocol):
-    """A piece of a stage's work. Between two of them a run can be stopped, saved, and later gone on with."""
+    """A piece of a stage's work. Between parts, a run can be stopped, saved and resumed."""
 
     def work(self, run: Run) -> Iterator[Event]:
-        """Carries it out on the run's scene."""
+        """Works on the run's scene."""
         ...
 
 
@@ -209,15 +209,14 @@ class Stage(ABC):
     def parts(self, shapes: int) -> Iterator[Part]:
         """The work, piece by piece.
 
-        The pieces follow from the options and from this number alone, so that a stage which was interrupted after so
-        many of them goes on with the next.
+        The parts depend only on the options and on `shapes`, so that an interrupted stage can continue with the next.
 
         Args:
-            shapes: how many stand when the stage begins.
+            shapes: number of shapes when the stage begins.
         """
 
     def leaves(self, shapes: int) -> int:
-        """How many shapes stand after the stage, of this number before it; at no time more than the larger of both."""
+        """The number of shapes after the stage, given that before it; meanwhile, never more than the larger one."""
         return shapes
 
     def __call__(self, run: Run) -> Iterator[Event]:
@@ -227,29 +226,29 @@ class Stage(ABC):
 
 
 class ScheduledStage(Stage):
-    """A stage that follows a schedule from its first step to its last, and can be continued with other steps.
+    """A stage that follows a schedule from its first to its last step, and can continue with another number of steps.
 
     Attributes:
-        steps: optimiser steps that it takes.
-        begin: share of the schedule that was done before these steps, 0..1.
+        steps: optimiser steps.
+        begin: share of the schedule done before these steps, 0..1.
     """
 
     steps: int
     begin: float
 
     def progress(self, taken: int) -> float:
-        """Share of the schedule that is done after this many of its steps, 0..1."""
+        """Share of the schedule done after this many of its steps, 0..1."""
         return min(1.0, self.begin + (1 - self.begin) * taken / max(1, self.steps))
 
 
 class AtomicStage(Stage):
-    """A stage that is a single piece of work."""
+    """A stage that consists of a single part."""
 
     @abstractmethod
     def work(self, run: Run) -> Iterator[Event]:
-        """Carries it out on the run's scene."""
+        """Works on the run's scene."""
 
     def parts(self, shapes: int) -> Iterator[Part]:
-        """Itself."""
+        """The stage itself."""
         del shapes
         yield self

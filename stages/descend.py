@@ -1,4 +1,4 @@
-"""Descending: optimiser steps of all shapes together, the pieces that refining consists of."""
+"""Descending: optimiser steps of all shapes, the parts of refining stages."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Descend:
     """Moves all shapes by optimiser steps.
 
     Attributes:
-        stage: the name of the stage that it belongs to, for the event.
-        scales: a step for each; it multiplies all learning rates.
-        tells: whether it yields a `Progress` after the last of them.
+        stage: the name of its stage, for the event.
+        scales: one step for each; a scale multiplies all learning rates.
+        tells: whether it yields a `Progress` after the last step.
         objective: what the steps minimise; that of the run's settings if None.
     """
 
@@ -35,24 +35,24 @@ class Descend:
         loss = run.fit.step(self.scales, self.objective)
         if self.tells:
             scene = run.scene
-            # The loss of most runs is the mean squared error; only others have to draw for it.
+            # The loss of most runs is the mean squared error; for others it takes a drawing.
             plain = (self.objective or run.settings.objective).is_mse and run.settings.weights is None
             mse = loss if plain else run.mean_squared_error(scene, weighted=False)
             yield Progress(self.stage, run.step, scene.count, mse, loss)
 
 
 def descent(stage: str, scales: Sequence[float], objective: Objective | None = None) -> Iterator[Descend]:
-    """A step for each factor on the learning rates; the last and every `STEPS_PER_EVENT`-th tell of it."""
+    """One step for each scale; the last and every `STEPS_PER_EVENT`-th yield a `Progress`."""
     for number, scale in enumerate(scales, 1):
         yield Descend(stage, (scale,), number % STEPS_PER_EVENT == 0 or number == len(scales), objective)
 
 
 def joined(parts: Iterable[Part], most: Callable[[], float]) -> Iterator[Part]:
-    """The parts, with consecutive optimiser steps joined. A step that yields `Progress` ends its part.
+    """The parts of a stage, with consecutive optimiser steps joined. A step that yields `Progress` ends its part.
 
     Args:
-        parts: of a stage.
-        most: tells how many steps a part may have; asked after each step.
+        parts: the parts of a stage.
+        most: returns the largest number of steps of a part; called after each step.
     """
     held: Descend | None = None
     for part in parts:

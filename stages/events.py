@@ -1,4 +1,4 @@
-"""Events that stages yield while they work. Data only; observers decide what is shown and kept."""
+"""Events that stages yield: data only; observers decide what to show and keep."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Progress:
     """Optimiser steps were taken.
 
     Attributes:
-        stage: the name of the stage at work.
+        stage: the name of the current stage.
         step: optimiser steps of the run so far.
         shapes: rows in the scene.
-        mse: mean squared error over all pixels alike, whatever is optimised; PSNR is computed from it. Before the last
-            step, or after it if weights or another loss are optimised.
-        loss: what is optimised, before the last step; equal to `mse` if not given.
+        mse: mean squared error with equal pixel weights, from which PSNR is computed; before the last step, or after it
+            if weights or a custom loss are optimised.
+        loss: the optimised loss before the last step; defaults to `mse`.
     """
 
     stage: str

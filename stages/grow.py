@@ -1,4 +1,4 @@
-"""Growing: seed a batch where the error is, refine all, repeat until enough stand."""
+"""Growing: seed a batch where the error is, refine all shapes, repeat."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Grow(ScheduledStage):
     """Grows the scene to `count` shapes, batch by batch.
 
     Attributes:
-        lead: how many of the steps come before the first batch, where it continues a growth amid a batch.
-        begin: share of the growth that was done before these steps, 0..1.
+        lead: steps before the first batch, if the stage continues a growth within a batch.
+        begin: share of the growth done before these steps, 0..1.
     """
 
-    count: int = option(2048, "Shapes at its end.", low=1, high=POOL_COUNT_MAX, flags=("-n", "--max"))
-    growth: int = option(256, "Shapes of a batch.", low=1, high=POOL_COUNT_MAX, tunable=(32, 1024))
-    steps: int = option(200, "Optimiser steps, shared evenly by the batches.", low=0, high=STEPS_MAX)
-    newcomers: Newcomers = nested(Newcomers, "How new shapes look, and where they are sought.")
+    count: int = option(2048, "Shapes at the end of the stage.", low=1, high=POOL_COUNT_MAX, flags=("-n", "--max"))
+    growth: int = option(256, "Shapes per batch.", low=1, high=POOL_COUNT_MAX, tunable=(32, 1024))
+    steps: int = option(200, "Optimiser steps, divided evenly among the batches.", low=0, high=STEPS_MAX)
+    newcomers: Newcomers = nested(Newcomers, "Look and placement of new shapes.")
     lead: int = 0
     begin: float = 0.0
 
@@ -35,23 +35,23 @@ class Grow(ScheduledStage):
         check_options(self)
 
     def batches(self, shapes: int) -> int:
-        """Batches that are still to be seeded where so many shapes stand."""
+        """The number of batches still to be seeded."""
         return max(0, -(-(self.count - shapes) // self.growth))
 
     def lead_left(self, taken: int, began: int, shapes: int) -> float:
-        """Share of the steps left that come before the next batch.
+        """Share of the remaining steps that precede the next batch.
 
         Args:
-            taken: steps that were taken.
-            began: shapes that stood when the stage began.
-            shapes: how many stand now.
+            taken: steps so far.
+            began: shapes when the stage began.
+            shapes: shapes now.
         """
         left = self.steps - taken
         to_come = (self.steps - self.lead) * self.batches(shapes) / max(1, self.batches(began))
         return max(0.0, 1 - to_come / left) if left > 0 else 0.0
 
     def leaves(self, shapes: int) -> int:
-        """`count`, or as many as before if those are more."""
+        """The larger of `count` and the number of shapes before."""
         return max(shapes, self.count)
 
     def parts(self, shapes: int) -> Iterator[Part]:

@@ -1,4 +1,4 @@
-"""How a run got to its scene: the loss over time, and snapshots on the way."""
+"""The history of a run: the loss over time and snapshots."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from artpipe.renderers.checks import instance, real_number, whole_number
 
 from .events import Event, Grew, Progress, Snapshot
 
-# Snapshots kept of each kind (growths, others); beyond twice as many, every second one is dropped.
+# Snapshots kept of each kind (growths, others); at more than twice this number, every second one is dropped.
 SNAPSHOTS_KEPT = 64
-# float64 holds every whole number up to here; no step, shape count, second or loss of a run exceeds it.
+# The largest number in a history: float64 represents every integer up to it.
 NUMBER_MAX = 2**53
 
 
@@ -36,7 +36,7 @@ class LossPoint(NamedTuple):
 
     @classmethod
     def from_json(cls, values: Any) -> LossPoint:
-        """The point from what `to_json` gave; older files say "circles" for "shapes".
+        """The point from the output of `to_json`; older files have "circles" for "shapes".
 
         Raises:
             InputError: a value is missing, has another type or is out of range.
@@ -52,14 +52,14 @@ class LossPoint(NamedTuple):
 
 @dataclass
 class History:
-    """Loss curve and snapshots of a run, in bounded memory, however long the run.
+    """Loss curve and snapshots of a run; the number of snapshots is bounded.
 
-    Of growths, and of other snapshots, every 2^k-th is kept, with the smallest k for which these are at most twice
+    Of growths and of other snapshots every 2^k-th is kept, with the smallest k that leaves at most twice
     `SNAPSHOTS_KEPT`.
 
     Attributes:
         curve: a point for each `Progress`, in order of time.
-        snapshots: the scenes that are kept, in order of time.
+        snapshots: the scenes kept, in order of time.
         growth_count: growths so far, kept or not.
         other_count: other snapshots so far, kept or not.
     """
@@ -70,7 +70,7 @@ class History:
     other_count: int = 0
 
     def see(self, event: Event, seconds: float) -> None:
-        """Takes note of an event; `seconds` of fitting had passed."""
+        """Records an event after `seconds` of fitting."""
         if isinstance(event, Progress):
             self.curve.append(LossPoint(event.step, event.shapes, round(seconds, 4), event.mse))
         elif isinstance(event, Grew):
@@ -81,7 +81,7 @@ class History:
             self.other_count += 1
 
     def _keep(self, snapshot: Snapshot, number: int) -> None:
-        """Keeps a snapshot, the `number`-th of its kind, if it is its turn; thins its kind if there are too many."""
+        """Keeps the `number`-th snapshot of its kind if it is due; thins its kind if there are too many."""
         stride = _stride(number)
         if number % stride == 0:
             self.snapshots.append(snapshot)

@@ -1,4 +1,4 @@
-"""Metrics: the figures of a run."""
+"""Metrics of a run."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _OPTIONAL = ("ssim", "weighted_mse", "loss")
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """The figures of a run, as `metrics.json` holds them.
+    """Metrics of a run, as in `metrics.json`.
 
     Attributes:
         shapes: rows of the scene.
         steps: optimiser steps taken.
-        mse: mean squared error over all pixels alike.
-        psnr: of the mse, dB; None where the target is met exactly.
-        seed_loss: 4 x mse, as the seed project counts.
+        mse: mean squared error with equal pixel weights.
+        psnr: PSNR of `mse`, dB; None if `mse` is 0.
+        seed_loss: 4 x `mse`, the seed project's loss.
         ssim: structural similarity, 1 for equal pictures; None in files of older versions.
-        weighted_mse: mean squared error by the run's pixel weights; None if all pixels counted the same.
-        loss: what was minimised; None if that was the mean squared error.
-        fit_seconds: spent on fitting alone.
-        total_seconds: spent on the run, compilation included.
+        weighted_mse: mean squared error with the run's pixel weights; None without weights.
+        loss: value of what was minimised; None if that was the mean squared error.
+        fit_seconds: seconds of fitting.
+        total_seconds: seconds of the run, including compilation.
         renderer: "jax" or "torch".
-        kernel: what drew: "numba" or "dense".
-        device: where the fit ran.
+        kernel: "numba" or "dense".
+        device: device of the fit.
         reason: why the run ended: "finished", the stop rule that ended it ("seconds", "target-psnr", "patience"),
             "interrupted", or what went wrong.
     """
@@ -56,12 +56,12 @@ class Metrics:
         object.__setattr__(self, "seed_loss", seed_loss(self.mse))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; without `weighted_mse` and `loss` where the run has none."""
+        """Plain values; `weighted_mse` and `loss` only if they are not None."""
         return {name: value for name, value in asdict(self).items() if value is not None or name not in _OPTIONAL}
 
     @classmethod
     def from_json(cls, values: Any) -> Metrics:
-        """The metrics from what `to_json` gave; further keys are ignored. Older files say "circles" for "shapes".
+        """The metrics from the output of `to_json`; unknown keys are ignored. Older files have "circles" for "shapes".
 
         Raises:
             InputError: a value is missing, has another type or is out of range.

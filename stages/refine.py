@@ -1,4 +1,4 @@
-"""Refining: all shapes together, by gradient descent."""
+"""Refining: gradient descent on all shapes together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .limits import STEPS_MAX
 @documented
 @dataclass(frozen=True)
 class Refine(Stage):
-    """Moves all shapes by so many optimiser steps at constant rates."""
+    """Takes optimiser steps at constant learning rates."""
 
     steps: int = option(100, "Optimiser steps.", low=0, high=STEPS_MAX)
 
@@ -34,12 +34,12 @@ class Refine(Stage):
 @documented
 @dataclass(frozen=True)
 class Settle(ScheduledStage):
-    """Refines with rates that fall to almost nothing, so that Adam's noise dies out.
+    """Takes optimiser steps at learning rates that fall almost to 0, so that Adam's noise dies out.
 
     Attributes:
-        floor: the last step's rates over the first's.
-        start: the factor on the learning rates at the first step.
-        begin: share of the settling that was done before these steps, 0..1.
+        floor: learning rates of the last step relative to the first.
+        start: factor on the learning rates at the first step.
+        begin: share of the settling done before these steps, 0..1.
     """
 
     steps: int = option(100, "Optimiser steps.", low=0, high=STEPS_MAX)

@@ -18,33 +18,32 @@ from .placing.place import Newcomers, place
 
 
 def _count(help: str) -> Any:
-    return option(None, help, low=0, high=POOL_COUNT_MAX, unset="as many as before", flags=("-n", "--max"))
+    return option(None, help, low=0, high=POOL_COUNT_MAX, unset="unchanged", flags=("-n", "--max"))
 
 
 @documented
 @dataclass(frozen=True)
 class Relocate(AtomicStage):
-    """Removes a share of the shapes, the least worth first, and fills up to `count` with new ones.
+    """Removes a share of the shapes, those of least leave-one-out worth, and places new ones up to `count`.
 
-    Worth is exact: how much the loss rises when a circle alone is taken out. Opacity or size would not do:
-    a covered opaque circle is worth nothing. Half of them go first and the others are weighed again: of two that
-    do the same work, each alone is worth little (trials: 0.5 % of the loss).
-    More are removed where fewer than the rest are to stand.
+    The leave-one-out worth is exact: the rise of the loss without the shape. Opacity or size are no substitutes: a
+    covered opaque shape has no worth. Half are removed first and the rest are weighed again: of two shapes that cover
+    the same area, each alone has little worth (trials: 0.5 % of the loss). More are removed if `count` requires it.
     """
 
-    fraction: float = option(0.2, "Share of shapes that is removed, the least worth first.", low=0, high=1)
+    fraction: float = option(0.2, "Share of shapes to remove, those of least worth.", low=0, high=1)
     count: int | None = _count("Shapes afterwards.")
-    newcomers: Newcomers = nested(Newcomers, "How new shapes look, and where they are sought.")
+    newcomers: Newcomers = nested(Newcomers, "Look and placement of new shapes.")
 
     def __post_init__(self) -> None:
         check_options(self)
 
     def leaves(self, shapes: int) -> int:
-        """`count`, or as many as before if that is not given."""
+        """`count`, or the number before if it is None."""
         return shapes if self.count is None else self.count
 
     def work(self, run: Run) -> Iterator[Event]:
-        """Removes, and places anew."""
+        """Removes and places shapes."""
         scene = run.scene
         count = self.leaves(scene.count)
         kept = min(scene.count - round(self.fraction * scene.count), count)
@@ -58,50 +57,49 @@ class Relocate(AtomicStage):
 
 @dataclass(frozen=True)
 class Remember:
-    """Tells of the scene as it stands, as one worth keeping."""
+    """Yields a snapshot of the current scene."""
 
     def work(self, run: Run) -> Iterator[Event]:
-        """Tells of it."""
+        """Yields the snapshot."""
         yield Snapshot(run.step, run.showable())
 
 
 @documented
 @dataclass(frozen=True)
 class Search(ScheduledStage):
-    """Relocates again and again between refinements, ever fewer shapes: the discrete search.
+    """Alternates relocation and refinement, with ever fewer relocated shapes: the discrete search.
 
-    Trials say that the discrete search, not the descent, decides the loss; that tearing out 40 % at a time
-    beats any careful choice; and that a pool larger than the final count helps, if it shrinks in time.
+    Trials: the discrete search decides the loss more than the descent does; relocating 40 % at a time beats careful
+    choices; a pool larger than the final count helps if it shrinks in time.
 
     Attributes:
-        shrink: where the pool begins and ends to shrink to `count`, as shares of this stage.
-        cooling: factors on the learning rates at the start and at the end, a straight line between. Hot
-            rates carry newcomers far while many come; cool ones let the last of them be judged fairly.
-        warming: factors on the learning rates just after a relocation and just before the next, a straight line
-            between. Newcomers have no moments yet, so that Adam's first strides are long and blind.
-        begin: share of this stage that was done before these steps, 0..1. `parts` takes the number of shapes at its
-            start, when the share was 0.
+        shrink: shares of this stage at which the pool begins and ends to shrink to `count`.
+        cooling: factors on the learning rates at the start and at the end, linear between. High rates move new shapes
+            far while there are many; low rates let the last of them converge before they are weighed.
+        warming: factors on the learning rates just after a relocation and just before the next, linear between. New
+            shapes have no moments yet, so Adam's first steps are long whatever the gradient.
+        begin: share of this stage done before these steps, 0..1. `parts` takes the number of shapes at share 0.
     """
 
     steps: int = option(1000, "Optimiser steps.", low=0, high=STEPS_MAX)
-    count: int | None = _count("Shapes at its end.")
+    count: int | None = _count("Shapes at the end of the stage.")
     every: int = option(30, "Steps between relocations.", low=1, high=STEPS_MAX)
-    fraction: float = option(0.4, "Share of shapes relocated at first; falls to 0 in a straight line.", low=0, high=1)
+    fraction: float = option(0.4, "Share of shapes relocated at first; falls linearly to 0.", low=0, high=1)
     shrink: tuple[float, float] = (0.51, 0.97)
     cooling: tuple[float, float] = (1.4, 0.7)
     warming: tuple[float, float] = (0.5, 1.5)
-    newcomers: Newcomers = nested(Newcomers, "How new shapes look, and where they are sought.")
+    newcomers: Newcomers = nested(Newcomers, "Look and placement of new shapes.")
     begin: float = 0.0
 
     def __post_init__(self) -> None:
         check_options(self)
 
     def leaves(self, shapes: int) -> int:
-        """`count`, or as many as before if that is not given."""
+        """`count`, or the number before if it is None."""
         return shapes if self.count is None else self.count
 
     def parts(self, shapes: int) -> Iterator[Part]:
-        """Relocates and refines by turns."""
+        """Relocations, refinements and snapshots in turn."""
         final = self.leaves(shapes)
         first, last = self.shrink
         hot, cool = self.cooling

@@ -19,17 +19,17 @@ class Seed(AtomicStage):
     """Adds a batch of shapes on top of the scene."""
 
     count: int = option(256, "Shapes of the batch.", low=1, high=POOL_COUNT_MAX)
-    newcomers: Newcomers = nested(Newcomers, "How new shapes look, and where they are sought.")
+    newcomers: Newcomers = nested(Newcomers, "Look and placement of new shapes.")
 
     def __post_init__(self) -> None:
         check_options(self)
 
     def leaves(self, shapes: int) -> int:
-        """The shapes before it and the batch."""
+        """The number before plus the batch."""
         return shapes + self.count
 
     def work(self, run: Run) -> Iterator[Event]:
-        """Places the batch and hands it to the fit."""
+        """Places the batch and passes it to the fit."""
         before = run.scene
         scene = place(run, before, self.count, before.count + self.count, self.newcomers)
         run.fit.put(scene)

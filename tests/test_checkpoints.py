@@ -98,7 +98,7 @@ def assert_falls_back(folder):
     run, _, said = gone_on_with(folder)
     assert run.step == good_steps()[0] < good_steps()[1]
     assert len(said) == 1 and "\n" not in said[0] and len(said[0]) < 400
-    assert str(folder / "checkpoint" / NEWER) in said[0] and said[0].endswith("; going on from the one before")
+    assert str(folder / "checkpoint" / NEWER) in said[0] and said[0].endswith("; using the previous one")
 
 
 def test_the_last_checkpoint_is_gone_on_from_in_silence(folder):
@@ -316,7 +316,7 @@ def test_where_no_checkpoint_is_good_the_run_is_begun_anew(folder):
     for name in (OLDER, NEWER):
         (folder / "checkpoint" / name).write_bytes(b"")
     run, plan, said = gone_on_with(folder)
-    assert len(said) == 2 and said[1].endswith("; beginning anew")
+    assert len(said) == 2 and said[1].endswith("; starting from the beginning")
     assert (run.step, run.scene.count, plan.done, plan.shapes) == (0, 0, 0, None)
     assert_ends_as_whole(run, plan)
 
@@ -326,7 +326,7 @@ def test_what_was_refused_halfway_leaves_no_trace_in_what_is_begun_anew(folder):
     path = folder / "checkpoint" / NEWER
     path.write_bytes(spoiled(path.read_bytes(), HOSTILE["a generator of another kind"]))
     run, plan, said = gone_on_with(folder)
-    assert len(said) == 1 and "beginning anew" in said[0]
+    assert len(said) == 1 and "starting from the beginning" in said[0]
     assert_ends_as_whole(run, plan)
 
 
@@ -334,7 +334,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_is_begun_anew(folder)
     for name in (OLDER, NEWER):
         (folder / "checkpoint" / name).unlink()
     run, plan, said = gone_on_with(folder)
-    assert len(said) == 1 and said[0].endswith("holds no checkpoint yet: beginning anew")
+    assert len(said) == 1 and said[0].endswith("holds no checkpoint yet; starting from the beginning")
     assert_ends_as_whole(run, plan)
 
 
@@ -385,7 +385,7 @@ STARTS = {
 def test_a_run_of_another_version_is_refused_in_one_line(folder):
     path = folder / "checkpoint" / "start.bin"
     path.write_bytes(path.read_bytes().replace(b"artpipe checkpoint 3", b"artpipe checkpoint 2"))
-    assert f"{path} cannot be used: it was written by another version of artpipe" in refusal("resume", folder)
+    assert f"{path} cannot be used: another version of artpipe wrote it" in refusal("resume", folder)
 
 
 @pytest.mark.parametrize("case", STARTS)
@@ -394,14 +394,14 @@ def test_a_broken_beginning_is_refused_in_one_line(folder, case):
     path.write_bytes(STARTS[case](path.read_bytes()))
     before = {path.name: path.read_bytes() for path in path.parent.iterdir()}
     line = refusal("resume", folder)
-    assert f"{path} cannot be used" in line and "begun anew" in line
+    assert f"{path} cannot be used" in line and "Start the run again" in line
     assert {path.name: path.read_bytes() for path in path.parent.iterdir()} == before
 
 
 def test_a_folder_without_a_run_to_go_on_with_is_refused_and_stays_as_it_is(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("mine")
-    assert "no run that was cut off" in refusal("resume", tmp_path / "empty")
+    assert "no interrupted run" in refusal("resume", tmp_path / "empty")
     assert "no run folder" in refusal("resume", tmp_path / "file")
     assert "no run folder" in refusal("resume", tmp_path / "none")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty", "file"]
@@ -445,7 +445,7 @@ def test_a_checkpoint_that_cannot_be_written_is_told_of_once_and_the_run_goes_on
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, former)
     assert result.reason == "finished"
-    assert len(said) == 1 and "\n" not in said[0] and said[0].endswith("the run goes on without a checkpoint")
+    assert len(said) == 1 and "\n" not in said[0] and said[0].endswith("the run continues without a checkpoint")
     assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == ["start.bin"]
 
 
@@ -545,7 +545,7 @@ def came_of(folder, name):
         return f"raised {type(error).__name__}: {str(error)[:300]}"
     if not said:
         return "whole"
-    if len(said) == 1 and is_a_line(said[0]) and said[0].endswith("going on from the one before"):
+    if len(said) == 1 and is_a_line(said[0]) and said[0].endswith("using the previous one"):
         return "refused"
     return f"said {said!r}"
 

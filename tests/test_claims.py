@@ -79,9 +79,7 @@ def test_a_run_that_was_cut_off_is_left_alone_and_hinted_at(tmp_path):
     said = []
     with new_folder(tmp_path / "run", said.append) as folder:
         assert folder == tmp_path / "run-2"
-    assert said == [
-        f"{tmp_path / 'run'} holds a run that was cut off; artpipe resume {tmp_path / 'run'} goes on with it"
-    ]
+    assert said == [f"{tmp_path / 'run'} holds an interrupted run; to continue it: artpipe resume {tmp_path / 'run'}"]
     assert names(tmp_path) == ["run", "run/checkpoint", "run/checkpoint/start.bin"]
 
 

@@ -94,7 +94,7 @@ def test_before_the_fit_begins_one_line_and_no_folder_are_left(picture, tmp_path
     wait_for(process, "compiling the CPU kernel")
     exit_code, errors = ended(process, [number])
     assert exit_code == code
-    assert errors == "interrupted; nothing is left half written\n"
+    assert errors == "interrupted; no file is left incomplete\n"
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
@@ -125,7 +125,7 @@ def test_the_second_signal_does_not_wait_for_the_work_at_hand(picture, tmp_path,
         time.sleep(0.05)
     time.sleep(1)
     process.send_signal(number)
-    wait_for(process, "once more quits at once")
+    wait_for(process, "a second signal quits at once")
     begun = time.monotonic()
     exit_code, errors = ended(process, [number])
     assert exit_code == code and errors == ""
@@ -155,7 +155,7 @@ def test_while_files_are_exported_each_is_whole_or_not_there(picture, tmp_path, 
     folder = tmp_path / "run"
     process = exporting(picture, folder)
     process.send_signal(number)
-    wait_for(process, "once more quits at once")
+    wait_for(process, "a second signal quits at once")
     exit_code, errors = ended(process, [number] * (count - 1))
     assert exit_code == code
     assert ("artpipe resume" in errors) == (count == 1)
@@ -189,7 +189,7 @@ def test_on_a_full_disk_the_scene_is_saved_elsewhere(picture, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     lines = done.stderr.splitlines()
     assert done.returncode == 1 and len(lines) == 2, done.stderr
-    assert "the run goes on without a checkpoint" in lines[0]  # once, though it fails again and again
+    assert "the run continues without a checkpoint" in lines[0]  # once, though it fails again and again
     assert "snapshots.npz" in lines[1] and ". The scene is saved as " in lines[1]
     spare = lines[1].split(". The scene is saved as ")[1].split(";")[0]
     assert spare.startswith(str(tmp_path / "artpipe-")) and load_scene(spare).count == 40

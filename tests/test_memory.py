@@ -73,7 +73,7 @@ def test_the_whole_pool_is_counted_for_pictures_and_for_arrays(tmp_path, monkeyp
             artpipe.fit(picture, count=most, size=420, **options)
     words = ("run", tmp_path / "a.png", "--size", 420, "-o", tmp_path / "run", "--max", most, "--pool", options["pool"])
     assert re.search(
-        r"--memory gives 1\.00GB\. Try --memory [\d.]+GB, or --max \d+$", refusal(*words, "--memory", "1GB")
+        r"--memory allows 1\.00GB\. Try --memory [\d.]+GB, or --max \d+$", refusal(*words, "--memory", "1GB")
     )
     assert not (tmp_path / "run").exists()
 

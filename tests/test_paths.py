@@ -267,7 +267,7 @@ def test_a_run_in_a_folder_of_any_name_prints_one_line_for_it(here, name):
     words = ("run", "../tiny.png", "-o", name, *TINY, "--no-export")
     assert [lands(succeeded(*words)) for _ in range(2)] == [Path(printable(name)), Path(printable(f"{name}-2"))]
     result = succeeded("resume", name)
-    assert result.stderr == f"{printable(name)} is finished; there is nothing to go on with\n"
+    assert result.stderr == f"{printable(name)} is finished; there is nothing to resume\n"
 
 
 def test_a_name_is_shown_on_a_terminal_as_it_is_printed(here):

@@ -260,7 +260,7 @@ def wait_until_it_fits(process, folder, rng):
         time.sleep(rng.uniform(0.0, 1.5))
     elif "resume" in process.args:
         for line in process.stderr:
-            if "going on from" in line or "beginning anew" in line:
+            if "resuming at step" in line or "starting from the beginning" in line:
                 break
         time.sleep(rng.uniform(0.0, 0.3))
     else:
@@ -280,7 +280,7 @@ def test_a_run_that_is_asked_to_stop_saves_the_best_and_can_be_gone_on_with(unin
     exit_code, errors = ended(process, [number])
     assert exit_code == code, errors
     hints = [line for line in errors.splitlines() if "artpipe resume" in line]
-    assert hints == [f"interrupted; what stood is saved. To go on: artpipe resume {folder}"]
+    assert hints == [f"interrupted; the current scene is saved. To continue: artpipe resume {folder}"]
     assert errors.splitlines()[-1] == hints[0]
     assert sorted(path.name for path in folder.iterdir()) == sorted([*results(whole_folder)["names"], "checkpoint"])
     result = load_result(folder)
@@ -290,7 +290,7 @@ def test_a_run_that_is_asked_to_stop_saves_the_best_and_can_be_gone_on_with(unin
     assert 0 < scene.count <= 48 and results(folder)["metrics"]["reason"] == "interrupted"
 
     done = finished("resume", folder, "--no-export")
-    assert done.returncode == 0 and "going on from step" in done.stderr
+    assert done.returncode == 0 and "resuming at step" in done.stderr
     assert results(folder) == results(whole_folder)
     again = finished("resume", folder, "--no-export")
     assert again.returncode == 0 and "is finished" in again.stderr

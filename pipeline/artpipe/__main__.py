@@ -9,7 +9,7 @@ from contextlib import suppress
 
 
 def start() -> None:
-    """Runs the command line; until it is loaded, Ctrl-C ends the process at once and in silence."""
+    """Runs the command line; while it loads, Ctrl-C ends the process at once without a message."""
     handler = signal.getsignal(signal.SIGINT)
     if handler is signal.default_int_handler:  # a shell may have asked to ignore it
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -19,7 +19,7 @@ def start() -> None:
     try:
         main()
     except SystemExit as end:
-        if isinstance(end.code, int) and end.code > 128:  # by a signal: half loaded libraries crash when they are left
+        if isinstance(end.code, int) and end.code > 128:  # ended by a signal: half-loaded libraries crash at exit
             with suppress(OSError):
                 sys.stdout.flush()
                 sys.stderr.flush()

@@ -1,8 +1,7 @@
 """Stages as commands that chain: `artpipe load p.jpg grow --max 2048 refine --steps 500 export out.png`.
 
-click's own chain mode takes no options after an argument, and no groups beside the chain. So the line is
-cut at the names of stages, and each piece is parsed by that stage's own command. All pieces are parsed
-before any work begins.
+click's chain mode allows neither options after an argument nor groups beside the chain. So the line is split at the
+names of stages, and each piece is parsed by that stage's command. All pieces are parsed before any work begins.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ Pieces = list[tuple[str, list[str]]]
 
 
 def split_chain(args: list[str], first: click.Command) -> tuple[list[str], Pieces]:
-    """Cuts a command line at the names of stages, where they are not values of options.
+    """Splits a command line at the names of stages, unless they are values of options.
 
     Args:
-        args: the line, the first command's name in front.
+        args: the command line, starting with the name of the first command.
         first: the first command.
 
     Returns:
-        What belongs to the first command, and (stage, arguments) in order.
+        The words of the first command, and (stage, arguments) in order.
     """
     pieces: Pieces = [(args[0], [])]
     command, words = first, iter(args[1:])
@@ -53,9 +52,9 @@ def split_chain(args: list[str], first: click.Command) -> tuple[list[str], Piece
 
 
 def _takes_the_next(command: click.Command, word: str) -> bool:
-    """Whether a word is an option of the command whose value is the next word."""
+    """Whether a word is an option of the command that takes the next word as its value."""
     return any(
-        word in option.opts and not option.is_flag and not isinstance(option.flag_value, str)  # else it may be left out
+        word in option.opts and not option.is_flag and not isinstance(option.flag_value, str)  # else it is optional
         for option in command.params
         if isinstance(option, click.Option)
     )
@@ -64,10 +63,10 @@ def _takes_the_next(command: click.Command, word: str) -> bool:
 def run_chain(
     ctx: click.Context, picture: Path, options: dict[str, Any], pieces: Pieces, quiet: bool, interruption: Interruption
 ) -> None:
-    """Parses the pieces into stages, loads the picture, and carries the stages out.
+    """Parses the pieces into stages, loads the picture, and runs the stages.
 
     Raises:
-        InputError: there is no stage, the picture cannot be read, or a file cannot be written.
+        InputError: no stage is given, the picture cannot be read, or a file cannot be written.
     """
     if not pieces:
         raise InputError(
@@ -89,19 +88,19 @@ EXPORT_OPTIONS = "artpipe.stages.exporters.options:ExportOptions"
 
 
 def _stage(name: str, help: str, build: Callable[..., Any]) -> click.Command:
-    """The command of a stage: it gives back the stage, and works only in a chain."""
+    """The command of a stage: returns the stage; works only in a chain."""
 
     @functools.wraps(build)
     def command(**values: Any) -> Any:
         if not click.get_current_context().meta.get("artpipe.chained"):
-            raise InputError(f"{name} works on a picture; try: artpipe load P.JPG {name} export OUT.PNG")
+            raise InputError(f"{name} needs a picture; try: artpipe load P.JPG {name} export OUT.PNG")
         return build(**values)
 
     return click.command(name, cls=OptionCommand, help=f"Stage: {help}")(command)
 
 
 def _stage_of(name: str, stage: str, help: str) -> click.Command:
-    """The command of a stage that has nothing but options: `module:Name` of its dataclass."""
+    """The command of a stage that takes only options: `module:Name` is its dataclass."""
 
     def build(options: dict[str, Any]) -> Any:
         module, _, kind = stage.partition(":")
@@ -123,17 +122,17 @@ STAGE_COMMANDS: dict[str, click.Command] = {
     command.name or "": command
     for command in (
         _stage_of("seed", "artpipe.stages.seed:Seed", "add one batch of shapes where the error is."),
-        _stage_of("grow", "artpipe.stages.grow:Grow", "seed a batch, refine all, repeat until enough stand."),
+        _stage_of("grow", "artpipe.stages.grow:Grow", "seed a batch, refine all, repeat up to --max shapes."),
         _stage_of("refine", "artpipe.stages.refine:Refine", "move all shapes by gradient descent."),
         _stage_of(
             "relocate", "artpipe.stages.relocate:Relocate",
-            "replace the shapes of least leave-one-out worth by others where the error is.",
+            "replace the shapes of least leave-one-out worth by new ones where the error is.",
         ),
-        _stage_of("search", "artpipe.stages.relocate:Search", "relocate and refine by turns, ever fewer shapes."),
-        _stage_of("settle", "artpipe.stages.refine:Settle", "refine with rates that fall to almost nothing."),
+        _stage_of("search", "artpipe.stages.relocate:Search", "alternate relocation and refinement."),
+        _stage_of("settle", "artpipe.stages.refine:Settle", "refine with learning rates that fall almost to 0."),
         _stage(
-            "export", "write the current scene; the files' endings say how (`artpipe export --help`).", _export
+            "export", "write the current scene in the formats of the endings (`artpipe export --help`).", _export
         ),
     )
 }  # fmt: skip
-"""Name to command, of the stages that may follow `load`."""
+"""Name to command of the stages that may follow `load`."""

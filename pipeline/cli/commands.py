@@ -1,4 +1,4 @@
-"""The command line. Only click is loaded here; each command loads what it needs when it runs."""
+"""The command line. This module loads only click; each command imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "sho
 
 
 class _Main(click.Group):
-    """The root: prints deliberate errors in one line, and reads a chain of stages after `load`."""
+    """The root: prints deliberate errors in one line and splits the chain of stages after `load`."""
 
     command_class = OptionCommand
 
@@ -50,23 +50,23 @@ class _Main(click.Group):
             with _errors_in_one_line():
                 return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            click.echo("interrupted; nothing is left half written", err=True)
-            ctx.exit(128 + (error.args[0] if error.args else signal.SIGINT))  # as a shell tells of a signal
+            click.echo("interrupted; no file is left incomplete", err=True)
+            ctx.exit(128 + (error.args[0] if error.args else signal.SIGINT))  # as a shell reports a signal
 
 
 @contextmanager
 def _errors_in_one_line() -> Iterator[None]:
-    """Makes of every deliberate error, and of files that cannot be used, what click prints in one line."""
+    """Converts deliberate errors and file errors to exceptions that click prints in one line."""
     try:
         yield
-    except click.exceptions.NoArgsIsHelpError:  # which is the help, in many lines
+    except click.exceptions.NoArgsIsHelpError:  # this is the help, in many lines
         raise
     except click.UsageError as error:
         raise click.UsageError(printable(error.format_message()), error.ctx) from error
     except ArtpipeError as error:
         raise click.ClickException(printable(error)) from error
     except OSError as error:
-        if error.filename is None:  # nothing that a user could name
+        if error.filename is None:  # not about a file of the user
             raise
         raise click.ClickException(printable(f"cannot use {error.filename}: {error.strerror}")) from error
     except MemoryError:
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def _limit_threads(ctx: click.Context, parameter: click.Parameter, threads: int | None) -> None:
-    """Limits the threads of the whole command."""
+    """Limits the threads of the command."""
     del parameter
     if threads is not None:
         from artpipe.renderers.threads import thread_limit
@@ -98,7 +98,7 @@ def _limit_threads(ctx: click.Context, parameter: click.Parameter, threads: int 
 
 _THREADS = click.option(
     "--threads", type=click.IntRange(1, THREADS_MAX), callback=_limit_threads, expose_value=False,
-    help="Threads that draw; the result does not depend on them.  [default: ARTPIPE_THREADS, or the usable cores]",
+    help="Drawing threads; the result does not depend on them.  [default: ARTPIPE_THREADS, or the usable cores]",
 )  # fmt: skip
 
 
@@ -112,9 +112,9 @@ _THREADS = click.option(
 def run(
     picture: Path, output: Path | None, config: Path | None, options: dict[str, Any], habits: dict[str, Any]
 ) -> None:
-    """Grow a picture into shapes and keep all of it in a folder.
+    """Paint a picture with shapes and save all results in a folder.
 
-    Ctrl-C saves what stands; `artpipe resume FOLDER` goes on from there, and from a run that was killed.
+    Ctrl-C saves the current state; `artpipe resume FOLDER` continues from there, also after a crash or kill.
     """
     from ..running.interruption import Interruption
 
@@ -131,7 +131,7 @@ def run(
 @with_options(HABITS, into="habits")
 @_THREADS
 def resume(folder: Path, habits: dict[str, Any]) -> None:
-    """Go on with a run that was interrupted or killed, to the very scene that it would have come to."""
+    """Continue a run that was interrupted or killed, to the same scene, bit for bit."""
     from ..running.interruption import Interruption
 
     with Interruption() as interruption:
@@ -143,7 +143,7 @@ def resume(folder: Path, habits: dict[str, Any]) -> None:
 
 
 for _name, _command in STAGE_COMMANDS.items():
-    if _name != "export":  # alone, it takes what is to be exported; see below
+    if _name != "export":  # the root's `export` takes a source; see below
         main.add_command(_command, _name)
 
 
@@ -154,7 +154,7 @@ for _name, _command in STAGE_COMMANDS.items():
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.pass_context
 def load(ctx: click.Context, /, picture: Path, quiet: bool, options: dict[str, Any]) -> None:
-    """Load a picture, then carry out the stages that follow, in their order.
+    """Load a picture, then run the stages that follow, in order.
 
     \b
     artpipe load painting.jpg grow --max 512 refine --steps 200 export out.png
@@ -172,18 +172,18 @@ def load(ctx: click.Context, /, picture: Path, quiet: bool, options: dict[str, A
 @with_options(EXPORT_OPTIONS)
 @_THREADS
 @click.option(
-    "--check", is_flag=True, help="Tell size and fidelity of each SVG, drawn back by resvg and ThorVG (extra svg)."
+    "--check", is_flag=True, help="Print each SVG's size and its fidelity when drawn by resvg and ThorVG (extra svg)."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, options: dict[str, Any]) -> None:
-    """Write a run folder or a scene file in the formats that the FILES' endings name.
+    """Write a run folder or a scene file in the formats of the FILES' endings.
 
     \b
     .png          the picture, drawn at any --width
-    .svg .svgz    what a browser draws is what was optimised; also --flat, --layers N, --animated
-    .gif .webp    the picture growing; also .apng, and .mp4 with the extra video
-    .html         a viewer: one file with slider, zoom, and the original to compare
-    .json .npz    the scene, for other programs, and compact
+    .svg .svgz    vector: a browser draws what was optimised; also --flat, --layers N, --animated
+    .gif .webp    the growth as a film; also .apng, and .mp4 with the extra video
+    .html         a viewer: one file with slider, zoom and the original for comparison
+    .json .npz    the scene: JSON for other programs, NumPy arrays in less space
 
     \b
     artpipe export outputs/painting painting.svg timelapse.webp big.png --width 2048
@@ -200,7 +200,7 @@ def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, opti
 @with_options(EXPORT_OPTIONS, "width")
 @_THREADS
 def render(source: Path, output: Path, options: dict[str, Any]) -> None:
-    """Draw a run folder or a scene file as a PNG, at any size: the shapes themselves, not an enlarged picture."""
+    """Draw a run folder or a scene file as a PNG at any size, from the shapes, not by enlarging pixels."""
     from artpipe.stages.exporters.options import ExportOptions
     from artpipe.stages.exporters.png import export_png
     from artpipe.stages.formats.scene_file import load_scene
@@ -209,7 +209,7 @@ def render(source: Path, output: Path, options: dict[str, Any]) -> None:
     from ..folders.rundir import scene_file
 
     if output.suffix.lower() != ".png":
-        raise InputError(f"cannot write {output}: needs a name that ends in .png")
+        raise InputError(f"cannot write {output}: the name needs to end in .png")
     export_png(Result(load_scene(scene_file(source))), output, ExportOptions(**options))
     click.echo(printable(output))
 

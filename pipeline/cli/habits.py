@@ -1,4 +1,4 @@
-"""How a command goes about its work, whatever the work is."""
+"""Options of commands that run a fit: output, checkpoints, memory."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def _bytes(text: str) -> int:
 @documented
 @dataclass(frozen=True)
 class Habits:
-    """How `artpipe run` and `artpipe resume` go about their work."""
+    """Options of `artpipe run` and `artpipe resume` that do not change the result."""
 
     # fmt: off
     exports: tuple[Path, ...] = option(
-        (), "Write this file too, as `artpipe export` does; may be given again.", unset="none",
+        (), "Write this file too, as `artpipe export` does; repeatable.", unset="none",
         flags=("--export",), metavar="FILE")
-    no_export: bool = option(False, "No painting.svg, timelapse.gif and viewer.html in the run folder.")
+    no_export: bool = option(False, "Skip painting.svg, timelapse.gif and viewer.html.")
     checkpoint_every: float = option(
         5.0, "Seconds between checkpoints; 0 for one after each step.", low=0, high=SECONDS_MAX, advanced=True)
     memory: int | None = option(
-        None, "Refuse a canvas that needs more, such as 2GB.", unset="what the machine has",
+        None, "Memory limit, such as 2GB; a canvas that needs more is refused.", unset="that of the machine",
         read=_bytes, metavar="SIZE", low=1, high=BYTES_MAX)
-    quiet: bool = option(False, "Show nothing but errors.", flags=("-q", "--quiet"))
+    quiet: bool = option(False, "Print only errors.", flags=("-q", "--quiet"))
     as_json: bool = option(False, "Print the metrics as JSON on stdout.", flags=("--json",))
     # fmt: on
 

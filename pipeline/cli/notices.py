@@ -1,4 +1,4 @@
-"""Warnings about pictures, as lines on standard error."""
+"""Picture warnings as lines on standard error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 @contextmanager
 def notices() -> Iterator[None]:
-    """Prints each `PictureWarning` in one line, unless the command at work is quiet."""
+    """Prints each `PictureWarning` in one line, unless the current command is quiet."""
     from artpipe.renderers.errors import PictureWarning
 
     with warnings.catch_warnings():

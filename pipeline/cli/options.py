@@ -1,4 +1,4 @@
-"""Options of commands from the fields of dataclasses."""
+"""Command-line options from the fields of dataclasses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .paths import FILE
 
 
 class OptionCommand(click.Command):
-    """A command that makes the options of dataclasses when they are first needed: the group's help needs none."""
+    """A command that creates the options of dataclasses on first use: the group's help needs no import."""
 
     _params: list[click.Parameter]
 
@@ -37,10 +37,10 @@ class OptionCommand(click.Command):
 
 
 class OptionTable(click.Option):
-    """Stands for the options of a dataclass among the parameters of an `OptionCommand`.
+    """Placeholder for the options of a dataclass among the parameters of an `OptionCommand`.
 
     Args:
-        table: the settings that become options.
+        table: returns the settings that become options.
     """
 
     def __init__(self, *declarations: Any, table: Callable[[], list[Setting]], **attributes: Any) -> None:
@@ -53,14 +53,14 @@ class OptionTable(click.Option):
 
 
 def with_options(options: str, *parts: str, into: str = "options") -> Callable[[Any], Any]:
-    """Gives a command the options of a dataclass.
+    """Adds the options of a dataclass to a command.
 
-    The command receives the values that the user gave, by the names of the settings; what it does not receive keeps the
-    value that a preset, a file or the dataclass has.
+    The command receives only the values that the user gave, by setting name, so that a preset, a file or the dataclass
+    decides the others.
 
     Args:
-        options: module and name of the dataclass, which is imported when it is needed: `package.module:Name`.
-        parts: names of groups or of fields; all options if none.
+        options: the dataclass, imported on first use: `package.module:Name`.
+        parts: groups or fields to include; all if empty.
         into: the parameter of the command that receives the values.
     """
 
@@ -87,7 +87,7 @@ def with_options(options: str, *parts: str, into: str = "options") -> Callable[[
 
 
 class SettingOption(click.Option):
-    """The option of the command line for a setting: its flags, help, type, range and default."""
+    """The command-line option of a setting: flags, help, type, range and default."""
 
     def __init__(self, setting: Setting) -> None:
         option = setting.option
@@ -107,7 +107,7 @@ class SettingOption(click.Option):
         self._setting = setting
 
     def get_help_extra(self, ctx: click.Context) -> Any:
-        """What stands in brackets behind the help."""
+        """Default and range, shown in brackets after the help."""
         extra = super().get_help_extra(ctx)
         extra.pop("range", None)
         if default := self._setting.shown_default:
@@ -145,12 +145,12 @@ def _whole(limit: float | None) -> int | None:
 
 
 class _Real(click.FloatRange):
-    """A number in the range of an option. Where it may be left out, says so if the next word was taken for it."""
+    """A number in the range of an option. The error explains an optional value that took the next word."""
 
     def __init__(self, option: Option) -> None:
         is_open = option.above is not None
         super().__init__(option.above if is_open else option.low, option.high, min_open=is_open)
-        self._may_lack = option.alone is not None
+        self._is_optional = option.alone is not None
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
@@ -158,13 +158,13 @@ class _Real(click.FloatRange):
         except ValueError:
             is_number = False
         if not is_number:
-            cure = ". Give one, or put the option last" if self._may_lack else ""
+            cure = ". Give one, or put the option last" if self._is_optional else ""
             self.fail(f"{value!r} is not a number{cure}", param, ctx)
         return super().convert(value, param, ctx)
 
 
 class _Several(click.ParamType):  # type: ignore[type-arg]
-    """One of some words, or several with commas between."""
+    """One or several of the choices, separated by commas."""
 
     name = "choice"
 
@@ -179,7 +179,7 @@ class _Several(click.ParamType):  # type: ignore[type-arg]
 
 
 class _Read(click.ParamType):  # type: ignore[type-arg]
-    """A text that stands for a value."""
+    """A value parsed from text."""
 
     name = "text"
 

@@ -1,4 +1,4 @@
-"""The page of all options, `docs/options.md`, from the dataclasses that hold them."""
+"""Generates `docs/options.md`, the page of all options, from their dataclasses."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from .habits import Habits
 _HEAD = """\
 # Options
 
-All options of artpipe: on the command line, in Python, and in `run.json`. This page is generated from the fields of the
-dataclasses that hold the options; `UPDATE=1 pytest tests/test_options_page.py` writes it anew.
+All options of artpipe, on the command line, in Python and in `run.json`. This page is generated from the dataclasses of
+the options by `UPDATE=1 pytest tests/test_options_page.py`.
 """
 
 _SECTIONS: dict[str, tuple[str, type]] = {
     "A run": (
-        "`artpipe run PICTURE`, `artpipe.fit(picture, …)` and `run.json`. A name with a dot is a field of a field: "
+        "`artpipe run PICTURE`, `artpipe.fit(picture, …)` and `run.json`. A dotted name is a nested field: "
         "`artpipe.fit(picture, rates=artpipe.Rates(position=1))`. `--param` and `--vary` of `artpipe bench` take these "
         "names. `artpipe load PICTURE` takes the groups picture, focus and rates.",
         RunConfig,
     ),
-    "How a run is carried out": ("`artpipe run` and `artpipe resume`.", Habits),
+    "Run and resume": ("`artpipe run` and `artpipe resume`.", Habits),
     "Exports": (
         "`artpipe export`, `export` in a chain of stages, and `artpipe.export(result, file, …)`.",
         ExportOptions,

@@ -1,4 +1,4 @@
-"""Paths as arguments and options of commands."""
+"""Path arguments and options of commands."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from artpipe import InputError
 
 
 class PathType(click.Path):
-    """A path; `~/` is resolved where the shell left it, as in `--export=~/a.png`.
+    """A path; expands `~/` where the shell does not, as in `--export=~/a.png`.
 
     Args:
-        is_file: whether it names a file, so that it cannot end in a slash.
+        is_file: whether it is the path of a file, which cannot end in a slash.
     """
 
     def __init__(self, is_file: bool = False) -> None:
@@ -26,7 +26,7 @@ class PathType(click.Path):
         """The path.
 
         Raises:
-            InputError: it is empty, as where a variable of the shell is not set, or a file's ends in a slash.
+            InputError: it is empty, as from an unset shell variable, or a file path ends in a slash.
         """
         text, name = os.fsdecode(value), param.opts[-1] if param else "path"
         if not text:

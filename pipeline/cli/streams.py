@@ -1,7 +1,7 @@
-"""Standard output and standard error that a command can write to, whatever became of them.
+"""Standard output and standard error that never fail on write.
 
-A shell, a service manager or a window system may have closed them; the reader of a pipe may be gone; the disk that they
-are redirected to may be full. None of that may end a fit or leave files unwritten.
+A shell, a service manager or a window system may have closed them, a pipe's reader may be gone, the disk may be full.
+None of these may end a fit or leave files unwritten.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-# What a shell reports of a program that SIGPIPE ended.
+# Exit code that a shell reports for a program ended by SIGPIPE.
 _READER_GONE = 141
 
 
 class _Sink(io.FileIO):
-    """A file descriptor whose first failed write is kept in `failure`, and which drops all that comes after it."""
+    """A file descriptor that stores the first write error in `failure` and then drops all data."""
 
     failure: OSError | None = None
 
     def write(self, data: Any, /) -> int:
-        """Writes some of the bytes, or drops them."""
+        """Writes or drops bytes; returns how many."""
         try:
             while self.failure is None:
                 if (written := super().write(data)) is not None:
@@ -38,12 +38,12 @@ class _Sink(io.FileIO):
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """While entered, `sys.stdout` and `sys.stderr` are there, and writing to them does not fail.
+    """Inside, `sys.stdout` and `sys.stderr` exist and writing to them does not fail.
 
-    Streams that a caller put in their place are left alone.
+    Streams that the caller installed are not replaced.
 
     Raises:
-        SystemExit: with another code than the one it was left with, if that was 0 but stdout could not take all.
+        SystemExit: with a non-zero code where the block exits with 0 but a write to stdout failed.
     """
     _open_closed_descriptors()
     former = sys.stdout, sys.stderr
@@ -60,17 +60,17 @@ def standard_streams() -> Iterator[None]:
 
 
 def _open_closed_descriptors() -> None:
-    """Opens /dev/null for those of 0, 1 and 2 that are closed: else a file would get the number, and what is logged."""
+    """Opens /dev/null for closed descriptors 0, 1 and 2; else a file could get the number and receive log output."""
     while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(opened)
 
 
 def _writable(stream: Any, own: Any) -> TextIO:
-    """The stream, over a `_Sink` if it is the process's own."""
+    """The stream, over a `_Sink` if it belongs to the process."""
     if stream is None:  # closed, or a program without a console
         return open(os.devnull, "w", encoding="utf-8")
-    if stream is not own or os.name != "posix":  # consoles of Windows are no plain files
+    if stream is not own or os.name != "posix":  # Windows consoles are not plain files
         return stream
     stream.flush()
     return io.TextIOWrapper(
@@ -80,7 +80,7 @@ def _writable(stream: Any, own: Any) -> TextIO:
 
 
 def _exit_code(out: TextIO, err: TextIO) -> int:
-    """0 if stdout took all that was written to it."""
+    """0 if no write to stdout failed."""
     failure = getattr(getattr(getattr(out, "buffer", None), "raw", None), "failure", None)
     if failure is None:
         return 0

@@ -1,4 +1,4 @@
-"""The work behind `artpipe run` and `artpipe load`: from options to files and what is printed."""
+"""The work of `run`, `resume`, `load` and `export`: from options to files and printed lines."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from ..running.runner import (
 )
 from .habits import Habits
 
-# What lands in a run folder unless exports are not wanted.
+# Files exported to the run folder by default.
 EXPORTED = ("painting.svg", "timelapse.gif", "viewer.html")
 
 
@@ -58,17 +58,17 @@ def paint(
     picture: Path, output: Path | None, config_file: Path | None, options: dict[str, Any], habits: Habits,
     interruption: Interruption,
 ) -> None:  # fmt: skip
-    """Carries out `artpipe run`.
+    """Runs `artpipe run`.
 
     Raises:
-        InputError: the picture or the configuration cannot be used, or a file or the folder cannot be made.
+        InputError: the picture or the configuration is invalid, or the folder or a file cannot be created.
     """
     started = time.perf_counter()
     check_paths(habits.exports)
     base = RunConfig() if config_file is None else load_config(config_file)
     config = changed(base, options)
     wanted = output or Path("outputs") / name_of_picture(picture)
-    _load_framework(config, interruption)  # while there is no folder yet that it might leave
+    _load_framework(config, interruption)  # before the folder exists: an interrupted import leaves nothing
     with new_folder(wanted, _warn) as folder:
         target = load_target(picture, config, habits.memory)
         config = fitting_the_canvas(config, target)
@@ -82,17 +82,17 @@ def paint(
 
 
 def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
-    """Carries out `artpipe resume`.
+    """Runs `artpipe resume`.
 
     Raises:
-        InputError: there is no run to go on with, another one is at work in the folder, or a file cannot be written.
+        InputError: there is no run to continue, another run uses the folder, or a file cannot be written.
     """
     started = time.perf_counter()
     check_paths(habits.exports)
-    if not os.path.isdir(folder):  # not Path's, which does not bear with names that are too long
+    if not os.path.isdir(folder):  # Path.is_dir raises for names that are too long
         raise InputError(f"there is no run folder {folder}")
     if is_finished(folder):
-        _warn(f"{folder} is finished; there is nothing to go on with")
+        _warn(f"{folder} is finished; there is nothing to resume")
         return
     with hold(folder):
         start = load_start(folder)
@@ -101,19 +101,19 @@ def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
         interruption.defer()
         plan = restore(folder, run, plan_of(start.config), _warn)
         if not habits.quiet:
-            _warn(f"going on from step {run.step}, {run.scene.count} shapes")
+            _warn(f"resuming at step {run.step}, {run.scene.count} shapes")
         keeper = Keeper(folder, habits.checkpoint_every, _warn)
         _finish(folder, run, plan, start, keeper, habits, started, interruption)
 
 
 def _load_framework(config: RunConfig, interruption: Interruption) -> None:
-    """Loads what a run computes with."""
+    """Imports the framework of a run."""
     with interruption.undisturbed():
         open_renderer(config)
 
 
 def _opened(start: Start, habits: Habits) -> Run:
-    """The run as it is begun."""
+    """The run before its first step."""
     with _announced(habits.quiet):
         title = name_of_picture(start.picture)
         return open_run(start.target, start.config, weights=start.weights, memory=habits.memory, title=title)
@@ -123,7 +123,7 @@ def _finish(
     folder: Path, run: Run, plan: Plan, start: Start, keeper: Keeper, habits: Habits, started: float,
     interruption: Interruption,
 ) -> None:  # fmt: skip
-    """Carries out what is left of a run, and saves all of it."""
+    """Runs the rest of a plan and saves all results."""
     config, quiet = start.config, habits.quiet
     display = _display(*config.extent, quiet)
     result = carry_out(run, plan, config, display, started, interruption, lambda: keeper.offer(run, plan))
@@ -134,7 +134,7 @@ def _finish(
     files = distinct_paths([*((folder / name for name in EXPORTED) if not habits.no_export else ()), *habits.exports])
     for number, _ in enumerate(_written(result, files, ExportOptions(), quiet), 1):
         if interruption.signal is not None and not cut_off and number < len(files):
-            # It came when the fit was done: to go on is to write the rest of the files.
+            # Interrupted after the fit: `resume` writes the remaining files.
             cut_off = True
             keeper.save(run, plan)
             break
@@ -152,14 +152,14 @@ def _finish(
             err=habits.as_json,
         )
     if cut_off:
-        _warn(f"interrupted; what stood is saved. To go on: artpipe resume {folder}")
+        _warn(f"interrupted; the current scene is saved. To continue: artpipe resume {folder}")
         raise SystemExit(interruption.exit_code)
     if not result.complete:
         raise InputError(f"{result.reason}. The last good scene is saved in {folder}")
 
 
 def _save(folder: Path, result: Result, start: Start) -> None:
-    """Saves a run in its folder, or if that fails at least its scene where there is room."""
+    """Saves a run in its folder; if that fails, saves the scene in the temporary folder."""
     try:
         save_run(folder, result, start.picture, start.config)
         if start.weights is not None:
@@ -171,7 +171,7 @@ def _save(folder: Path, result: Result, start: Start) -> None:
 
 
 def _why(reason: str, config: RunConfig) -> str:
-    """The stop rule that ended a run, as its option, for the last line."""
+    """The option of the stop rule that ended a run, for the last line."""
     rule = reason.replace("-", "_")
     return f", ended by --{reason} {getattr(config, rule):g}" if rule in STOP_RULES else ""
 
@@ -183,9 +183,9 @@ def _warn(line: str) -> None:
 def carry_out_chain(
     picture: Path, options: dict[str, Any], stages: Sequence[Stage], quiet: bool, interruption: Interruption
 ) -> None:
-    """Carries out `artpipe load … stage …`."""
+    """Runs `artpipe load … stage …`."""
     started = time.perf_counter()
-    # Each stage says how many shapes it leaves; there is no pool beside them.
+    # The stages' own counts bound the scene; there is no pool.
     most = max(accumulate(stages, lambda shapes, stage: stage.leaves(shapes), initial=0))
     if most > COUNT_MAX:
         raise InputError(f"the stages make {most} shapes; needs at most {COUNT_MAX}. Try a smaller --count or --max")
@@ -212,7 +212,7 @@ def carry_out_chain(
 
 
 def write_exports(source: Path, files: Sequence[Path], options: dict[str, Any], check: bool, quiet: bool) -> None:
-    """Carries out `artpipe export`; prints the files' paths, with `check` also their sizes and how true SVGs are.
+    """Runs `artpipe export`; prints the paths, with `check` also file sizes and the fidelity of SVGs.
 
     Raises:
         InputError: the source cannot be read, or a file cannot be written.
@@ -235,7 +235,7 @@ def write_exports(source: Path, files: Sequence[Path], options: dict[str, Any], 
 
 
 def _written(result: Result, files: Sequence[Path], options: ExportOptions, quiet: bool) -> Iterator[Path]:
-    """Writes the files, which are distinct, showing on a terminal which one is at work."""
+    """Writes distinct files, showing the current one on a terminal."""
     from rich.console import Console
     from rich.text import Text
 
@@ -252,7 +252,7 @@ def _decibels(metrics: Metrics) -> str:
 
 @contextmanager
 def _announced(quiet: bool) -> Iterator[None]:
-    """Says that the kernel is being compiled, if that takes long enough to wonder."""
+    """Prints a line if the block takes long, as when the kernel is compiled."""
 
     def announce() -> None:
         click.echo("compiling the CPU kernel, once on this machine (about half a minute) …", err=True)

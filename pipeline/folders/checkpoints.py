@@ -1,9 +1,9 @@
-"""Checkpoints: all that a run needs to go on after it was cut off, bit for bit.
+"""Checkpoints: the complete state of a run; restoring one continues bit-identically.
 
-They stand in `checkpoint/` of the run folder while the run is at work: `start.bin`, what it was begun with, and the
-last two states, `000001.bin` and so on. Each file is written aside, synced and renamed, and holds a digest of itself:
-one that is torn or changed is not used. Reading trusts nothing (`stages/formats/arrays.py`), and no path outside the
-run folder is read or written for what a checkpoint says.
+During a run, `checkpoint/` in the run folder holds `start.bin` (options, target, weights) and the last two states,
+`000001.bin` and so on. Each file is written to a temporary name, synced and renamed, and contains its own digest: a
+truncated or modified file is not used. Files are untrusted (`stages/formats/arrays.py`); their content never names a
+path.
 """
 
 from __future__ import annotations
@@ -39,22 +39,21 @@ Array = np.ndarray[Any, Any]
 
 FOLDER = "checkpoint"
 START = "start.bin"
-# A checkpoint and the one before it, should the last be torn.
+# States kept: the older one is the fallback if the last is damaged.
 KEPT = 2
-# Saving takes at most this share of a run's time.
+# Largest share of a run's time that saving may take.
 COST = 0.05
 
-# The number counts the forms that the files have had.
+# The number is the version of the format.
 _KIND, _MARK = b"artpipe checkpoint ", b"artpipe checkpoint 3\n"
 _DIGEST = hashlib.sha256
 _HEAD = len(_MARK) + 2 * _DIGEST().digest_size + 1  # bytes of mark and digest
 _PLAN = ("stage", "done", "shapes", "begun", "seconds", "cut")
-# What pacing changes in the stages of a plan, where they have it, and the largest value of each.
+# Fields of stages that pacing changes, and their largest values.
 _PACED = {"steps": STEPS_MAX, "growth": 4 * COUNT_MAX, "lead": STEPS_MAX, "begin": 1.0}
 _SLATES = ("raw", "weight", "mean", "square")
-# Items of an array that is written; of one that is read, as many as the file has room for.
+# Most items of an array when writing; when reading, the file size limits them.
 _MOST = 2**62
-
 
 _START_TABLE = {
     "about": Field("|u1", ("bytes",), _MOST),
@@ -72,7 +71,7 @@ _STATE_TABLE = {
     "mean": Field("<f4", ("rows", "columns"), _MOST),
     "square": Field("<f4", ("rows", "columns"), _MOST),
     "curve": Field("<f8", ("points", len(LossPoint._fields)), _MOST),
-    # In order of time: step, shapes, next id, and the rows that were added (-1 for a snapshot that is no growth).
+    # In order of time: step, shapes, next id, and rows added (-1 for a snapshot that is not a growth).
     "snapshots": Field("<i8", ("snapshots", 4), _MOST),
     "snapshot_rows": Field("<f4", ("snapshot rows", "snapshot columns"), _MOST),
     "snapshot_kinds": Field("|u1", ("snapshot rows",), _MOST),
@@ -82,13 +81,13 @@ _STATE_TABLE = {
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What a run was begun with.
+    """The inputs of a run.
 
     Attributes:
         config: its options.
         picture: the path that the user gave; for `run.json` and the title.
         target: (H, W, 3) or (H, W, 4) float32, sRGB in 0..1.
-        weights: (H, W) float32; None if all pixels count the same.
+        weights: (H, W) float32; None if all pixels have the same weight.
     """
 
     config: RunConfig
@@ -101,9 +100,9 @@ class Keeper:
     """Writes the checkpoints of a run into its folder.
 
     Args:
-        folder: the run folder, in which `checkpoint/` is.
-        every: seconds between two; 0 for one whenever possible.
-        warn: told once, in one line, if a checkpoint cannot be written. The run goes on.
+        folder: the run folder, which contains `checkpoint/`.
+        every: seconds between checkpoints; 0 for one after each part.
+        warn: called once, with one line, if a checkpoint cannot be written. The run continues.
     """
 
     def __init__(self, folder: Path, every: float, warn: Callable[[str], object]) -> None:
@@ -117,7 +116,7 @@ class Keeper:
         self._began = time.perf_counter()
 
     def begin(self, start: Start) -> None:
-        """Writes what the run is begun with.
+        """Writes the inputs of the run.
 
         Raises:
             InputError: the folder is read-only or full.
@@ -129,7 +128,7 @@ class Keeper:
         _seal(self.folder / START, values, _START_TABLE)
 
     def offer(self, run: Run, plan: Plan) -> None:
-        """Saves the run if it is time."""
+        """Saves the run if a checkpoint is due."""
         now = time.monotonic()
         if now < self._due:
             return
@@ -138,7 +137,7 @@ class Keeper:
         self._due = now + cost + (max(self.every, cost / COST) if self.every else 0.0)
 
     def save(self, run: Run, plan: Plan) -> None:
-        """Saves the run, and removes all checkpoints but the last `KEPT`."""
+        """Saves the run and removes all checkpoints but the last `KEPT`."""
         self._last += 1
         try:
             elapsed = plan.elapsed + time.perf_counter() - self._began
@@ -146,57 +145,56 @@ class Keeper:
             _seal(self.folder / f"{self._last:06}.bin", values, _STATE_TABLE)
         except InputError as error:
             if not self._failed:
-                self._warn(f"{error}; the run goes on without a checkpoint")
+                self._warn(f"{error}; the run continues without a checkpoint")
             self._failed = True
             return
         _remove(_states(self.folder)[KEPT:])
 
 
 def load_start(folder: Path) -> Start:
-    """What the run in this folder was begun with.
+    """The inputs of the run in this folder.
 
     Raises:
-        InputError: there is no run to go on with, or the file is broken.
+        InputError: there is no run to continue, or the file is invalid.
     """
     path = folder / FOLDER / START
     if not path.is_file():
-        raise InputError(f"{folder} holds no run that was cut off: there is no {FOLDER}/{START}")
+        raise InputError(f"{folder} holds no interrupted run: there is no {FOLDER}/{START}")
     try:
         values = _unseal(path, _START_TABLE)
         about = _read_about(values)
         config, picture, target = RunConfig.from_json(about["config"]), about["picture"], values["target"]
         if not isinstance(picture, str) or target.shape[2] not in (3, 4) or not np.isfinite(target).all():
-            raise ValueError("its target is none")
+            raise ValueError("its target is not a finite (H, W, 3) or (H, W, 4) picture with a path")
         if config.is_weighted != ("weights" in values):
-            raise ValueError("its weights are missing, or not asked for")
+            raise ValueError("its weights do not match its options")
         return Start(config, picture, target, values.get("weights"))
     except (ValueError, KeyError, TypeError, InputError) as error:
-        raise InputError(f"{path} cannot be used: {_line(error)}. Without it the run has to be begun anew") from None
+        raise InputError(f"{path} cannot be used: {_line(error)}. Start the run again") from None
 
 
 def restore(folder: Path, run: Run, plan: Plan, warn: Callable[[str], object]) -> Plan:
-    """Puts a run, opened as it was begun, into the state of the last good checkpoint.
+    """Restores a new run from the last valid checkpoint.
 
     Args:
         folder: the run folder.
-        run: fresh.
-        plan: the run's plan, as it was begun.
-        warn: told, in a line each, which checkpoints cannot be used. Those are removed, so that none of them is kept in
-            the place of a good one.
+        run: the run before its first step.
+        plan: the plan before its first part.
+        warn: called with one line for each invalid checkpoint. Those are removed, so that none replaces a valid one.
 
     Returns:
-        The plan as the checkpoint has it; `plan` if none is good.
+        The plan of the checkpoint; `plan` if no checkpoint is valid.
     """
     paths = _states(folder / FOLDER)
     if not paths:
-        warn(f"{folder} holds no checkpoint yet: beginning anew")
+        warn(f"{folder} holds no checkpoint yet; starting from the beginning")
     digest = _digest_in(folder / FOLDER / START)
     for tried, path in enumerate(paths, 1):
         try:
             state, resumed = _state_of(_unseal(path, _STATE_TABLE), plan, run, digest)
             run.restore(state)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, InputError) as error:
-            left = "beginning anew" if tried == len(paths) else "going on from the one before"
+            left = "starting from the beginning" if tried == len(paths) else "using the previous one"
             warn(f"{path} cannot be used: {_line(error)}; {left}")
             _remove([path])
             continue
@@ -205,18 +203,18 @@ def restore(folder: Path, run: Run, plan: Plan, warn: Callable[[str], object]) -
 
 
 def clear(folder: Path) -> None:
-    """Removes the checkpoints of a run that came to its end; first what says that there is something to go on with."""
+    """Removes the checkpoints of a finished run; first `start.bin`, which marks a run as resumable."""
     inside = folder / FOLDER
     _remove([inside / START, *_states(inside)])
 
 
 def _states(folder: Path) -> list[Path]:
-    """Paths of checkpoints, the last one first."""
+    """Paths of checkpoints, newest first."""
     return sorted((path for path in folder.glob("*.bin") if _number(path)), key=_number, reverse=True)
 
 
 def _remove(paths: Sequence[Path]) -> None:
-    """Removes files, as far as it can be done: the run does not depend on it."""
+    """Removes files; errors are ignored, since the run does not depend on it."""
     for path in paths:
         with suppress(OSError):
             path.unlink()
@@ -263,20 +261,20 @@ def _state_values(state: RunState, plan: Plan, elapsed: float, start: str) -> di
 
 
 def _state_of(values: Mapping[str, Any], plan: Plan, run: Run, start: str) -> tuple[RunState, Plan]:
-    """The state and the plan of a file's values, of the run that began as `start`, a digest, tells.
+    """The state and the plan from the values of a file; `start` is the digest of the run's `start.bin`.
 
     Raises:
-        ValueError, KeyError, TypeError, AttributeError, OverflowError, InputError: they are none.
+        ValueError, KeyError, TypeError, AttributeError, OverflowError, InputError: the values are invalid.
     """
     about = _read_about(values)
     if about["start"] != start:
-        raise ValueError("it is of another run")
+        raise ValueError("it belongs to another run")
     canvas = Canvas(**{**about["canvas"], "background": tuple(about["canvas"]["background"])})
     next_id = _whole(about["next_id"], 2**63 - 1)
     scene = Scene(values["rows"], canvas, ids=values["ids"], kinds=values["kinds"], next_id=next_id)
     slates = tuple(values[name] for name in _SLATES)
     if (values["weight"] < 0).any() or (values["square"] < 0).any():
-        raise ValueError("its optimiser has means of squares that are below 0")
+        raise ValueError("its optimiser state has negative weights or means of squares")
     fit = FitState(scene, values["drawn"], slates, _whole(about["step_count"], STEPS_MAX))
     told = about["plan"]
     cut = None
@@ -301,7 +299,7 @@ def _state_of(values: Mapping[str, Any], plan: Plan, run: Run, start: str) -> tu
 
 
 def _paced_values(plan: Plan) -> list[dict[str, Any]]:
-    """What pacing has changed in the stages of the plan, up to where it was cut short."""
+    """The fields that pacing changed in the stages of the plan, up to where it was cut short."""
     if plan.pacing is None:
         return []
     stages = plan.stages if plan.cut is None else plan.stages[: plan.cut.stage]
@@ -309,7 +307,7 @@ def _paced_values(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _paced(stages: Sequence[Stage], told: Sequence[Mapping[str, Any]]) -> list[Stage]:
-    """The stages of a plan; those that `_paced_values` told of have their numbers from there."""
+    """The stages of a plan with the fields that `_paced_values` saved."""
     if len(told) > len(stages):
         raise ValueError("its plan has too many stages")
     paced: list[Stage] = []
@@ -327,41 +325,41 @@ def _paced(stages: Sequence[Stage], told: Sequence[Mapping[str, Any]]) -> list[S
 
 
 def _check_place(plan: Plan) -> None:
-    """Refuses a plan that has done more than its stage consists of."""
+    """Rejects a plan that has done more parts than its stage has."""
     if plan.done == 0:
         return
     if plan.stage == len(plan.stages) or plan.shapes is None:
-        raise ValueError("it has parts of a stage that had not begun")
+        raise ValueError("its stage has not begun but has parts that were done")
     parts = plan.stages[plan.stage].parts(plan.shapes)
     if next(islice(parts, plan.done - 1, None), None) is None:
         raise ValueError(f"its stage has fewer parts than the {plan.done} that were done")
 
 
 def _stopping_of(told: Mapping[str, Any], rules: Stopping) -> Stopping:
-    """The rules of the run, with what they had seen."""
+    """The stop rules of the run with their saved state."""
     best = float("inf") if told["best"] is None else _number_of(told["best"], NUMBER_MAX)
     best_step, shapes = _whole(told["best_step"], STEPS_MAX), _whole(told["shapes"] + 1, 4 * COUNT_MAX + 1) - 1
     if told["reason"] not in ("", "seconds", "target-psnr", "patience"):
-        raise ValueError("its stop rule is none")
+        raise ValueError("its stop rule is unknown; known are seconds, target-psnr, patience")
     return Stopping(rules.seconds, rules.target_psnr, rules.patience, best, best_step, shapes, told["reason"])
 
 
 def _history_of(values: Mapping[str, Any], about: Mapping[str, Any], canvas: Canvas) -> History:
     points = values["curve"].tolist()
     if not all(0 <= value <= NUMBER_MAX for point in points for value in point):
-        raise ValueError("its loss curve has numbers that no run comes to")
+        raise ValueError("its loss curve has values out of range")
     curve = [LossPoint(int(step), int(shapes), seconds, mse) for step, shapes, seconds, mse in points]
     table, rows, ids, kinds = (
         values[name] for name in ("snapshots", "snapshot_rows", "snapshot_ids", "snapshot_kinds")
     )
     if len(table) > 4 * SNAPSHOTS_KEPT or (np.diff(table[:, 0]) < 0).any():
-        raise ValueError("its snapshots are too many, or not in order")
+        raise ValueError("it has too many snapshots, or they are not in order")
     snapshots = []
     end = 0
     for step, count, next_id, added in table.tolist():
         start, end = end, end + _whole(count, len(rows))
         if end > len(rows):
-            raise ValueError("its snapshots do not fit together")
+            raise ValueError("its snapshots have more rows than the file")
         scene = Scene(rows[start:end], canvas, ids=ids[start:end], kinds=kinds[start:end], next_id=next_id)
         _whole(step, STEPS_MAX)
         snapshots.append(Snapshot(step, scene) if added == -1 else Grew(step, scene, _whole(added, count)))
@@ -369,9 +367,9 @@ def _history_of(values: Mapping[str, Any], about: Mapping[str, Any], canvas: Can
 
 
 def _seal(path: Path, values: Mapping[str, Any], table: Mapping[str, Field]) -> None:
-    """Writes values with a digest of them in front."""
+    """Writes values after a digest of them."""
     packed = io.BytesIO()
-    # Not deflated: it would take longer than a second of fitting, and gain little on an optimiser's numbers.
+    # Not deflated: that takes over a second and saves little on an optimiser's numbers.
     pack(values, table, packed, compressed=False)
     payload = packed.getbuffer()
     with whole_file(path) as file:
@@ -380,12 +378,12 @@ def _seal(path: Path, values: Mapping[str, Any], table: Mapping[str, Field]) -> 
 
 
 def _head(digest: Any) -> bytes:
-    """What stands in front of a payload of this digest."""
+    """The header of a file whose payload has this digest."""
     return _MARK + digest.hexdigest().encode() + b"\n"
 
 
 def _digest_in(path: Path) -> str:
-    """The digest that a file holds of itself.
+    """The digest in the header of a file.
 
     Raises:
         InputError: the file cannot be read.
@@ -398,26 +396,26 @@ def _digest_in(path: Path) -> str:
 
 
 def _unseal(path: Path, table: Mapping[str, Field]) -> dict[str, Any]:
-    """The values that `_seal` wrote, all of the table but `weights`, which a run may lack.
+    """The values that `_seal` wrote: all of the table; only `weights` is optional.
 
     Raises:
-        ValueError: the file is torn, changed, or none of ours.
+        ValueError: the file is truncated, modified, or not a checkpoint.
     """
-    if not path.is_file():  # a pipe or a device may have no end
-        raise ValueError("it is no file")
+    if not path.is_file():  # a pipe or a device may be endless
+        raise ValueError("it is not a regular file")
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
             if head.startswith(_KIND) and not head.startswith(_MARK):
-                raise ValueError("it was written by another version of artpipe")
-            # The digest first: a file of any size is refused in little memory.
+                raise ValueError("another version of artpipe wrote it")
+            # The digest first: an invalid file of any size takes little memory.
             if head != _head(hashlib.file_digest(file, _DIGEST)):
-                raise ValueError("it is torn or was changed")
+                raise ValueError("it is truncated or modified")
             file.seek(_HEAD)
             payload = file.read()
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from None
-    # No array is larger than the file: what is written here is not deflated.
+    # Arrays are not deflated, so none is larger than the file.
     fields_of_it = {name: replace(field, most=len(payload) // field.size) for name, field in table.items()}
     values = unpack(payload, fields_of_it)
     missing = set(fields_of_it) - set(values) - {"weights"}
@@ -434,24 +432,24 @@ def _read_about(values: Mapping[str, Any]) -> dict[str, Any]:
     try:
         about = json.loads(values["about"].tobytes().decode())
     except RecursionError:
-        raise ValueError("it is nested too deep") from None
+        raise ValueError("its JSON is nested too deeply") from None
     if not isinstance(about, dict):
-        raise ValueError("it tells nothing")
+        raise ValueError("its JSON is not an object")
     return about
 
 
 def _whole(value: Any, most: int) -> int:
     if type(value) is not int or not 0 <= value <= most:
-        raise ValueError(f"{str(value)[:30]} is no whole number from 0 to {most}")
+        raise ValueError(f"{str(value)[:30]} is not a whole number from 0 to {most}")
     return value
 
 
 def _number_of(value: Any, most: float) -> float:
     if type(value) not in (int, float) or not 0 <= value <= most:
-        raise ValueError(f"{str(value)[:30]} is no number from 0 to {most:g}")
+        raise ValueError(f"{str(value)[:30]} is not a number from 0 to {most:g}")
     return float(value)
 
 
 def _line(error: Exception) -> str:
-    """What went wrong, in one short line."""
+    """The error in one short line."""
     return one_line(f"it lacks {error}" if isinstance(error, KeyError) else error, 200)

@@ -1,4 +1,4 @@
-"""Claiming a run folder: made before the work begins, and held against other processes while it lasts."""
+"""Claims a run folder: creates it before the work begins and locks it against other processes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _ELSEWHERE = ". Try another folder with -o"
 
 @contextmanager
 def new_folder(wanted: Path, tell: Callable[[str], object]) -> Iterator[Path]:
-    """Makes the folder, or if something is in it already, the first free sibling, `name-2` and so on; and holds it.
+    """Creates and locks the folder, or, if it is not empty, the first free sibling, `name-2` and so on.
 
-    A folder in which nothing was written is removed at the end if it was made here, and so are those above it.
+    On exit, created folders that are still empty are removed, parents included.
 
     Args:
         wanted: the folder.
-        tell: told if a run that was cut off stands in the way.
+        tell: called with one line if the folder holds an interrupted run.
 
     Raises:
-        InputError: no folder can be made and written to there, or another run is at work in it.
+        InputError: no folder can be created and written there, or another run uses it.
     """
     for number in range(1, 10_000):
         folder = wanted if number == 1 else _sibling(wanted, number)
@@ -39,19 +39,19 @@ def new_folder(wanted: Path, tell: Callable[[str], object]) -> Iterator[Path]:
             if not _is_free(folder, made, tell):
                 continue
             with hold(folder, _ELSEWHERE):
-                if not _is_fresh(folder):  # another run came and went
+                if not _is_fresh(folder):  # another run used it meanwhile
                     continue
                 yield folder
                 return
         finally:
             for path in made:
                 with suppress(OSError):
-                    path.rmdir()  # fails if something is in it, as it should
+                    path.rmdir()  # fails if it is not empty, as it should
     raise InputError(f"{wanted} and 9998 siblings are taken; try another folder with -o")
 
 
 def _is_free(folder: Path, made: list[Path], tell: Callable[[str], object]) -> bool:
-    """Makes the folder, and lists in `made` what was missing of its path; whether nothing is in it."""
+    """Creates the folder, appends the created parts of its path to `made`; returns whether it is empty."""
     try:
         made += (path for path in (folder, *folder.parents) if not path.exists())
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,35 +60,35 @@ def _is_free(folder: Path, made: list[Path], tell: Callable[[str], object]) -> b
         if _is_held(folder):
             raise _in_use(folder, _ELSEWHERE)
         if (folder / FOLDER / START).is_file():
-            tell(f"{folder} holds a run that was cut off; artpipe resume {folder} goes on with it")
+            tell(f"{folder} holds an interrupted run; to continue it: artpipe resume {folder}")
         return False
     except OSError as error:
-        raise InputError(f"cannot use {folder} as output folder: {error.strerror or error}. Try -o") from None
+        raise InputError(f"cannot use {folder} as output folder: {error.strerror or error}{_ELSEWHERE}") from None
 
 
 def _sibling(wanted: Path, number: int) -> Path:
-    path = Path(os.path.realpath(wanted)) if wanted.name in ("", "..") else wanted  # which `.`, `..` and `/` have
+    path = Path(os.path.realpath(wanted)) if wanted.name in ("", "..") else wanted  # of `.`, `..` and `/`
     if not path.name:
-        raise InputError(f"{path} is not empty, and has no siblings. Try a folder in it with -o")
+        raise InputError(f"{path} is not empty and has no siblings. Try a folder in it with -o")
     return path.with_name(fitting(path.name, f"-{number}"))
 
 
 @contextmanager
 def hold(folder: Path, cure: str = "") -> Iterator[None]:
-    """Keeps other processes from working in a run folder. A process that dies releases it.
+    """Locks a run folder against other processes. The lock of a process that dies is released.
 
     Args:
-        folder: of the run.
-        cure: what to try if it cannot be held; added to the message.
+        folder: the run folder.
+        cure: advice to append to the error message.
 
     Raises:
-        InputError: another one holds it, or it cannot be written to.
+        InputError: another process holds the lock, or the folder is not writable.
     """
     inside = folder / FOLDER
     try:
         inside.mkdir(exist_ok=True)
         if inside.is_symlink():
-            raise InputError(f"{inside} is a link; needs a folder that a run made")
+            raise InputError(f"{inside} is a link; needs a folder that a run created")
         lock = FileLock(inside / _LOCK, timeout=0)
         lock.acquire()
     except Timeout:
@@ -104,11 +104,11 @@ def hold(folder: Path, cure: str = "") -> Iterator[None]:
             (inside / _LOCK).unlink(missing_ok=True)
         lock.release()
         with suppress(OSError):
-            inside.rmdir()  # fails while checkpoints are in it
+            inside.rmdir()  # fails while it holds checkpoints
 
 
 def _in_use(folder: Path, cure: str) -> InputError:
-    return InputError(f"{folder} is in use by another run; wait for it{cure}")
+    return InputError(f"{folder} is in use by another run. Wait for it to end{cure}")
 
 
 def _is_held(folder: Path) -> bool:
@@ -125,7 +125,7 @@ def _is_held(folder: Path) -> bool:
 
 
 def _is_fresh(folder: Path) -> bool:
-    """Whether nothing is in it but what a run that had not begun may have left."""
+    """Whether it is empty except for leftovers of a run that was killed before it began."""
     return all(
         entry.name == FOLDER and all(path.name.startswith(".") for path in entry.glob("*.bin"))
         for entry in folder.iterdir()

@@ -1,4 +1,4 @@
-"""The folder that a run leaves behind."""
+"""The run folder: its files, written and read."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from .checkpoints import FOLDER, START
 
 Array = np.ndarray[Any, Any]
 
-# The largest files that are read; JSON takes up to 25 times its size in memory. A history of ten million steps fits.
+# Size limits of files to read; parsed JSON takes up to 25 times its size. A history of ten million steps fits.
 RUN_BYTES_MAX, METRICS_BYTES_MAX = 1_000_000, 50_000_000
 
-# Of `run.json`. Version 1 called some options otherwise.
+# Version of `run.json`. Version 1 has other names for some options.
 VERSION = 2
 _RENAMED_IN_2 = {"most": "count"}
 PACKAGES = ("artpipe", "jax", "jaxlib", "numba", "numpy", "optax", "pillow", "torch")
@@ -42,8 +42,8 @@ def save_run(folder: Path, result: Result, picture: str, config: RunConfig) -> N
     """Writes `scene.json painting.png target.png comparison.png metrics.json run.json snapshots.npz`.
 
     Args:
-        folder: of this run.
-        result: of the run, with metrics.
+        folder: the run folder.
+        result: the result of the run, with metrics.
         picture: the path that the user gave.
         config: the options of the run.
     """
@@ -55,7 +55,7 @@ def save_run(folder: Path, result: Result, picture: str, config: RunConfig) -> N
     if target is not None:
         save_png(target, folder / "target.png")
         gap = np.ones((target.shape[0], max(4, target.shape[1] // 40), target.shape[2]), np.float32)
-        gap[:, :, 3:] = 0  # transparent, where the pictures are
+        gap[:, :, 3:] = 0  # transparent, if the pictures have alpha
         save_png(np.concatenate([first, gap, target, gap, image], axis=1), folder / "comparison.png")
     save_snapshots(result.history.snapshots, folder / "snapshots.npz")
     write_text(folder / "metrics.json", json.dumps(metrics_of(result), indent=1) + "\n")
@@ -63,7 +63,7 @@ def save_run(folder: Path, result: Result, picture: str, config: RunConfig) -> N
 
 
 def metrics_of(result: Result) -> dict[str, Any]:
-    """What `metrics.json` holds: the metrics of a run, and its loss curve as `history`."""
+    """The content of `metrics.json`: the metrics of a run, and its loss curve as `history`."""
     assert result.metrics is not None
     return {**result.metrics.to_json(), "history": [point.to_json() for point in result.history.curve]}
 
@@ -72,10 +72,10 @@ def save_options(folder: Path, picture: str, config: RunConfig, device: str) -> 
     """Writes `run.json`: all that is needed to repeat the run.
 
     Args:
-        folder: of this run.
+        folder: the run folder.
         picture: the path that the user gave.
         config: the options of the run.
-        device: where it computes.
+        device: where the fit runs.
     """
     options = {
         "format": "artpipe-run",
@@ -91,7 +91,7 @@ def save_options(folder: Path, picture: str, config: RunConfig, device: str) -> 
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether the run in a folder came to its end and all of it was saved."""
+    """Whether the run in a folder has ended and all its files are saved."""
     return (folder / "metrics.json").is_file() and not (folder / FOLDER / START).exists()
 
 
@@ -99,44 +99,44 @@ def load_config(path: Path) -> RunConfig:
     """The options of a run from its `run.json`.
 
     Raises:
-        InputError: the file is missing or is no such file.
+        InputError: the file is missing or is not a run.json.
     """
     content = read_json(path, RUN_BYTES_MAX)
     version = content.get("version") if isinstance(content, dict) and content.get("format") == "artpipe-run" else None
     if version not in (1, VERSION):
-        raise InputError(f"{path} is not the run.json of a run that this artpipe can repeat")
+        raise InputError(f"{path} is not a run.json of version 1 or {VERSION}")
     options = content.get("options")
     if version == 1 and isinstance(options, dict):
         options = {_RENAMED_IN_2.get(name, name): value for name, value in options.items()}
     try:
         return RunConfig.from_json(options)
     except InputError as error:
-        raise InputError(f"{path} is broken: {one_line(error)}") from None
+        raise InputError(f"{path} has invalid options: {one_line(error)}") from None
 
 
 def scene_file(path: Path) -> Path:
-    """The scene of a run folder, or the path itself if it is a file.
+    """The scene file of a run folder, or the path itself if it is a file.
 
     Raises:
-        InputError: there is neither.
+        InputError: there is no scene file.
     """
-    if not os.path.lexists(path):  # unlike Path's own, it takes names that are too long
+    if not os.path.lexists(path):  # Path.exists raises for names that are too long
         raise InputError(f"there is no run folder or scene file {path}")
     if not path.is_dir():
         return path
     if not (path / "scene.json").is_file():
-        raise InputError(f"{path} is no run folder: it holds no scene.json")
+        raise InputError(f"{path} is not a run folder: it holds no scene.json")
     return path / "scene.json"
 
 
 def load_result(path: Path) -> Result:
-    """What a run folder or a scene file holds for exporters.
+    """The result that a run folder or a scene file holds, for exporters.
 
     Args:
-        path: a folder that a run left (what it lacks beside `scene.json` is left out), or a scene file.
+        path: a run folder (every file but `scene.json` may be missing), or a scene file.
 
     Raises:
-        InputError: there is no such thing, or a file in it is broken.
+        InputError: the path does not exist, or a file is invalid.
     """
     file = scene_file(path)
     scene = load_scene(file)
@@ -149,7 +149,10 @@ def load_result(path: Path) -> Result:
     if (path / "target.png").is_file():
         size = picture_size(path / "target.png")
         if size != (scene.canvas.width, scene.canvas.height):
-            raise InputError(f"{path / 'target.png'} is {size[0]} x {size[1]} pixels; the scene is not")
+            raise InputError(
+                f"{path / 'target.png'} is {size[0]} x {size[1]} pixels; the scene is "
+                f"{scene.canvas.width} x {scene.canvas.height}"
+            )
         target = load_picture(path / "target.png", size)
     metrics, curve = _load_metrics(path / "metrics.json")
     snapshots = load_snapshots(path / "snapshots.npz", scene.canvas) if (path / "snapshots.npz").is_file() else []
@@ -157,7 +160,7 @@ def load_result(path: Path) -> Result:
 
 
 def _load_metrics(path: Path) -> tuple[Metrics | None, list[LossPoint]]:
-    """What `metrics_of` gave, if there is such a file."""
+    """The metrics and the loss curve of `metrics.json`, if the file exists."""
     if not path.is_file():
         return None, []
     content = read_json(path, METRICS_BYTES_MAX)
@@ -165,11 +168,11 @@ def _load_metrics(path: Path) -> tuple[Metrics | None, list[LossPoint]]:
         metrics = Metrics.from_json(content)
         return metrics, [LossPoint.from_json(row) for row in instance("history", content.get("history"), list)]
     except InputError as error:
-        raise InputError(f"{path} is not the metrics.json of a run: {one_line(error)}") from None
+        raise InputError(f"{path} is not a metrics.json: {one_line(error)}") from None
 
 
 def read_json(path: Path, most: int) -> Any:
-    """The content of a JSON file of at most so many bytes.
+    """The content of a JSON file of at most `most` bytes.
 
     Raises:
         InputError: the file is missing, too large, or not JSON.

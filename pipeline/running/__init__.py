@@ -1,1 +1,1 @@
-"""Carrying out a plan: the runner, its stop rules, observers, interruption and memory."""
+"""Runs a plan: the runner, pacing, stop rules, observers, interruption and memory."""

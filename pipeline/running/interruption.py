@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks to stop, the second ends the process."""
+"""Ctrl-C and SIGTERM: the first asks the run to stop, the second ends the process."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_NOTICE = "\nstopping when what stands is saved; once more quits at once\n"
+_NOTICE = "\nsaving and stopping; a second signal quits at once\n"
 _SHOW_CURSOR = "\x1b[?25h"
 
 
 class Interruption:
-    """While it is entered, the first signal asks to stop, and the second ends the process at once.
+    """Inside, the first signal asks the run to stop, and the second ends the process at once.
 
-    Until `defer` is called, the first raises KeyboardInterrupt, with its number as argument: what is loaded and
-    compiled before a fit has nothing to save. From then on it is only noted, and who fits asks for it.
+    Before `defer`, the first signal raises KeyboardInterrupt with its number as argument: there is nothing to save yet.
+    After `defer`, it only sets `signal`, which the run checks between parts.
 
-    Files are written so that they are whole at any moment, so nothing is lost but the work since the last checkpoint.
-    In other threads than the main one, where no signals arrive, it does nothing.
+    Files are always complete on disk, so at most the work since the last checkpoint is lost. In threads other than the
+    main one, which receive no signals, this class does nothing.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        """The signal that came, if any."""
+        """The first signal received, if any."""
         self._deferred = False
         self._former: dict[int, Any] = {}
         self._former_hook = sys.unraisablehook
@@ -37,14 +37,14 @@ class Interruption:
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects of a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+        """The conventional exit code for a signal: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + (self.signal or 0)
 
     def defer(self) -> None:
-        """From now on the first signal is only noted.
+        """From now on the first signal only sets `signal`.
 
         Raises:
-            KeyboardInterrupt: one came before, and got lost in a library.
+            KeyboardInterrupt: a signal came earlier, and a library swallowed the exception.
         """
         self._deferred = True
         if self.signal is not None:
@@ -52,7 +52,7 @@ class Interruption:
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
-        """While libraries load: a signal just ends the process. Some abort, with a traceback, if it raises in them."""
+        """Inside, a signal ends the process: some libraries abort with a traceback if one raises during import."""
         for number in self._former:
             signal.signal(number, signal.SIG_DFL)
         try:
@@ -82,9 +82,9 @@ class Interruption:
             sys.unraisablehook = self._former_hook
         if self._pipe is not None:
             signal.set_wakeup_fd(self._former_pipe)
-            os.close(self._pipe[1])  # which ends the watch
+            os.close(self._pipe[1])  # ends the thread
         if isinstance(error, Exception) and self.signal is not None and not self._deferred:
-            # A library that was interrupted while it loaded made something else of it.
+            # A library that was interrupted during import raised another error.
             raise KeyboardInterrupt(self.signal) from None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -96,7 +96,7 @@ class Interruption:
             raise KeyboardInterrupt(number)
 
     def _watch(self, reads: int) -> None:
-        """Takes each signal as it comes; handlers in Python, as `_note`, wait for the step of a large picture."""
+        """Reads signals at once; Python handlers such as `_note` wait for the end of a step."""
         came = 0
         while numbers := os.read(reads, 1):
             came += 1
@@ -107,7 +107,7 @@ class Interruption:
         os.close(reads)
 
     def _tell_unraisable(self, unraisable: Any) -> None:
-        """An interrupt that got lost in a callback is no news: `defer` raises it once more."""
+        """Hides interrupts that were raised in a callback: `defer` raises them again."""
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             self._former_hook(unraisable)
 
@@ -121,7 +121,7 @@ class NotedInterrupt:
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        """The signal that came, if any."""
+        """The first signal received, if any."""
         self._entered = self._raised = False
 
     def __enter__(self) -> Self:
@@ -139,7 +139,7 @@ class NotedInterrupt:
         if self._entered:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         if self._raised and isinstance(error, Exception):
-            # What was interrupted in the middle of a step made something else of it.
+            # A library that was interrupted during a step raised another error.
             raise KeyboardInterrupt from None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -151,14 +151,14 @@ class NotedInterrupt:
 
 
 def _quit(number: int) -> None:
-    """Ends the process. Not by sys.exit: what is at work might catch it, or wait for threads."""
+    """Ends the process. Not by sys.exit, which running code may catch and which waits for threads."""
     _say(_SHOW_CURSOR if sys.stderr.isatty() else "")
     os._exit(128 + number)
 
 
 def _say(text: str) -> None:
-    """Writes to stderr by the system's own call: a signal may come while Python's buffer is in use."""
+    """Writes to stderr by the system call: a signal may arrive while Python's buffer is in use."""
     try:
         os.write(2, text.encode())
     except OSError:
-        pass  # nobody listens
+        pass  # stderr is closed

@@ -1,4 +1,4 @@
-"""What listens to a run beside its history: the display, and functions of the caller."""
+"""Observers of a run: progress displays and the caller's function."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from artpipe.stages.events import Event, Progress
 
 
 class Observer(Protocol):
-    """Sees every event of a run."""
+    """Receives every event of a run."""
 
     def see(self, event: Event, seconds: float) -> None:
-        """Takes note of an event; `seconds` of fitting had passed."""
+        """Handles an event after `seconds` of fitting."""
         ...
 
     def close(self) -> None:
-        """The run is over."""
+        """Called once when the run ends."""
         ...
 
 
 class Forward:
-    """Hands events to a function of the caller."""
+    """Passes events to the caller's function."""
 
     def __init__(self, on_event: Callable[[Event], object]) -> None:
         self._on_event = on_event
 
     def see(self, event: Event, seconds: float) -> None:
-        """Hands it on."""
+        """Calls the function."""
         del seconds
         self._on_event(event)
 
@@ -39,12 +39,12 @@ class Forward:
 
 
 class ProgressLines:
-    """Plain lines on stderr, one every few seconds, for logs and pipes.
+    """Plain lines on stderr every few seconds, for logs and pipes.
 
     Args:
-        planned: what the run takes, in this unit.
+        planned: planned length of the run, in this unit.
         unit: "steps" or "s".
-        every_seconds: between two lines.
+        every_seconds: least time between lines.
     """
 
     def __init__(self, planned: float, unit: str = "steps", every_seconds: float = 2.0) -> None:
@@ -54,7 +54,7 @@ class ProgressLines:
         self._last = 0.0
 
     def see(self, event: Event, seconds: float) -> None:
-        """Prints a line when the last is old enough, and at the end."""
+        """Prints a line if one is due, and at the end."""
         if not isinstance(event, Progress):
             return
         timed = self._unit == "s"
@@ -75,7 +75,7 @@ class ProgressBar:
     """A live line on stderr: stage, shapes, step, loss, speed, time left.
 
     Args:
-        planned: what the run takes, in this unit.
+        planned: planned length of the run, in this unit.
         unit: "steps" or "s".
     """
 
@@ -109,5 +109,5 @@ class ProgressBar:
             )  # fmt: skip
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Removes the bar."""
         self._bar.stop()

@@ -1,4 +1,4 @@
-"""Pacing: how many steps a plan takes, so that its schedules end when the seconds of a run are over."""
+"""Pacing: adjusts the number of steps so that the schedules of a plan end with the seconds of the run."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from artpipe.stages.refine import Settle
 from artpipe.stages.relocate import Relocate, Remember, Search
 from artpipe.stages.seed import Seed
 
-# Steps that have to be measured before the plan changes.
+# Steps to measure before the first change of the plan.
 FIRST_STEPS = 5
-# Steps between two comparisons of plan and time while growing and settling; the search compares at each relocation.
+# Steps between comparisons of plan and time while growing and settling; the search compares at each relocation.
 LOOK_STEPS = 5
-# The plan is kept while the steps that fit differ from those planned by at most this share: the pace varies as much.
+# The plan is kept while the steps that fit differ from those planned by at most this share, the noise of the pace.
 TOLERANCE = 0.02
-# The rest of the search is skipped when less than this share of the time for settling is left, as on a machine that
-# is suddenly busy.
+# The rest of the search is skipped when less than this share of the time for settling is left, as when the machine
+# suddenly becomes busy.
 LATE_SHARE = 0.6
-# Seeding takes at most this share of the time left; larger batches are seeded where it would take more. (Trials: all
-# shapes in one batch cost up to 0.2 dB; the number of steps between batches does not matter.)
+# Seeding takes at most this share of the remaining time; larger batches are used where it would take more. (Trials:
+# a single batch costs up to 0.2 dB; the number of steps between batches does not matter.)
 SEEDING_SHARE = 0.2
-# The pace of a step is a mean in which the last third of the steps count most, since it changes with the number of
-# shapes. They are at most as many as are to come, and at least RECENT_STEPS; for all else at least RECENT_OTHERS.
+# The pace of a step is a mean over about the last third of the steps, since it changes with the number of shapes: over
+# at most as many steps as remain, and at least RECENT_STEPS. Means of other parts: at least RECENT_OTHERS.
 RECENT = 1 / 3
 RECENT_STEPS = 25
 RECENT_OTHERS = 4
-# A part that takes more than STILL times its mean was held up by other programs. The time lost in this way is counted
-# apart, as a share of the time so far; at the beginning, of this share of all seconds besides.
+# A part that takes more than STILL times its mean was delayed by other programs. The lost time is tracked separately,
+# as a share of the elapsed time plus STILL_SHARE of all seconds, which damps it at first.
 STILL = 4
 STILL_SHARE = 0.1
 
@@ -40,25 +40,25 @@ Paced = Grow | Search | Settle
 
 @dataclass
 class _Mean:
-    """Mean of values of which the last ones count most; 0 if there is none yet."""
+    """Running mean that favours recent values; 0 before the first."""
 
     value: float = 0.0
     count: int = 0
 
     def add(self, value: float, memory: float) -> None:
-        """Takes a value in; about as many of the last ones as `memory` says count."""
+        """Adds a value; the mean covers about the last `memory` values."""
         self.count += 1
         self.value += (value - self.value) / min(self.count, memory)
 
 
 @dataclass(frozen=True)
 class Place:
-    """How far a run has come.
+    """The progress of a run.
 
     Attributes:
-        began: shapes that stood when the stage at work began.
-        taken: steps of the stage at work that were taken.
-        shapes: how many stand.
+        began: shapes when the current stage began.
+        taken: steps of the current stage so far.
+        shapes: shapes now.
         step: optimiser steps of the run so far.
         seconds: of fitting so far.
     """
@@ -71,14 +71,14 @@ class Place:
 
 
 class Pacing:
-    """Scales a plan to the seconds that are left, at the pace measured so far.
+    """Scales a plan to the remaining seconds at the measured pace.
 
-    What the stage at work still has to do keeps its proportion to what later stages have to do, and schedules go on
-    from where they are: growth, search and settling take about the shares of the time that they have of the steps.
+    The rest of the current stage keeps its proportion to later stages, and schedules continue from where they are: the
+    shares of time of growth, search and settling are about their shares of the steps.
 
     Args:
-        plan: the stages, with the most steps that the run may take.
-        seconds: of fitting, in all.
+        plan: the stages, with the largest number of steps that the run may take.
+        seconds: total seconds of fitting.
     """
 
     def __init__(self, plan: Sequence[Paced], seconds: float) -> None:
@@ -91,7 +91,7 @@ class Pacing:
         self._settling = _Mean()  # of a step of descent that minimises another loss
 
     def measure(self, part: Part, seconds: float) -> None:
-        """Takes note of how long a part took; of several steps of descent, one of them."""
+        """Records the seconds of a part; for joined steps of descent, of one step."""
         mean = self._means.get(type(part))
         if isinstance(part, Descend) and part.objective is not None:
             mean = self._settling
@@ -106,16 +106,16 @@ class Pacing:
         mean.add(at_work, memory)
 
     def fitting(self, steps: int, seconds: float) -> int:
-        """How many of these steps of descent fit after so many seconds: at least one; all if no pace is known."""
+        """How many of `steps` fit into the time left after `seconds`: at least one; all if the pace is unknown."""
         pace = self._settling.value or self._means[Descend].value
         return min(steps, max(1, int((self.seconds - seconds) / pace))) if pace > 0 else steps
 
     def steps_to_look(self, done: int) -> int:
-        """How many steps may be taken after `done` parts before plan and time are compared again."""
+        """How many steps may follow `done` parts before the next comparison of plan and time."""
         return LOOK_STEPS - done % LOOK_STEPS
 
     def is_due(self, rest: Sequence[Paced], done: int, part: Part, seconds: float) -> bool:
-        """Whether to compare plan and time after `done` parts of its first stage, before this part."""
+        """Whether to compare plan and time after `done` parts of the current stage, before this part."""
         return (
             isinstance(part, (Seed, Relocate))
             or (isinstance(rest[0], (Grow, Settle)) and done % LOOK_STEPS == 0)
@@ -123,16 +123,16 @@ class Pacing:
         )
 
     def _is_late(self, rest: Sequence[Paced], seconds: float) -> bool:
-        """Whether so little time is left that all stages before the settling have to be skipped."""
+        """Whether the time left is so short that all stages before the settling are skipped."""
         settling = self.seconds * self.plan[-1].steps / max(1, self.steps_max)
         return len(rest) > 1 and self.seconds - seconds < LATE_SHARE * settling
 
     def replanned(self, rest: Sequence[Paced], place: Place) -> list[Paced] | None:
-        """The rest of a plan with as many steps as fit; None where it has about as many, or no pace is known.
+        """The rest of a plan with the number of steps that fits; None if it needs no change or the pace is unknown.
 
         Args:
-            rest: the stage at work and those after it, as planned so far.
-            place: how far the run has come.
+            rest: the current stage and those after it, as planned so far.
+            place: the progress of the run.
         """
         work, *later = rest
         weights = [float(stage.steps) for stage in self.plan[-len(rest) :]]
@@ -163,16 +163,16 @@ class Pacing:
         return [replace(stage, steps=count) for stage, count in zip(stages, counts, strict=True)]
 
     def _seconds_a_step(self, stage: Paced) -> float:
-        """What a step of a stage takes, with what belongs to it."""
+        """Seconds of a step of a stage, including its share of relocations and snapshots."""
         step, batch, relocation, snapshot = (mean.value for mean in self._means.values())
         if isinstance(stage, Settle) and stage.loss is not None:
             return self._settling.value or step
         if not isinstance(stage, Search):
             return step
-        # Before the first relocation: it places about as many shapes as a batch has.
+        # Before the first relocation, the time of a batch is the estimate: both place about as many shapes.
         return step + ((relocation or batch) + snapshot) / stage.every
 
     def _growth(self, stage: Grow, shapes: int, seconds: float) -> int:
-        """Circles of a batch: more than planned where seeding would take too much of the seconds that are left."""
+        """Shapes of a batch: more than planned if seeding would take too much of the remaining seconds."""
         most = max(1, int(SEEDING_SHARE * seconds / max(self._means[Seed].value, 1e-9)))
         return stage.growth if stage.batches(shapes) <= most else -(-(stage.count - shapes) // most)

@@ -1,4 +1,4 @@
-"""Plans: the stages of a run, and how far they are carried out."""
+"""Plans: the stages of a run and the progress through them."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from ..options import RunConfig
 from .pacing import Paced, Pacing, Place
 from .stopping import Stopping
 
-# Seconds of a part of optimiser steps. Stop rules, signals and checkpoints act between parts.
+# Target seconds of a part of joined optimiser steps. Stop rules, signals and checkpoints act between parts.
 TOGETHER_SECONDS = 0.1
 
 
 class Cut(NamedTuple):
-    """A plan that was cut short: its last stages are replaced by a relocation and a settling.
+    """How a plan was cut short: its last stages are replaced by a relocation and a settling.
 
     Attributes:
         stage: index of the first stage that is replaced.
-        shapes: how many are kept.
+        shapes: shapes to keep.
         steps: of settling.
     """
 
@@ -39,20 +39,20 @@ class Cut(NamedTuple):
 
 @dataclass
 class Plan:
-    """The stages of a run, and how far they are carried out: what a checkpoint holds beside the state of the run.
+    """The stages of a run and the progress through them, which a checkpoint saves with the state of the run.
 
     Attributes:
-        stages: with as many steps as fit into the run's seconds, where it has a limit.
-        stopping: what ends the run early.
-        first: the stages as they were first planned; `stages` if not given.
+        stages: the current plan, adjusted to the run's seconds if it has a limit.
+        stopping: the stop rules.
+        first: the stages as first planned; defaults to `stages`.
         cut: where the plan was cut short; None if it was not.
-        stage: index of the stage at work.
-        done: parts of that stage that are done; each step of the optimiser is one.
-        shapes: how many there were when that stage began; None if it has not begun.
-        begun: optimiser steps of the run when that stage began, or was last planned.
+        stage: index of the current stage.
+        done: finished parts of the current stage; each optimiser step counts as one.
+        shapes: shapes when the current stage began; None if it has not begun.
+        begun: optimiser steps of the run when the current stage began or was last replanned.
         seconds: of fitting so far.
         elapsed: total seconds that earlier processes spent on the run.
-        pacing: fits the stages into the run's seconds; None where they take their steps, however long.
+        pacing: fits the stages into the run's seconds; None without a limit.
     """
 
     stages: Sequence[Stage]
@@ -75,15 +75,15 @@ class Plan:
         if self.stopping.seconds is not None and len(paced) == len(self.first):
             self.pacing = Pacing(paced, self.stopping.seconds)
         self._looked = -1.0  # seconds at the last comparison of plan and time
-        self._pace = TOGETHER_SECONDS  # seconds that the last step took
+        self._pace = TOGETHER_SECONDS  # seconds of the last step
 
     @property
     def settles(self) -> bool:
-        """Whether the last stage is at work."""
+        """Whether the current stage is the last."""
         return self.stage >= len(self.stages) - 1
 
     def parts(self, run: Run) -> Iterator[Part]:
-        """What is left to do; each part is to be carried out by `work` before the next."""
+        """The remaining parts; pass each to `work` before taking the next."""
         while self.stage < len(self.stages):
             if self.shapes is None:
                 self.shapes, self.begun = run.scene.count, run.step
@@ -99,7 +99,7 @@ class Plan:
                 self._go_to(at_work + 1)
 
     def work(self, part: Part, run: Run) -> Iterator[Event]:
-        """Carries out a part: yields its events, counts the time that they take to come, then counts it as done."""
+        """Runs a part: yields its events, adds up its time, then counts it as done."""
         began, events = self.seconds, part.work(run)
         while True:
             before = time.perf_counter()
@@ -118,9 +118,9 @@ class Plan:
                 self.pacing.measure(part, each)
 
     def cut_short(self, shapes: int) -> None:
-        """Ends the stage at work and drops those after it, to keep this many shapes and settle.
+        """Replaces the rest of the plan by a relocation to `shapes` shapes and a settling.
 
-        Settling takes as many steps as were planned for it, as far as they fit into the run's seconds.
+        The settling keeps its planned steps, as far as they fit into the run's seconds.
         """
         last = self.stages[-1]
         steps = last.steps if isinstance(last, Settle) else 0
@@ -131,12 +131,12 @@ class Plan:
         self._go_to(self.stage + 1)
 
     def _most_together(self, step: int) -> float:
-        """How many steps the next part may have, after so many of the run. The scene does not depend on it."""
+        """The largest number of steps of the next part, at step `step` of the run. The scene does not depend on it."""
         most = min(TOGETHER_SECONDS / max(self._pace, 1e-9), self.stopping.steps_left(step))
         return most if self.pacing is None else min(most, self.pacing.steps_to_look(self.done))
 
     def _is_replanned(self, run: Run, part: Part) -> bool:
-        """Whether the stages from the one at work on have just been given other numbers of steps, to end in time."""
+        """Adjusts the steps of the remaining stages to the time left; returns whether they changed."""
         at, pacing = self.stage, self.pacing
         if pacing is None or self.cut is not None or self.seconds == self._looked or self.shapes is None:
             return False
@@ -151,7 +151,7 @@ class Plan:
         self.stages = [*self.stages[:at], *planned]
         self.done, self.begun = 0, run.step
         if isinstance(planned[0], Grow):
-            self.shapes = place.shapes  # a search continues with the pool that it began with
+            self.shapes = place.shapes  # a search keeps the pool size that it began with
         return True
 
     def _go_to(self, stage: int) -> None:
@@ -166,5 +166,5 @@ def _shortened(stages: Sequence[Stage], cut: Cut) -> list[Stage]:
 
 
 def plan_of(config: RunConfig) -> Plan:
-    """The plan of a configuration, with its stop rules."""
+    """The plan and the stop rules of a configuration."""
     return Plan(config.plan(), Stopping(config.seconds, config.target_psnr, config.patience))

@@ -1,4 +1,4 @@
-"""Carrying out a plan: works off the stages' parts, keeps the time, hands events to observers."""
+"""Runs a plan: executes the parts of its stages, measures time, passes events to observers."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ from .plan import Plan
 
 Array = np.ndarray[Any, Any]
 
-# Snapshots that a run which ends before its time is compared with, to save the best.
+# Recent snapshots to compare with when a run ends early, to save the best scene.
 _RECENT = 8
 
 
 def load_target(picture: Any, config: RunConfig, memory: int | None = None) -> Array:
-    """The target that a configuration makes of a picture.
+    """The target: a picture at the size and with the background of a configuration.
 
     Args:
-        picture: as of `load_picture`.
-        config: of which size and background count.
-        memory: bytes that a run on it may need; what the machine has if not given.
+        picture: as for `load_picture`.
+        config: size and background are used.
+        memory: limit of the run in bytes; by default the available memory.
 
     Returns:
-        (H, W, 3), or (H, W, 4) with straight alpha if the picture is transparent somewhere and has no background.
+        (H, W, 3), or (H, W, 4) with straight alpha if the picture has transparent pixels and no background is set.
 
     Raises:
         InputError: the picture cannot be read, or the run would need more memory.
@@ -66,7 +66,7 @@ def load_target(picture: Any, config: RunConfig, memory: int | None = None) -> A
 
 
 def fitting_the_canvas(config: RunConfig, target: Array) -> RunConfig:
-    """The configuration with no more circles than its canvas has pixels; warns (`PictureWarning`) if it had more."""
+    """The configuration with at most one shape per pixel; warns (`PictureWarning`) if it had more."""
     pixels = target.shape[0] * target.shape[1]
     if config.count <= pixels:
         return config
@@ -80,7 +80,7 @@ def fitting_the_canvas(config: RunConfig, target: Array) -> RunConfig:
 
 
 def open_renderer(config: RunConfig) -> FittingRenderer:
-    """The renderer of a configuration; loads its framework.
+    """The renderer of a configuration; imports its framework.
 
     Raises:
         BackendUnavailable: the framework or the device is missing.
@@ -97,22 +97,22 @@ def open_run(
     title: str = "painting",
     loss: LossLike | None = None,
 ) -> Run:
-    """A run on a target, with everything compiled, so that its time is fitting time.
+    """A run on a target, already compiled, so that its time is fitting time.
 
     Args:
         target: (H, W, 3), or (H, W, 4) with straight alpha.
         config: its options.
-        picture: the file that the target was made from, for which a mask is measured.
-        weights: (H, W), what each pixel counts; from the configuration if not given.
-        memory: bytes that the run may need; what the machine has if not given.
+        picture: the source of the target, whose proportions the mask must have.
+        weights: (H, W), pixel weights; by default from the configuration.
+        memory: limit of the run in bytes; by default the available memory.
         title: the painting's name, for exports.
         loss: a function that the run minimises, in place of the configuration's loss.
 
     Raises:
-        InputError: the run would need more memory, or the mask cannot be used.
+        InputError: the run would need more memory, or the mask is invalid.
         BackendUnavailable: the framework or the device is missing.
     """
-    if target.ndim == 3:  # any other is refused by `Run`
+    if target.ndim == 3:  # `Run` rejects any other
         check_memory(target.shape[1], target.shape[0], config.pool_count, memory, config.pool_share)
     renderer = open_renderer(config)
     if weights is None:
@@ -135,15 +135,15 @@ def carry_out(
     interruption: Interruption | NotedInterrupt | None = None,
     between: Callable[[], object] | None = None,
 ) -> Result:
-    """Carries out what is left of a plan; an interruption or a failure ends it with the best scene so far.
+    """Runs the rest of a plan; an interruption or a failure ends it with the best scene so far.
 
     Args:
-        run: what to work on.
-        plan: what is left of it is carried out.
+        run: the run to continue.
+        plan: its plan.
         config: for the metrics.
-        observers: who sees the events.
-        started: `time.perf_counter()` when this process began with it.
-        interruption: asked after each part whether to stop; exports that the plan still has are then carried out.
+        observers: receive the events.
+        started: `time.perf_counter()` at the start of this process's work.
+        interruption: checked after each part; if it is set, the run stops after the plan's remaining exports.
         between: called after each part, when the run can be saved.
     """
     reason = "finished"
@@ -156,13 +156,13 @@ def carry_out(
                 break
             if not plan.settles and plan.cut is None and plan.stopping.impatient(run.step):
                 plan.cut_short(min(run.scene.count, run.most or run.scene.count))
-            # After the rules: a resumed run does not ask them about this part again.
+            # After the stop rules: a resumed run does not check them again for this part.
             if interruption is not None and interruption.signal is not None:
                 raise KeyboardInterrupt
             if between is not None:
                 between()
         if plan.pacing is not None and run.step < plan.pacing.steps_max:
-            reason = "seconds"  # for which the plan has fewer steps
+            reason = "seconds"  # the plan was shortened to fit
         reason = plan.stopping.reason or reason
     except KeyboardInterrupt:
         reason, failure = "interrupted", Interrupted(f"interrupted after {run.step} steps")

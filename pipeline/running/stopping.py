@@ -1,4 +1,4 @@
-"""Stop rules: when a run ends before its plan does."""
+"""Stop rules: conditions that end a run before its plan ends."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from artpipe.renderers import psnr
 from artpipe.stages.base import Run
 from artpipe.stages.events import Event, Progress
 
-# A loss is better than the best so far if it is lower by this share of it: descent always finds a little.
+# Relative decrease of the loss that counts as better; descent always gains a little.
 BETTER = 1e-3
 
 
 @dataclass
 class Stopping:
-    """The rules of a run, and what they have seen of it. Whichever comes first ends the run.
+    """The stop rules of a run and their state. The first rule that is met ends the run.
 
-    A run that is out of patience goes on to settle: its picture is better for it than that of a search which is cut
-    off. One with so many seconds has a plan that settles within them (see `pacing`).
+    A run that is out of patience settles before it ends. The plan of a run with a limit of seconds settles within them
+    (see `pacing`).
 
     Attributes:
-        seconds: of fitting.
-        target_psnr: dB that are enough.
-        patience: optimiser steps without a better loss, once the scene has grown. A pool that shrinks starts the count
-            anew.
-        best: the lowest loss with the current number of shapes.
-        best_step: when that was.
+        seconds: limit of fitting.
+        target_psnr: PSNR at which to stop (dB).
+        patience: optimiser steps without a better loss, once the scene has grown. A shrinking pool restarts the count.
+        best: the lowest loss at the current number of shapes.
+        best_step: the step of `best`.
         shapes: the current number of shapes; -1 before the first `Progress`.
         reason: the rule that ended the run, or "".
     """
@@ -40,30 +39,30 @@ class Stopping:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        self._told: float | None = None  # the mean squared error, if a part told it that `met` was not asked about yet
+        self._reported: float | None = None  # mean squared error of the last part, until `met` has used it
 
     def see(self, event: Event) -> None:
-        """Takes note of the loss and the mean squared error."""
+        """Records the loss and the mean squared error."""
         if not isinstance(event, Progress):
             return
         assert event.loss is not None
-        better = self.best * (1 - math.copysign(BETTER, self.best))  # a loss of the caller's own may be negative
+        better = self.best * (1 - math.copysign(BETTER, self.best))  # a custom loss may be negative
         if event.stage == "grow" or event.shapes != self.shapes or event.loss < better:
             self.best, self.best_step, self.shapes = event.loss, event.step, event.shapes
-        self._told = event.mse
+        self._reported = event.mse
 
     def met(self, run: Run, seconds: float, settles: bool) -> bool:
-        """Whether the run is to end now; `reason` then says why.
+        """Whether the run must end now; sets `reason`.
 
         Args:
             run: between two parts.
             seconds: of fitting so far.
-            settles: whether it is settling already.
+            settles: whether the run is in its last stage.
         """
-        told, self._told = self._told, None
+        reported, self._reported = self._reported, None
         if self.seconds is not None and seconds >= self.seconds:
             self.reason = "seconds"
-        elif told is not None and self._is_like(run, told):
+        elif reported is not None and self._reaches_psnr(run, reported):
             self.reason = "target-psnr"
         elif settles and self._impatient(run.step):
             self.reason = "patience"
@@ -71,23 +70,23 @@ class Stopping:
             return False
         return True
 
-    def _is_like(self, run: Run, told: float) -> bool:
-        """Whether what would be saved is as like the target as asked, all pixels counting the same, as metrics tell."""
+    def _reaches_psnr(self, run: Run, reported: float) -> bool:
+        """Whether the scene to be saved has the target PSNR, with equal pixel weights, as in the metrics."""
         if self.target_psnr is None:
             return False
-        if psnr(told) < self.target_psnr:  # of the whole pool: what would be saved is hardly better
+        if psnr(reported) < self.target_psnr:  # of the whole pool: the scene to be saved is hardly better
             return False
         return psnr(run.mean_squared_error(run.showable(), weighted=False)) >= self.target_psnr
 
     def impatient(self, step: int) -> bool:
-        """Whether the run is to settle now, after so many steps, instead of what the plan has before; says so."""
+        """Whether patience ends at this step, so that the run must settle now; sets `reason`."""
         if not self._impatient(step):
             return False
         self.reason, self.best_step = "patience", step
         return True
 
     def steps_left(self, step: int) -> float:
-        """How many more steps patience allows at this step of the run, if no better loss is reported meanwhile."""
+        """How many steps patience allows from this step of the run without a better loss."""
         return math.inf if self.patience is None or self.shapes < 0 else self.best_step + self.patience - step
 
     def _impatient(self, step: int) -> bool:
