@@ -1,8 +1,6 @@
 """Stages chained on the command line, through `artpipe load`."""
 
 import re
-import subprocess
-import sys
 
 import click
 import command_line
@@ -19,14 +17,13 @@ from artpipe.stages.exporters.table import EXPORTERS
 from artpipe.stages.grow import Grow
 from artpipe.stages.pictures.picture import load_picture, save_png
 from artpipe.stages.placing.place import Newcomers
-from artpipe.stages.placing.seeders import SEEDERS
 from artpipe.stages.refine import Refine, Settle
 from artpipe.stages.relocate import Relocate, Search
 from artpipe.stages.seed import Seed
 
 WIDTH, HEIGHT = 24, 20
 
-# Every stage but export: its words, and the same in Python.
+# Every stage except export: its command line, and the same in Python.
 STAGES = {
     "seed": ("seed --count 5 --seeder gain", Seed(5, Newcomers("gain"))),
     "grow": ("grow --max 13 --growth 4 --steps 6 --seeder grid", Grow(13, 4, 6, Newcomers("grid"))),
@@ -39,7 +36,7 @@ SHORT = "grow --max 4 --growth 2 --steps 2"
 
 
 def parts(words):
-    """The words of a line; each may hold several."""
+    """The words of a command line; each argument may hold several."""
     return [part for word in words for part in str(word).split(" ")]
 
 
@@ -62,14 +59,11 @@ def picture(tmp_path_factory):
     return path
 
 
-def test_the_table_above_holds_every_stage():
-    assert {*STAGES, "export"} == set(STAGE_COMMANDS)
-
-
 @pytest.mark.parametrize("renderer", FITTING_RENDERERS)
-def test_a_chain_of_every_stage_gives_the_scene_that_the_same_stages_give_in_python(picture, tmp_path, renderer):
+def test_a_chain_of_every_stage_gives_the_same_scene_as_python(picture, tmp_path, renderer):
+    assert {*STAGES, "export"} == set(STAGE_COMMANDS)
     words = " ".join(words for words, _ in STAGES.values())
-    carried_out(f"load {picture} --renderer {renderer} --seed 4 --size 24", words, f"export {tmp_path}/scene.json")
+    carried_out(f"load --seed 4 {picture} --size 24 --renderer {renderer}", words, f"export {tmp_path}/scene.json")
     run = Run(load_picture(picture, 24), load_fitting_renderer(renderer), seed=4)
     for _, stage in STAGES.values():
         list(stage(run))
@@ -78,49 +72,32 @@ def test_a_chain_of_every_stage_gives_the_scene_that_the_same_stages_give_in_pyt
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_each_stage_works_as_the_last_and_as_the_only_one(picture, tmp_path, name):
+def test_each_stage_works_alone_as_in_python(picture, tmp_path, name):
     words, stage = STAGES[name]
     carried_out(f"load {picture} {words} export {tmp_path}/alone.json")
-    carried_out(f"load {picture} {SHORT} {words} export {tmp_path}/last.json")
-    for first, path in (([], "alone.json"), ([Grow(4, 2, 2)], "last.json")):
-        run = Run(load_picture(picture), load_fitting_renderer("jax"))
-        for each in (*first, stage):
-            list(each(run))
-        assert load_scene(tmp_path / path).same_as(run.scene)
+    run = Run(load_picture(picture), load_fitting_renderer("jax"))
+    list(stage(run))
+    assert load_scene(tmp_path / "alone.json").same_as(run.scene)
 
 
-def test_a_stage_may_come_twice(picture, tmp_path):
-    carried_out(f"load {picture} seed --count 3 refine --steps 2 seed --count 4 export {tmp_path}/a.json")
-    assert load_scene(tmp_path / "a.json").count == 7
+def test_options_of_load_apply_to_the_chain(picture, tmp_path):
+    options = "--size 12x10 --background #ff0000 --softness-min 4 --seed 5"
+    carried_out(f"load {picture} {options} seed --count 3 refine --steps 2 seed --count 4 export {tmp_path}/a.json")
+    scene = load_scene(tmp_path / "a.json")
+    assert scene.count == 7 and (scene.canvas.width, scene.canvas.height) == (12, 10)
+    assert scene.canvas.background == (1, 0, 0) and scene.softness[:3].min() > 3.9
 
 
-@pytest.mark.parametrize("seeder", SEEDERS)
-def test_every_seeder_can_be_chosen(picture, tmp_path, seeder):
-    carried_out(f"load {picture} seed --count 5 --seeder {seeder} export {tmp_path}/a.json")
-    assert load_scene(tmp_path / "a.json").count == 5
-
-
-def test_options_may_stand_before_and_after_the_picture(picture, tmp_path):
-    scenes = []
-    for k, words in enumerate((f"--seed 5 {picture} --size 12", f"{picture} --size 12 --seed 5")):
-        carried_out(f"load {words} {SHORT} export {tmp_path}/{k}.json")
-        scenes.append(load_scene(tmp_path / f"{k}.json"))
-    assert scenes[0].same_as(scenes[1]) and scenes[0].canvas.width == 12
-
-
-@pytest.mark.parametrize(
-    ("words", "title"),
-    [
-        (["--title", "search"], "search"), (["--title=grow"], "grow"), (["--flat", "--title", "--flat"], "--flat"),
-        (["--title", "load", "--width", "30"], "load"), (["--title", "seed", "--"], "seed"),
-    ],
-    ids=str,
-)  # fmt: skip
 @pytest.mark.parametrize("rest", [[], ["refine", "--steps", "1"]], ids=["last", "then refine"])
-def test_a_value_of_an_option_may_be_the_name_of_a_stage(picture, tmp_path, words, title, rest):
+def test_a_value_of_an_option_may_be_the_name_of_a_stage(picture, tmp_path, rest):
     file = tmp_path / "a.svg"
-    command_line.succeeded("load", picture, "--edges", *SHORT.split(), "export", *words, file, *rest)
-    assert f"<title>{title}</title>" in file.read_text()
+    for words, title in (
+        ("--title search", "search"), ("--title=grow", "grow"), ("--flat --title --flat", "--flat"),
+        ("--title load --width 30", "load"), ("--title seed --", "seed"),
+    ):  # fmt: skip
+        words = ["--edges", *SHORT.split(), "export", *words.split(), file, *rest]
+        command_line.succeeded("load", picture, *words)
+        assert f"<title>{title}</title>" in file.read_text()
 
 
 def test_after_two_dashes_words_are_arguments_up_to_the_next_stage(picture, tmp_path, monkeypatch):
@@ -130,25 +107,7 @@ def test_after_two_dashes_words_are_arguments_up_to_the_next_stage(picture, tmp_
     assert load_scene("--title.json").count == 4
 
 
-def test_seed_is_both_an_option_and_a_stage(picture, tmp_path):
-    carried_out(f"load {picture} --seed 5 seed --count 3 export {tmp_path}/a.json")
-    assert load_scene(tmp_path / "a.json").count == 3
-
-
-@pytest.mark.parametrize(
-    ("option", "holds"),
-    [
-        ("--size 12x10", lambda scene: (scene.canvas.width, scene.canvas.height) == (12, 10)),
-        ("--background #ff0000", lambda scene: scene.canvas.background == (1, 0, 0)),
-        ("--softness-min 4", lambda scene: scene.softness.min() > 3.9),
-    ],
-)
-def test_options_of_load_hold_for_the_chain(picture, tmp_path, option, holds):
-    carried_out(f"load {picture} {option} {SHORT} export {tmp_path}/a.json")
-    assert holds(load_scene(tmp_path / "a.json"))
-
-
-# An option of load, and stages that leave it open.
+# Options of runs, and stages that they could affect.
 OPEN = {
     "--max 3": "grow --steps 1",
     "--growth 2": "grow --max 8 --steps 2",
@@ -162,27 +121,25 @@ OPEN = {
 }
 
 
-def test_load_takes_no_option_that_the_chain_ignores(picture, tmp_path):
+def test_load_ignores_no_option(picture, tmp_path):
     ignored = []
     for option, stages in OPEN.items():
-        carried_out(f"load {picture} {stages} export {tmp_path}/without.json")
         if run_cli(f"load {picture} {option} {stages} export {tmp_path}/with.json").exit_code == 0:
+            carried_out(f"load {picture} {stages} export {tmp_path}/without.json")
             if load_scene(tmp_path / "with.json").same_as(load_scene(tmp_path / "without.json")):
                 ignored.append(option)
     assert ignored == []
 
 
-@pytest.mark.parametrize(
-    "words",
-    ["seed --count 250001", "grow --max 999999", "seed --count 200000 seed --count 200000"],
-)
-def test_more_circles_than_a_scene_file_holds_are_refused_before_any_work(picture, tmp_path, words):
-    line = refusal("load", picture, words, "export", tmp_path / "a.json")
-    assert "250000" in line and "--count" in line and not any(tmp_path.iterdir())
+def test_more_shapes_than_a_scene_file_holds_are_refused_before_any_work(picture, tmp_path):
+    for words in ("seed --count 250001", "grow --max 999999", "seed --count 200000 seed --count 200000"):
+        line = refusal("load", picture, words, "export", tmp_path / "a.json")
+        assert "250000" in line and "--count" in line and not any(tmp_path.iterdir())
 
 
-def test_export_writes_several_files_as_the_scene_stands_then(picture, tmp_path):
-    first, then = [tmp_path / f"first{ending}" for ending in EXPORTERS], tmp_path / "then.json"
+def test_export_writes_several_files_of_the_current_scene(picture, tmp_path):
+    first, then = [tmp_path / f"first{ending}" for ending in (".png", ".svg", ".json")], tmp_path / "then.json"
+    first[0].write_text("old")
     result = carried_out(f"load {picture} {SHORT} export", *first, "settle --steps 3 export", then)
     assert result.stdout.splitlines() == [str(path) for path in (*first, then)]
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in (*first, then)}
@@ -190,12 +147,6 @@ def test_export_writes_several_files_as_the_scene_stands_then(picture, tmp_path)
     assert np.array_equal(scene.ids, settled.ids) and not scene.same_as(settled)
     image = np.asarray(Image.open(tmp_path / "first.png"))
     np.testing.assert_allclose(image / 255, reference.render(scene), atol=0.51 / 255)
-
-
-def test_export_writes_over_what_was_there(picture, tmp_path):
-    (tmp_path / "a.png").write_text("old")
-    carried_out(f"load {picture} {SHORT} export {tmp_path}/a.png")
-    assert Image.open(tmp_path / "a.png").size == (WIDTH, HEIGHT)
 
 
 def test_progress_goes_to_stderr_and_quiet_prints_nothing(picture, tmp_path):
@@ -221,18 +172,10 @@ def test_each_stage_has_help_alone_and_in_a_chain(picture, name):
     assert texts[0].split("\n", 1)[1] == texts[-1].split("\n", 1)[1]  # all but the usage line
 
 
-def test_load_has_help():
-    for words in ("load --help", "load -h", "load --help grow", "load a.png --help"):
-        assert "Load a picture" in carried_out(words).stdout
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_a_stage_alone_says_in_one_line_how_it_is_used(name):
-    message = refusal(name)
-    assert name in message and "artpipe load" in message
-
-
-def test_load_without_stages_says_in_one_line_which_there_are(picture):
+def test_a_stage_without_load_and_load_without_stages_are_refused_with_an_example(picture):
+    for name in STAGES:
+        message = refusal(name)
+        assert name in message and "artpipe load" in message
     message = refusal(f"load {picture}")
     assert all(name in message for name in STAGE_COMMANDS)
 
@@ -243,51 +186,23 @@ def test_load_without_a_picture_is_a_usage_error():
         assert result.exit_code == 2 and "PICTURE" in result.stderr
 
 
-@pytest.mark.parametrize("file", ["a.xyz", "a", ".png", "a.png.bak"])
-def test_an_unknown_ending_is_refused_before_any_work(tmp_path, file):
-    message = refusal(f"load {tmp_path}/none.png {SHORT} export {tmp_path}/good.png {SHORT} export {tmp_path}/{file}")
-    assert file in message and all(ending in message for ending in EXPORTERS)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_missing_folder_is_refused_before_any_work(picture, tmp_path):
+def test_invalid_paths_and_values_are_refused_before_any_work(picture, tmp_path):
+    for file in ("a.xyz", "a", ".png", "a.png.bak"):
+        good = f"export {tmp_path}/good.png"
+        message = refusal(f"load {tmp_path}/none.png {SHORT} {good} {SHORT} export {tmp_path}/{file}")
+        assert file in message and all(ending in message for ending in EXPORTERS)
     assert "none" in refusal(f"load {picture} {SHORT} export {tmp_path}/good.png {tmp_path}/none/a.png")
+    for words in ("none.png", f"--size big {picture}", f"--background red {picture}"):
+        refusal(f"load {words} {SHORT} export {tmp_path}/a.png")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_a_usage_error_anywhere_in_a_chain_exits_with_2_before_any_work(picture, tmp_path):
+    for words in (
         "grow --max 0", "grow --nope 3", "grow 5", "grow --growth x", "refine --steps -1", "relocate --fraction 2",
-        "search --steps -1", "seed --seeder nope", "seed --count", "settle --floor 3", "export", "nope", "grow nope",
-    ],
-)  # fmt: skip
-def test_a_usage_error_anywhere_in_a_chain_exits_with_two_before_any_work(picture, tmp_path, words):
-    result = run_cli(f"load {picture} {SHORT} export {tmp_path}/good.png {words}")
-    if words == "nope":  # reads as another file to export
-        assert result.exit_code == 1
-    else:
-        assert result.exit_code == 2
-    assert "Error: " in result.stderr and result.stdout == ""
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("words", ["none.png", "--size big {picture}", "--background red {picture}"])
-def test_what_load_cannot_use_is_refused_in_one_line(picture, tmp_path, words):
-    refusal(f"load {words.format(picture=picture)} {SHORT} export {tmp_path}/a.png")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.slow
-def test_ctrl_c_ends_a_chain_without_a_traceback(picture, tmp_path):
-    command = [sys.executable, "-m", "artpipe", "load", str(picture), *SHORT.split(), "refine", "--steps", "1000000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            for line in process.stderr:
-                if re.match(r"\w+: step \d+ of ", line):
-                    break
-            process.send_signal(2)  # SIGINT
-            _, errors = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert process.returncode == 130 and "Traceback" not in errors
+        "search --steps -1", "seed --seeder nope", "seed --count", "settle --floor 3", "export", "grow nope",
+    ):  # fmt: skip
+        result = run_cli(f"load {picture} {SHORT} export {tmp_path}/good.png {words}")
+        assert result.exit_code == 2, words
+        assert "Error: " in result.stderr and result.stdout == ""
+        assert list(tmp_path.iterdir()) == []
