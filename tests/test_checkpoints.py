@@ -21,7 +21,7 @@ from effort import effort
 from measuring import peak_memory
 from run_processes import opened, sealed
 
-from artpipe import ArtpipeError, InputError, load_scene
+from artpipe import ArtpipeError, load_scene
 from artpipe.pipeline.folders.checkpoints import Keeper, Start, load_start, restore
 from artpipe.pipeline.options import RunConfig
 from artpipe.pipeline.running.plan import plan_of
@@ -388,40 +388,33 @@ def test_a_scene_that_cannot_be_saved_in_the_run_folder_is_saved_elsewhere(folde
 
 # --- random files ---
 
-SECONDS_MAX, BYTES_MAX, LETTERS_MAX = 10, 2_000_000_000, 400
 
-
-def restored_many(name, seed, count):
-    """Resumes from randomly broken files of a run folder and prints the outcomes."""
+def resume_many(name, count):
+    """Resumes from randomly broken files of a run folder; prints the outcomes and the peak memory."""
     from mutations import broken_bytes, broken_json, broken_npz
 
-    folder, rng = Path(name), random.Random(int(seed))
+    folder, rng = Path(name), random.Random(1)
     inside = folder / "checkpoint"
-    good = {path.name: path.read_bytes() for path in sorted(inside.iterdir())}
-    others = list(good.values())
-    outcomes, slowest = {}, (0.0, 0)
+    intact = {path.name: path.read_bytes() for path in sorted(inside.iterdir())}
+    others, outcomes = list(intact.values()), {}
     for index in range(int(count)):
-        spoiled_name = "start.bin" if index % 8 == 0 else NEWER
-        for path in inside.iterdir():
-            path.unlink()
-        for each, data in good.items():
+        broken = "start.bin" if index % 8 == 0 else NEWER
+        for each, data in intact.items():
             (inside / each).write_bytes(data)
-        data, kind = good[spoiled_name], rng.random()
+        data, kind = intact[broken], rng.random()
         if kind < 0.2:
             data = broken_bytes(rng, data, others)
         elif kind < 0.6:
             data = sealed(broken_npz(rng, opened(data), others, folder / "trap"))
         else:
             data = sealed(with_about(opened(data), lambda about: broken_json(rng, about, others)))
-        (inside / spoiled_name).write_bytes(data)
-        start = time.perf_counter()
-        outcome = came_of(folder, spoiled_name)
-        slowest = max(slowest, (time.perf_counter() - start, index))
-        if outcome not in ("whole", "refused"):
-            (folder / f"bad-{index}").write_bytes(data)
-            outcome = f"{index}: {outcome}"
+        (inside / broken).write_bytes(data)
+        try:
+            outcome = outcome_of(folder, broken)
+        except BaseException as error:
+            outcome = f"{index} raised {type(error).__name__}: {str(error)[:300]}"
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    print(json.dumps({"outcomes": outcomes, "slowest": slowest, "bytes": peak_memory()}))
+    print(json.dumps({"outcomes": outcomes, "bytes": peak_memory()}))
 
 
 def with_about(payload, change):
@@ -438,52 +431,35 @@ def with_about(payload, change):
     return file.getvalue()
 
 
-def came_of(folder, name):
-    """The outcome for a broken file: "whole", "refused", or what went wrong."""
-    said = []
+def outcome_of(folder, broken):
+    """Returns "valid", "refused", or the messages if they are not one short line."""
     try:
         start = load_start(folder)
-    except InputError as error:
-        good = name == "start.bin" and is_a_line(str(error))
-        return "refused" if good else f"said {str(error)[:500]!r}"
-    except BaseException as error:
-        return f"raised {type(error).__name__}: {str(error)[:300]}"
-    if name == "start.bin":  # a run of its options may be large; reading them is enough
-        return "whole" if RunConfig.from_json(start.config.to_json()) == start.config else "is not whole"
-    try:
+        if broken == "start.bin":  # a run of its options may be large; reading them is enough
+            return "valid" if RunConfig.from_json(start.config.to_json()) == start.config else "changed"
         run, plan, said = resumed(folder)
         for part, _ in zip(plan.parts(run), range(3), strict=False):
             for _ in plan.work(part, run):
                 pass
         run.result()
-    except ArtpipeError as error:  # valid numbers that no fit can use
-        return "refused" if is_a_line(str(error)) and not said else f"said {said!r}, {str(error)[:500]!r}"
-    except BaseException as error:
-        return f"raised {type(error).__name__}: {str(error)[:300]}"
-    if not said:
-        return "whole"
-    if len(said) == 1 and is_a_line(said[0]) and said[0].endswith("using the previous one"):
-        return "refused"
-    return f"said {said!r}"
-
-
-def is_a_line(text):
-    return "\n" not in text and len(text) < LETTERS_MAX
+    except ArtpipeError as error:  # in a state: valid numbers that no fit can use
+        said = [str(error)]
+    is_line = len(said) == 1 and "\n" not in said[0] and len(said[0]) < 400
+    return "valid" if not said else "refused" if is_line else f"said {said!r}"
 
 
 @pytest.mark.slow
 def test_random_checkpoints_are_used_or_refused_in_one_line(folder):
     """In another process, to detect crashes and to measure its memory."""
     count = effort(400)
-    command = [sys.executable, __file__, str(folder), "1", str(count)]
+    command = [sys.executable, __file__, str(folder), str(count)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
-    assert set(told["outcomes"]) <= {"whole", "refused"}, told
-    assert told["slowest"][0] < SECONDS_MAX and told["bytes"] < BYTES_MAX, told
-    assert told["outcomes"]["refused"] > count / 2 and told["outcomes"]["whole"] > count / 100
+    assert set(told["outcomes"]) <= {"valid", "refused"} and told["bytes"] < 2_000_000_000, told
+    assert told["outcomes"]["refused"] > count / 2 and told["outcomes"]["valid"] > count / 100
     assert not (folder / "trap").exists()
 
 
 if __name__ == "__main__":
-    restored_many(*sys.argv[1:])
+    resume_many(*sys.argv[1:])
