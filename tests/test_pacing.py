@@ -1,4 +1,4 @@
-"""Runs with so many seconds: the plan has as many steps as fit, whatever the pace, and ends settled."""
+"""Runs with a limit of seconds: the plan has the steps that fit at any pace, and ends settled."""
 
 import json
 import re
@@ -27,15 +27,15 @@ pytestmark = pytest.mark.usefixtures("steps_alone")
 
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 1, 24), np.linspace(0, 1, 20))
 TARGET = np.stack([ACROSS, DOWN, 0.5 + 0.5 * np.sin(9 * ACROSS * DOWN)], axis=2).astype(np.float32)
-CONFIG = RunConfig(growth=4, count=8, seed=3, seconds=1.0)
+CONFIG = RunConfig(growth=4, count=8, seed=3, seconds=0.6)
 STEP = 0.001  # seconds of an optimiser step by a steady clock
 
 
 class Clock:
-    """A clock that each look at it moves on, so that a step takes as long on any machine.
+    """A clock that advances with each reading, so that a step takes the same time on any machine.
 
     Args:
-        tick: seconds for a look, from the seconds that it shows.
+        tick: seconds of a reading, as a function of the time.
     """
 
     def __init__(self, tick=lambda now: STEP):
@@ -51,9 +51,9 @@ CLOCKS = {
     "steady": lambda now: STEP,
     "ever slower": lambda now: STEP * (1 + now),
     "ever faster": lambda now: STEP * (4 - 3 * min(1.0, now)),
-    "five times slower after half a second": lambda now: STEP * (5 if now > 0.5 else 1),
-    "five times faster after half a second": lambda now: STEP * (1 if now > 0.5 else 5),
-    "stopping now and then": lambda now: 0.04 if int(now / STEP) % 97 == 0 else STEP,
+    "five times slower": lambda now: STEP * (5 if now > 0.3 else 1),
+    "five times faster": lambda now: STEP * (1 if now > 0.3 else 5),
+    "sometimes stopping": lambda now: 0.04 if int(now / STEP) % 97 == 0 else STEP,
     "slow": lambda now: 10 * STEP,
 }
 
@@ -64,13 +64,11 @@ def clock(monkeypatch):
 
 
 def carried_out(config, target=TARGET, between=None):
-    """How a run goes by the clock in place, its plan, and its events."""
+    """The result of a run by the patched clock, its plan, and its events."""
     events = []
     run, plan = open_run(target, config), plan_of(config)
-    result = carry_out(
-        run, plan, config, [Forward(events.append)], 0.0, between=between and (lambda: between(run, plan))
-    )
-    return result, plan, events
+    call = between and (lambda: between(run, plan))
+    return carry_out(run, plan, config, [Forward(events.append)], 0.0, between=call), plan, events
 
 
 def steps_of(stage, events):
@@ -82,19 +80,19 @@ def steps_of(stage, events):
 )
 def test_a_run_takes_its_seconds_and_ends_settled_at_any_pace(clock, preset, tick):
     clock(CLOCKS[tick])
-    result, plan, events = carried_out(replace(CONFIG, preset=preset))
+    result, plan, events = carried_out(replace(CONFIG, preset=preset, steps=100_000))
     assert result.reason == "seconds" and result.scene.count == 8
-    assert 0.85 < result.metrics.fit_seconds < 1.1
+    assert 0.85 < result.metrics.fit_seconds / CONFIG.seconds < 1.15
     assert next(event for event in events if isinstance(event, Progress)).stage == "grow"
     if plan.stage < len(plan.stages):
         assert plan.settles and plan.stages[-1].progress(result.metrics.steps - plan.begun) > 0.85
 
 
-def test_the_share_that_is_relocated_falls_to_nothing_and_the_pool_shrinks_in_time(clock):
+def test_the_relocated_share_falls_to_0_and_the_pool_shrinks_in_time(clock):
     clock()
-    _, _, events = carried_out(RunConfig(growth=20, count=40, seed=3, seconds=2.0, preset="best"))
+    _, _, events = carried_out(RunConfig(growth=20, count=40, seed=3, seconds=1.2, preset="best"))
     relocated = [event for event in events if isinstance(event, Relocated)]
-    assert len(relocated) > 20
+    assert len(relocated) > 15
     assert relocated[0].added == 25 and relocated[-1].added <= 2  # half of the pool at first
     pools = [event.kept + event.added for event in relocated]
     assert pools[0] == 50 and pools[-1] == 40 and pools == sorted(pools, reverse=True)
@@ -102,28 +100,16 @@ def test_the_share_that_is_relocated_falls_to_nothing_and_the_pool_shrinks_in_ti
     assert all(later <= earlier + 1 for earlier, later in pairwise(falling))
 
 
-def test_presets_take_their_shares_of_the_time_and_all_of_it(clock):
-    steps = {}
-    for preset in PRESETS:
-        clock()
-        result, _, _ = carried_out(replace(CONFIG, preset=preset))
-        steps[preset] = result.metrics.steps
-    assert min(steps.values()) > 0.9 * max(steps.values()) > 500
+def test_a_plan_by_seconds_is_as_good_as_the_plan_of_the_same_steps(clock):
+    config = RunConfig(growth=16, count=48, preset="best", seconds=0.3)
+    clock()
+    timed = carried_out(config, waves())[0].metrics
+    planned = carried_out(replace(config, seconds=None, steps=timed.steps), waves())[0].metrics
+    assert timed.psnr > planned.psnr - 1.0  # from seed to seed, 48 circles differ by more than half a decibel
 
 
-def test_a_plan_by_seconds_is_as_good_as_the_plan_of_as_many_steps(clock):
-    """The run that a clock would cut off amid its search was far worse."""
-    target = waves()
-    for preset in PRESETS:
-        config = RunConfig(growth=16, count=48, preset=preset, seconds=0.6)
-        clock()
-        timed = carried_out(config, target)[0].metrics
-        planned = carried_out(replace(config, seconds=None, steps=timed.steps), target)[0].metrics
-        assert timed.psnr > planned.psnr - 1.0  # 48 circles differ by more than half a decibel from seed to seed
-
-
-def test_steps_that_come_first_end_the_run_as_if_there_were_no_clock(clock):
-    for steps in (0, 1, 7, 90, 400):
+def test_steps_that_are_reached_first_end_the_run_as_without_a_clock(clock):
+    for steps in (0, 1, 90):
         clock()
         config = replace(CONFIG, steps=steps)
         timed = carried_out(replace(config, seconds=100.0))[0]
@@ -132,13 +118,7 @@ def test_steps_that_come_first_end_the_run_as_if_there_were_no_clock(clock):
         assert timed.scene.same_as(plain.scene)
 
 
-def test_seconds_that_come_first_leave_steps_out(clock):
-    clock()
-    result, _, _ = carried_out(replace(CONFIG, steps=5000))
-    assert result.reason == "seconds" and 500 < result.metrics.steps < 1000
-
-
-def test_batches_are_larger_where_seeding_would_take_all_the_time(clock):
+def test_batches_are_larger_if_seeding_would_take_all_the_time(clock):
     clock(lambda now: 5 * STEP)
     result, _, events = carried_out(RunConfig(growth=1, count=80, seconds=0.8))
     batches = [event.added for event in events if isinstance(event, Grew)]
@@ -149,8 +129,8 @@ def test_batches_are_larger_where_seeding_would_take_all_the_time(clock):
 
 def test_patience_ends_a_run_before_its_seconds_and_settles_within_them(clock):
     clock()
-    result, _, events = carried_out(replace(CONFIG, patience=60, seconds=30.0), np.full_like(TARGET, 0.5))
-    assert result.reason == "patience" and result.metrics.fit_seconds < 30
+    result, _, events = carried_out(replace(CONFIG, patience=40, seconds=10.0), np.full_like(TARGET, 0.5))
+    assert result.reason == "patience" and result.metrics.fit_seconds < 10
     assert steps_of("settle", events)
 
 
@@ -161,7 +141,7 @@ def test_patience_ends_a_run_before_its_seconds_and_settles_within_them(clock):
     preset=st.sampled_from(list(PRESETS)), steps=st.none() | st.integers(0, 300), every=st.none() | st.integers(1, 60),
     fraction=st.none() | st.floats(0, 1), ticks=st.lists(st.floats(1e-5, 0.02), min_size=1, max_size=5),
 )  # fmt: skip
-def test_any_run_with_seconds_ends_in_time_with_a_whole_scene(
+def test_any_run_with_seconds_ends_in_time_with_a_valid_scene(
     monkeypatch, growth, most, pool, seconds, preset, steps, every, fraction, ticks
 ):
     clock = Clock(lambda now: ticks[int(7 * now) % len(ticks)])
@@ -177,22 +157,22 @@ def test_any_run_with_seconds_ends_in_time_with_a_whole_scene(
     assert result.metrics.fit_seconds < seconds + 0.2
 
 
-def test_the_command_line_tells_how_many_of_the_seconds_are_over(clock, tmp_path):
+def test_the_command_line_shows_elapsed_and_total_seconds(clock, tmp_path):
     clock()
     save_png(TARGET, tmp_path / "a.png")
-    words = ("--max", 8, "--growth", 4, "--preset", "draft", "--seconds", 1.5, "--no-export")
+    words = ("--max", 8, "--growth", 4, "--preset", "draft", "--seconds", 0.5, "--no-export")
     result = succeeded("run", tmp_path / "a.png", "-o", tmp_path / "run", *words)
-    assert re.search(r"^\w+: step \d+, \d of 1\.5 s, ", result.stderr, re.MULTILINE)
-    assert ", ended by --seconds 1.5" in result.stdout
+    assert re.search(r"^\w+: step \d+, \d of 0\.5 s, ", result.stderr, re.MULTILINE)
+    assert ", ended by --seconds 0.5" in result.stdout
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["reason"] == "seconds" and metrics["shapes"] == 8 and metrics["steps"] > 1000
+    assert metrics["reason"] == "seconds" and metrics["shapes"] == 8 and metrics["steps"] > 300
 
 
 # --- interrupted ---
 
 
-@pytest.mark.parametrize("after", [3, 60, 300, 450])
-def test_a_run_goes_on_with_what_was_planned(clock, tmp_path, after):
+@pytest.mark.parametrize("after", [3, 60, 280])
+def test_a_resumed_run_continues_with_its_plan(clock, tmp_path, after):
     clock()
     config = replace(CONFIG, relocate_every=9)
     (tmp_path / "checkpoint").mkdir()
@@ -211,7 +191,7 @@ def test_a_run_goes_on_with_what_was_planned(clock, tmp_path, after):
     assert [(run.step, list(plan.stages), plan.stage, plan.done, plan.begun, plan.seconds)] == kept
     result = carry_out(run, plan, config, [], 0.0)
     assert result.reason == "seconds" and result.scene.count == 8
-    assert 0.85 < result.metrics.fit_seconds < 1.1
+    assert 0.85 < result.metrics.fit_seconds / CONFIG.seconds < 1.15
     assert abs(result.metrics.steps - whole.metrics.steps) < 0.1 * whole.metrics.steps
 
 
