@@ -1,4 +1,4 @@
-"""How a painting came about, as scenes: what a result keeps of it, and at which pace it is shown."""
+"""The growth of a painting as scenes: what a history keeps, and the pace at which films show it."""
 
 import itertools
 
@@ -15,14 +15,14 @@ from artpipe.stages.exporters.growth import between, even_batches, even_keys, ev
 from artpipe.stages.history import SNAPSHOTS_KEPT, History, LossPoint
 
 CANVAS = Canvas(12, 10, (0.2, 0.4, 0.6))
-# Of each column: the least and the most that a scene may hold, and what is plainly seen on the canvas above.
+# The limits of each column in a scene, and limits within which shapes are clearly visible.
 LIMITS = limits_of()
 VISIBLE = limits_of(x=(0, 12), y=(0, 10), opacity=(0.3, 1), softness=(1, 3), radius=(2, 6))
 OPACITY = place_of("opacity")
 
 
 def rows_within(limits, count, seed):
-    """Rows anywhere between the limits, and often on them."""
+    """Rows between the limits, and often on them."""
     rng = np.random.default_rng(seed)
     low, high = limits
     rows = low + (high - low) * rng.uniform(0, 1, (count, len(low))).astype(np.float32)
@@ -39,7 +39,7 @@ def scenes(draw, limits=LIMITS, ids=None):
 
 @st.composite
 def two_in_one_order(draw, limits=LIMITS):
-    """Two scenes whose common rows are painted in the same order in both, as in a run."""
+    """Two scenes whose common rows have the same order, as in a run."""
     before = draw(st.lists(st.integers(0, 9), unique=True))
     stayers = [row for row in before if draw(st.booleans())]
     newcomers = draw(st.lists(st.integers(20, 25), unique=True))
@@ -70,99 +70,63 @@ def only(ids, wanted):
 # --- between ---
 
 
-@given(before=scenes(), after=scenes())
-def test_the_ends_of_the_way_are_the_two_scenes_bit_for_bit(before, after):
-    assert between(before, after, 0).same_as(before)
-    assert between(before, after, 1).same_as(after)
-
-
-@given(before=scenes(), after=scenes(), share=SHARES)
-def test_rows_that_stay_move_in_straight_lines(before, after, share):
-    scene = between(before, after, share)
-    for row_id in np.intersect1d(before.ids, after.ids):
-        start, end = (row_of(each, row_id).astype(np.float64) for each in (before, after))
-        np.testing.assert_allclose(row_of(scene, row_id), start + share * (end - start), rtol=1e-6, atol=0.5)
-        small = np.abs(start) + np.abs(end) < 10  # there 0.5 would hide everything
-        straight = start + share * (end - start)
-        np.testing.assert_allclose(row_of(scene, row_id)[small], straight[small], atol=1e-5)
-
-
-@given(before=scenes(), after=scenes(), shares=st.lists(SHARES, min_size=2, max_size=8))
-def test_newcomers_only_ever_appear_and_leavers_only_ever_vanish(before, after, shares):
-    film = [between(before, after, share) for share in (0, *sorted(shares), 1)]
-    for row_id in np.setdiff1d(after.ids, before.ids):
-        opacities = [opacity_of(scene, row_id) for scene in film]
-        assert (np.diff(opacities) >= 0).all() and opacities[0] == 0
-        assert opacities[-1] == opacity_of(after, row_id)
-    for row_id in np.setdiff1d(before.ids, after.ids):
-        opacities = [opacity_of(scene, row_id) for scene in film]
-        assert (np.diff(opacities) <= 0).all() and opacities[-1] == 0
-        assert opacities[0] == opacity_of(before, row_id)
-
-
-@given(before=scenes(VISIBLE), after=scenes(VISIBLE), share=SHARES)
-def test_newcomers_and_leavers_change_in_nothing_but_opacity(before, after, share):
-    scene = between(before, after, share)
-    for home, other in ((after, before), (before, after)):
+@given(before=scenes(), after=scenes(), shares=st.lists(SHARES, min_size=2, max_size=6))
+def test_rows_move_in_straight_lines_and_fade_in_and_out(before, after, shares):
+    shares = (0, *sorted(shares), 1)
+    film = [between(before, after, share) for share in shares]
+    assert film[0].same_as(before) and film[-1].same_as(after)
+    for share, scene in zip(shares, film, strict=True):
+        assert set(scene.ids.tolist()) <= {*before.ids.tolist(), *after.ids.tolist()}
+        for row_id in np.intersect1d(before.ids, after.ids):
+            start, end = (row_of(each, row_id).astype(np.float64) for each in (before, after))
+            straight, got = start + share * (end - start), row_of(scene, row_id)
+            np.testing.assert_allclose(got, straight, rtol=1e-6, atol=0.5)
+            small = np.abs(start) + np.abs(end) < 10  # where 0.5 would hide everything
+            np.testing.assert_allclose(got[small], straight[small], atol=1e-5)
+    for home, other, sign in ((after, before, 1), (before, after, -1)):
         for row_id in np.setdiff1d(home.ids, other.ids):
-            row = row_of(scene, row_id)
-            if row is not None:
-                np.testing.assert_array_equal(np.delete(row, OPACITY), np.delete(row_of(home, row_id), OPACITY))
-
-
-@given(after=scenes(VISIBLE), share=SHARES)
-def test_newcomers_appear_one_after_the_other_in_painting_order(after, share):
-    scene = between(Scene.empty(CANVAS), after, share)
-    come = [opacity_of(scene, row_id) / opacity_of(after, row_id) for row_id in after.ids]
-    assert (np.diff(come) <= 1e-6).all()
-
-
-@given(before=scenes(), after=scenes(), share=SHARES)
-def test_the_painting_order_of_both_ends_is_kept(before, after, share):
-    scene = between(before, after, share)
-    here = set(scene.ids.tolist())
-    if share < 1:
-        assert only(scene.ids, after.ids) == [row for row in after.ids.tolist() if row in here]
-        leavers = np.setdiff1d(before.ids, after.ids)
-        assert only(scene.ids, leavers) == [row for row in only(before.ids, leavers) if row in here]
+            opacities = [opacity_of(scene, row_id) for scene in film]
+            assert (sign * np.diff(opacities) >= 0).all()
+            assert sorted((opacities[0], opacities[-1])) == [0, opacity_of(home, row_id)]
+            for row in (row_of(scene, row_id) for scene in film):
+                if row is not None:
+                    np.testing.assert_array_equal(np.delete(row, OPACITY), np.delete(row_of(home, row_id), OPACITY))
 
 
 @given(pair=two_in_one_order(), share=st.floats(0, 1, exclude_max=True))
-def test_leavers_stay_between_the_rows_they_stood_between(pair, share):
-    before, after = pair
-    scene = between(before, after, share)
+def test_the_painting_order_of_both_scenes_is_kept(pair, share):
+    scene = between(*pair, share)
     here = set(scene.ids.tolist())
-    assert only(scene.ids, before.ids) == [row for row in before.ids.tolist() if row in here]
+    for each in pair:
+        assert only(scene.ids, each.ids) == [row for row in each.ids.tolist() if row in here]
 
 
-@given(before=scenes(), after=scenes(), share=SHARES)
-def test_no_row_is_there_that_neither_end_has_and_every_stayer_is_there(before, after, share):
-    ids = set(between(before, after, share).ids.tolist())
-    assert ids <= {*before.ids.tolist(), *after.ids.tolist()}
-    assert {*before.ids.tolist()} & {*after.ids.tolist()} <= ids
+@given(after=scenes(VISIBLE), share=SHARES)
+def test_new_shapes_appear_one_after_the_other_in_painting_order(after, share):
+    scene = between(Scene.empty(CANVAS), after, share)
+    shown = [opacity_of(scene, row_id) / opacity_of(after, row_id) for row_id in after.ids]
+    assert (np.diff(shown) <= 1e-6).all()
 
 
 @given(parts=st.tuples(scenes(), scenes(), scenes()), shares=st.tuples(SHARES, SHARES, SHARES))
 @example(  # 1e6 blended with itself must not become more
     parts=(Scene([LIMITS[1]], CANVAS),) * 3, shares=(0.3, 0.1, 0.9)
 )
-def test_scenes_between_scenes_that_are_between_are_scenes_too(parts, shares):
+def test_scenes_between_blended_scenes_are_valid(parts, shares):
     first, second, third = parts
     early, late = between(first, second, shares[0]), between(second, third, shares[1])
     scene = between(early, late, shares[2])
     assert scene.canvas == CANVAS and len(set(scene.ids.tolist())) == scene.count
-    assert set(scene.ids.tolist()) <= {row for part in parts for row in part.ids.tolist()}
 
 
 @given(pair=two_in_one_order(VISIBLE), share=st.floats(0, 0.9999))
 @example(pair=(Scene.empty(CANVAS), Scene(rows_within(VISIBLE, 5, 1), CANVAS)), share=0.0)
 @example(pair=(Scene(rows_within(VISIBLE, 5, 1), CANVAS), Scene.empty(CANVAS)), share=0.9999)
-@example(pair=(Scene(rows_within(VISIBLE, 5, 1), CANVAS), Scene.empty(CANVAS)), share=0.0)
-def test_a_small_step_changes_the_picture_by_little(pair, share):
+def test_a_small_step_changes_the_picture_little(pair, share):
     step = 1e-4
     here, there = (artpipe.render(between(*pair, each)) for each in (share, share + step))
-    # A row comes or goes within a quarter of the way, 4 in opacity; one that stays may cross the canvas, 16 px at a
-    # slope of 1/2 and less, and change its radius, softness, opacity and colour besides. There are 16 rows at most.
+    # A row appears or vanishes within a quarter of the way, 4 in opacity; one that stays may cross the canvas, 16 px at
+    # a slope of at most 1/2, and change radius, softness, opacity and colour. There are at most 16 rows.
     assert np.abs(there - here).max() <= step * 16 * (4 + 16 / 2 + 4 / 2 + 2 + 2)
 
 
@@ -171,7 +135,7 @@ def test_a_small_step_changes_the_picture_by_little(pair, share):
 
 @pytest.fixture(scope="module")
 def real():
-    """The result of a small painting that was grown and searched for."""
+    """The result of a small run with growth and search."""
     across, down = np.meshgrid(np.linspace(0, 1, 36, dtype=np.float32), np.linspace(0, 1, 24, dtype=np.float32))
     image = np.stack([across, down, 0.5 + 0.4 * np.sin(9 * across * down)], axis=2)
     image[(across - 0.3) ** 2 + (down - 0.6) ** 2 < 0.03] = (0.9, 0.2, 0.1)
@@ -185,7 +149,7 @@ def disc(colour=(1, 0, 0), radius=4.0, row_id=0, **values):
 
 
 def lasting(count, again=1):
-    """A result of a disc that grows to its size, and then stands for `again` more snapshots."""
+    """A result of a disc that grows, and then stays the same for `again` more snapshots."""
     grown = [Snapshot(k, disc(radius=0.5 + 4 * k / count)) for k in range(count)]
     stands = [Snapshot(count + k, disc(radius=4.5)) for k in range(again)]
     return Result(disc(radius=4.5), known(*grown, *stands))
@@ -198,29 +162,33 @@ def known(*snapshots):
 RESULTS = {
     "empty": Result(Scene.empty(CANVAS)),
     "one circle": Result(disc()),
-    "one that is not seen": Result(disc(opacity=0.0)),
+    "invisible": Result(disc(opacity=0.0)),
     "one off the canvas": Result(disc(x=[900])),
     "one pixel": Result(Scene.circles(Canvas(1, 1), x=[0.5], y=[0.5], radius=[1], colour=[(0, 0.5, 0.2)])),
     "without snapshots": Result(Scene(rows_within(VISIBLE, 30, 4), CANVAS)),
-    # What came first is less like the result than the bare canvas is.
-    "a bad beginning": Result(
+    # The first snapshot is less like the result than the empty canvas.
+    "a bad start": Result(
         disc(), known(Snapshot(0, disc((0, 1, 1), row_id=7)), Snapshot(9, disc((0, 1, 1), row_id=8)))
     ),
-    "came back to nothing": Result(Scene.empty(CANVAS), known(Snapshot(3, disc()), Snapshot(5, disc((0, 1, 0))))),
-    "the same again and again": Result(disc(), known(*(Snapshot(k, disc()) for k in range(9)))),
-    "stands at the end": lasting(10, 3),
+    "ends empty": Result(Scene.empty(CANVAS), known(Snapshot(3, disc()), Snapshot(5, disc((0, 1, 0))))),
+    "constant": Result(disc(), known(*(Snapshot(k, disc()) for k in range(9)))),
+    "constant at the end": lasting(10, 3),
     "long": lasting(50),
 }
 
 
-@pytest.mark.parametrize("count", [2, 3, 25])
 @pytest.mark.parametrize("name", [*RESULTS, "real"])
-def test_there_are_as_many_even_scenes_as_asked_from_the_bare_canvas_to_the_result(name, count, real):
+def test_even_scenes_and_keys_go_from_the_empty_canvas_to_the_result(name, real):
     result = real if name == "real" else RESULTS[name]
-    film = even_scenes(result, count)
-    assert len(film) == count
-    assert film[0].count == 0 and film[0].canvas == result.scene.canvas
-    assert film[-1].same_as(result.scene)
+    for count in (2, 3, 25):
+        film = even_scenes(result, count)
+        assert len(film) == count and film[0].canvas == result.scene.canvas
+        chosen = even_keys(result, count)
+        assert 2 <= len(chosen) <= count
+        for scenes_shown in (film, [key.scene for key in chosen]):
+            assert scenes_shown[0].count == 0 and scenes_shown[-1].same_as(result.scene)
+        rest = iter(keys(result))  # the chosen are a subsequence, and so in order of time
+        assert all(any(key.step == one.step and key.scene.same_as(one.scene) for key in rest) for one in chosen)
 
 
 def distances(film):
@@ -229,54 +197,36 @@ def distances(film):
     return np.array([np.sqrt(np.mean((image - images[-1]) ** 2)) for image in images])
 
 
-@pytest.mark.parametrize("with_moments", [True, False])
-@pytest.mark.parametrize("count", [10, 30, 60])
-def test_even_scenes_come_nearer_by_about_equal_steps(real, with_moments, count):
-    result = real if with_moments else Result(real.scene)
-    steps = -np.diff(distances(even_scenes(result, count)))
-    mean = steps.mean()
-    assert mean > 0
-    assert steps.max() < 4 * mean
-    assert steps.min() > -1.5 * mean  # where many circles move at once, a step back is not seen
+@pytest.mark.parametrize("with_snapshots", [True, False])
+def test_even_scenes_approach_the_result_in_about_equal_steps(real, with_snapshots):
+    result = real if with_snapshots else Result(real.scene)
+    for count in (10, 30):
+        steps = -np.diff(distances(even_scenes(result, count)))
+        mean = steps.mean()
+        assert mean > 0
+        assert steps.max() < 4 * mean
+        assert steps.min() > -1.5 * mean  # where many circles move at once, a step back is not visible
 
 
-def test_even_scenes_show_what_the_result_holds(real):
-    """Circles that were torn out before the end are shown on the way."""
-    torn_out = {row for snapshot in real.history.snapshots for row in snapshot.scene.ids.tolist()} - set(
-        real.scene.ids.tolist()
-    )
-    assert torn_out
-    shown = {row for scene in even_scenes(real, 60) for row in scene.ids.tolist()}
-    assert shown & torn_out
+def test_even_scenes_show_circles_that_the_search_removed(real):
+    seen = {row for snapshot in real.history.snapshots for row in snapshot.scene.ids.tolist()}
+    removed = seen - set(real.scene.ids.tolist())
+    assert removed and removed & {row for scene in even_scenes(real, 60) for row in scene.ids.tolist()}
 
 
 # --- even keys ---
 
 
-def test_the_keys_of_a_result_are_the_bare_canvas_its_snapshots_and_the_result(real):
+def test_the_keys_of_a_result_are_the_empty_canvas_its_snapshots_and_the_result(real):
     found = keys(real)
     assert found[0].step == 0 and found[0].scene.count == 0
     assert list(found[1:-1]) == real.history.snapshots
     assert found[-1].scene.same_as(real.scene) and found[-1].step == real.history.curve[-1].step
     assert (np.diff([snapshot.step for snapshot in found]) >= 0).all()
+    assert [one.step for one in even_keys(real, 200)] == [one.step for one in found]
 
 
-@pytest.mark.parametrize("count", [2, 3, 8, 40])
-@pytest.mark.parametrize("name", [*RESULTS, "real"])
-def test_even_keys_are_at_most_as_many_as_asked_with_both_ends(name, count, real):
-    result = real if name == "real" else RESULTS[name]
-    chosen = even_keys(result, count)
-    assert 2 <= len(chosen) <= count
-    assert chosen[0].scene.count == 0 and chosen[-1].scene.same_as(result.scene)
-    rest = iter(keys(result))  # found in it one after the other, and so in order of time
-    assert all(any(key.step == one.step and key.scene.same_as(one.scene) for key in rest) for one in chosen)
-
-
-def test_all_keys_are_chosen_where_there_are_no_more_than_asked(real):
-    assert [one.step for one in even_keys(real, 200)] == [one.step for one in keys(real)]
-
-
-def test_even_keys_are_evenly_apart_in_looks():
+def test_even_keys_are_about_equally_different():
     chosen = even_keys(lasting(60), 10)
     steps = -np.diff(distances([snapshot.scene for snapshot in chosen]))
     assert len(chosen) >= 8 and steps.max() < 2.5 * steps.mean()
@@ -286,18 +236,13 @@ def test_even_keys_are_evenly_apart_in_looks():
 
 
 @given(scene=scenes(), count=st.integers(1, 12), share=st.sampled_from([0.03, 0.3, 1.0]))
-def test_batches_cut_all_rows_into_small_parts(scene, count, share):
+@example(scene=Scene(np.tile(disc(opacity=0.0).rows, (9, 1)), CANVAS), count=4, share=1.0)
+def test_batches_divide_all_rows_into_small_parts(scene, count, share):
     ends = even_batches(scene, count, share)
     sizes = np.diff([0, *ends])
     assert (sizes > 0).all() and (sizes <= max(1, share * scene.count)).all()
     assert ends[-1:] == ([scene.count] if scene.count else [])
-    if share == 1.0:
-        assert len(ends) <= count
-
-
-def test_rows_that_are_not_seen_can_be_cut_too():
-    scene = Scene(np.tile(disc(opacity=0.0).rows, (9, 1)), CANVAS)
-    assert even_batches(scene, 4, 1.0)[-1] == 9
+    assert share < 1 or len(ends) <= count
 
 
 @pytest.fixture(scope="module")
@@ -310,31 +255,28 @@ def ever_smaller():
 
 
 def changes(scene, ends):
-    """By how much each batch changes the picture, root mean squared."""
+    """The root mean squared change of the picture by each batch."""
     pictures = [artpipe.render(scene.select(np.arange(end))).astype(np.float64) for end in (0, *ends)]
     return np.array([np.sqrt(np.mean((after - before) ** 2)) for before, after in itertools.pairwise(pictures)])
 
 
-def test_batches_change_the_picture_by_about_as_much_each(ever_smaller):
+def test_batches_change_the_picture_about_equally(ever_smaller):
     ends = even_batches(ever_smaller, 20, 1.0)
     even = changes(ever_smaller, ends)
     assert 15 <= len(ends) <= 20 and even.max() < 2 * even.mean()
     assert even.max() < 0.75 * changes(ever_smaller, np.linspace(0, 300, len(ends) + 1)[1:].astype(int)).max()
-
-
-def test_only_a_small_batch_changes_the_picture_by_much(ever_smaller):
-    """Where the share of the rows bounds some batches, the others are even all the same."""
+    # With a bound on the share of rows, batches of one row may change more; the others are even.
     ends = even_batches(ever_smaller, 48, 0.03)
     change, sizes = changes(ever_smaller, ends), np.diff([0, *ends])
     assert sizes.max() == 9 and len(ends) <= 48
     assert change[sizes > 1].max() < 2 * change.mean()
 
 
-# --- what is kept of a run ---
+# --- history ---
 
 
 def events(count):
-    """Growths, snapshots and what else happens, by turns."""
+    """Events of every kind in turn."""
     scene = disc()
     for step in range(count):
         yield Progress("search", step, 1, 1 / (1 + step))
@@ -343,7 +285,7 @@ def events(count):
         yield Relocated(step, 1, 1)
 
 
-@pytest.mark.parametrize("count", [0, 1, 5, 60, 130, 1000, 6000])
+@pytest.mark.parametrize("count", [0, 1, 60, 130, 1000])
 def test_a_history_keeps_a_bounded_number_of_snapshots_from_first_to_last_in_order(count):
     history = History()
     for event in events(count):
@@ -355,27 +297,19 @@ def test_a_history_keeps_a_bounded_number_of_snapshots_from_first_to_last_in_ord
         assert steps == sorted([*range(count)] * 2)
     else:
         assert steps[0] == 0 and len(steps) >= SNAPSHOTS_KEPT
-        # No part of the run is left out.
         assert np.diff([*steps, count]).max() <= 2 * count / SNAPSHOTS_KEPT
 
 
-def test_a_history_keeps_growths_however_many_snapshots_come():
+def test_a_history_keeps_growths_among_many_snapshots_in_order():
     history = History()
-    history.see(Grew(0, disc(row_id=77), 1), 0.0)
-    for event in events(2000):
-        if type(event) is Snapshot:
-            history.see(event, 0.0)
+    for k in range(2, 6):  # of one step
+        history.see(Grew(0, disc(row_id=k), 1) if k % 2 else Snapshot(0, disc(row_id=k)), 0.0)
+    assert [snapshot.scene.ids.tolist() for snapshot in history.snapshots] == [[k] for k in range(2, 6)]
+    for step in range(2000):
+        history.see(Snapshot(step, disc()), 0.0)
     history.see(Grew(2000, disc(row_id=78), 1), 0.0)
-    ids = [snapshot.scene.ids.tolist() for snapshot in history.snapshots]
-    assert ids[0] == [77] and ids[-1] == [78]
-
-
-def test_events_of_one_step_stay_in_the_order_they_came():
-    history = History()
-    for k in range(6):
-        scene = disc(row_id=k)
-        history.see(Grew(5, scene, 1) if k % 2 else Snapshot(5, scene), 0.0)
-    assert [snapshot.scene.ids.tolist() for snapshot in history.snapshots] == [[k] for k in range(6)]
+    growths = [one.scene.ids.tolist() for one in history.snapshots if isinstance(one, Grew)]
+    assert growths == [[3], [5], [78]]
 
 
 def test_the_loss_curve_holds_a_point_for_each_progress(tmp_path):
@@ -402,7 +336,6 @@ def test_a_result_refuses_snapshots_and_targets_of_another_size():
     assert result.history.snapshots[0].step == 1
 
 
-def test_what_snapshots_are_painted_on_may_have_another_colour():
-    """A size is all that they must share: the background of the result stands behind the film."""
+def test_snapshots_may_have_another_background():
     snapshot = Snapshot(1, disc().with_background((1, 0, 0)))
     assert even_scenes(Result(disc(), known(snapshot)), 5)[-1].canvas == CANVAS
