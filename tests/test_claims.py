@@ -1,4 +1,4 @@
-"""Whose run folder it is: two runs never write into one, and what another left is neither lost nor in the way."""
+"""Claims of run folders: two runs never write to one, and leftovers of other runs are neither lost nor in the way."""
 
 import signal
 import subprocess
@@ -48,7 +48,7 @@ def test_a_folder_in_use_is_refused_before_the_picture_is_read(tmp_path):
     assert names(folder) == []
 
 
-def test_a_folder_that_was_made_for_nothing_is_removed_with_those_above_it(tmp_path):
+def test_a_created_folder_that_stays_empty_is_removed_with_its_parents(tmp_path):
     with new_folder(tmp_path / "a" / "b" / "c", pytest.fail) as folder:
         assert folder == tmp_path / "a" / "b" / "c" and folder.is_dir()
     assert names(tmp_path) == []
@@ -63,7 +63,7 @@ def test_a_folder_that_was_made_for_nothing_is_removed_with_those_above_it(tmp_p
     assert names(tmp_path) == ["kept", "kept/b", "kept/b/scene.json", "mine"]
 
 
-def test_a_full_folder_gets_a_numbered_sibling_and_stays_as_it_is(picture, tmp_path):
+def test_a_folder_with_files_is_unchanged_and_the_run_gets_a_numbered_sibling(picture, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine").write_text("mine")
     for number in (2, 3):
@@ -72,9 +72,11 @@ def test_a_full_folder_gets_a_numbered_sibling_and_stays_as_it_is(picture, tmp_p
         assert "resume" not in result.stderr
     assert names(tmp_path / "run") == ["mine"]
     assert results(tmp_path / "run-2") == results(tmp_path / "run-3")
+    assert run_cli("run", "none.png", *TINY, "-o", tmp_path / "a" / "b").exit_code == 1
+    assert not (tmp_path / "a").exists()
 
 
-def test_a_run_that_was_cut_off_is_left_alone_and_hinted_at(tmp_path):
+def test_an_interrupted_run_is_left_unchanged_with_a_hint(tmp_path):
     cut_off(tmp_path / "run")
     said = []
     with new_folder(tmp_path / "run", said.append) as folder:
@@ -84,7 +86,7 @@ def test_a_run_that_was_cut_off_is_left_alone_and_hinted_at(tmp_path):
 
 
 @pytest.mark.parametrize("left", [[], ["lock"], [".start.x1y2.part.bin"], ["lock", ".start.x1y2.part.bin"]], ids=str)
-def test_what_a_run_leaves_that_is_killed_before_it_begins_is_not_in_the_way(tmp_path, left):
+def test_leftovers_of_a_run_killed_before_it_began_are_ignored(tmp_path, left):
     inside = tmp_path / "run" / "checkpoint"
     inside.mkdir(parents=True)
     for name in left:
@@ -96,7 +98,7 @@ def test_what_a_run_leaves_that_is_killed_before_it_begins_is_not_in_the_way(tmp
     assert names(folder) == ["scene.json"]
 
 
-def test_only_temporary_files_of_ours_are_swept(tmp_path):
+def test_only_own_temporary_files_are_removed(tmp_path):
     for name in (".painting.a1b2.part.png", ".000001.x.part.bin", ".mine", "mine.part", ".part", ".a.partial"):
         (tmp_path / name).write_text("a")
     (tmp_path / ".folder.part").mkdir()
@@ -105,39 +107,20 @@ def test_only_temporary_files_of_ours_are_swept(tmp_path):
     assert names(tmp_path) == [".a.partial", ".folder.part", ".mine", ".part", "mine.part"]
 
 
-@pytest.mark.parametrize(
-    "folder",
-    [
-        "file/below",
-        "file",
-        "/proc/artpipe",
-        "/sys/artpipe",
-        "/dev/null/a",
-        "x" * 300,
-        f"made/{'x' * 300}",
-        "a/b/" * 2000,
-    ],
-    ids=lambda folder: folder[:20],
-)
-def test_where_no_folder_can_be_made_it_is_said_before_the_picture_is_read(tmp_path, monkeypatch, folder):
+def test_an_impossible_folder_is_refused_before_the_picture_is_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("mine")
-    line = refusal("run", "none.png", "-o", folder)
-    assert "-o" in line and "none.png" not in line
-    message = refusal("resume", folder)
-    assert Path(folder).name in message and " -o" not in message
+    long = "x" * 300
+    for folder in ("file/below", "file", "/proc/artpipe", "/dev/null/a", long, f"made/{long}", "a/b/" * 2000):
+        line = refusal("run", "none.png", "-o", folder)
+        assert "-o" in line and "none.png" not in line
+        message = refusal("resume", folder)
+        assert Path(folder).name in message and " -o" not in message
     assert names(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "mine"
-
-
-@pytest.mark.parametrize(
-    "words", [["none.png"], ["words.png"], ["tiny.png", "--size", "0"], ["tiny.png", "--mask", "none"]]
-)
-def test_a_refused_run_leaves_no_folder(picture, tmp_path, monkeypatch, words):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "words.png").write_text("words")
-    (tmp_path / "tiny.png").write_bytes(picture.read_bytes())
-    assert run_cli("run", *TINY, *words, "-o", "a/b").exit_code == 1
-    assert names(tmp_path) == ["tiny.png", "words.png"]
+    (tmp_path / "checkpoint").write_text("mine")
+    with pytest.raises(InputError, match="cannot write in") as error, hold(tmp_path):
+        pass
+    assert "\n" not in str(error.value) and (tmp_path / "checkpoint").read_text() == "mine"
 
 
 # --- processes ---
@@ -153,7 +136,7 @@ with hold(Path(sys.argv[1])):
 
 
 @pytest.mark.slow
-def test_the_claim_of_a_process_that_was_killed_is_free_again(picture, tmp_path):
+def test_the_claim_of_a_killed_process_is_released(picture, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     with subprocess.Popen([sys.executable, "-c", HOLDS, folder], stdout=subprocess.PIPE, text=True) as process:
@@ -168,7 +151,7 @@ def test_the_claim_of_a_process_that_was_killed_is_free_again(picture, tmp_path)
 
 
 @pytest.mark.slow
-def test_of_two_runs_into_one_folder_the_second_refuses_and_the_first_goes_on(picture, tmp_path):
+def test_of_two_runs_in_one_folder_the_second_is_refused_and_the_first_continues(picture, tmp_path):
     words = ("--max", 8, "--growth", 4, "--steps", 1_000_000, "--no-export", "-o", tmp_path / "run")
     first = started("run", picture, *words)
     try:
@@ -184,10 +167,3 @@ def test_of_two_runs_into_one_folder_the_second_refuses_and_the_first_goes_on(pi
     assert code == 130 and "artpipe resume" in errors
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert load_scene(tmp_path / "run" / "scene.json").count > 0
-
-
-def test_a_folder_that_cannot_be_held_is_refused_in_one_line(tmp_path):
-    (tmp_path / "checkpoint").write_text("mine")
-    with pytest.raises(InputError, match="cannot write in") as error, hold(tmp_path):
-        pass
-    assert "\n" not in str(error.value) and (tmp_path / "checkpoint").read_text() == "mine"

@@ -1,4 +1,4 @@
-"""A run that is cut off and gone on with ends as one that was not, bit for bit, wherever and however often it is so."""
+"""A run that is interrupted and resumed, anywhere and repeatedly, ends as an uninterrupted one, bit for bit."""
 
 import os
 import random
@@ -35,9 +35,7 @@ CONFIGS = {
     "weights": replace(PLAIN, focus=((0.3, 0.4, 0.2),), edges=0.5),
     "alpha": replace(PLAIN, background="#336699"),
     "patience": replace(PLAIN, steps=2000, patience=26),
-    "target-psnr": replace(PLAIN, steps=2000, target_psnr=20.0),
-    "target-psnr of weights": replace(PLAIN, steps=2000, target_psnr=20.0, focus=((0.3, 0.4, 0.2),)),
-    "no search": replace(PLAIN, relocate_fraction=0.0),
+    "target-psnr": replace(PLAIN, steps=2000, target_psnr=20.0, focus=((0.3, 0.4, 0.2),)),
     "other rules": replace(PLAIN, preset="draft", pool=2.0, relocate_every=4, relocate_fraction=0.9, seeder="gain"),
 }
 
@@ -49,7 +47,7 @@ def target_of(name):
 
 @cache
 def whole(name, renderer):
-    """How a run goes that nothing cuts off, and how many parts it consists of."""
+    """The result of an uninterrupted run, and its number of parts."""
     config = replace(CONFIGS[name], renderer=renderer)
     ends = []
     run = open_run(target_of(name), config)
@@ -58,7 +56,7 @@ def whole(name, renderer):
 
 
 def in_pieces(name, renderer, pieces, folder):
-    """The same run, saved after so many parts and gone on with by a new process's means, again and again."""
+    """The result of the same run, saved and restored after each of these numbers of parts."""
     config = replace(CONFIGS[name], renderer=renderer)
     target = target_of(name)
     start = Start(config, "a.png", target, config.weights(target))
@@ -71,15 +69,15 @@ def in_pieces(name, renderer, pieces, folder):
         run, plan = open_run(start.target, start.config, weights=start.weights), plan_of(start.config)
         if number:
             plan = restore(folder, run, plan, pytest.fail)
-        result = carried_out(run, plan, config, parts)
+        result = continued(run, plan, config, parts)
         if result.reason != "interrupted":
             break
         Keeper(folder, 0, pytest.fail).save(run, plan)
     return result
 
 
-def carried_out(run, plan, config, parts):
-    """What comes of a run that is interrupted while it carries out the part after so many; None for not at all."""
+def continued(run, plan, config, parts):
+    """The result of a run that is interrupted during the part after `parts`; None for no interruption."""
     interruption, done = Interruption(), []
 
     def between():
@@ -108,79 +106,57 @@ def without_clock(result):
 
 # --- in this process: after any part ---
 
-SLOW = [(name, renderer) for renderer in FITTING_RENDERERS for name in CONFIGS]
-# 0: between the first seeding and the first step, where the fit draws rows that are not yet the scene's; 1: where a
-# stop rule ends the run.
+SLOW = [*((name, "jax") for name in CONFIGS), ("plain", "torch"), ("weights", "torch")]
+# 0: between the first seeding and the first step, when the fit draws rounded rows; 1: where a stop rule ends the run.
 QUICK = [
-    ("plain", "jax", [0.0]), ("plain", "jax", [0.3, 0.02, 0.5]), ("target-psnr of weights", "jax", [1.0]),
+    ("plain", "jax", [0.0]), ("plain", "jax", [0.3, 0.02, 0.5]), ("target-psnr", "jax", [1.0]),
     ("alpha", "torch", [0.0]), ("alpha", "torch", [0.3, 0.02, 0.5]),
 ]  # fmt: skip
 
 
 def assert_pieces_make_a_whole(name, renderer, shares, folder):
     wanted, count = whole(name, renderer)
-    pieces = [round(share * count) for share in shares]
-    assert_same(in_pieces(name, renderer, pieces, folder), wanted)
+    assert wanted.reason == (name if name in ("patience", "target-psnr") else "finished")
+    assert_same(in_pieces(name, renderer, [round(share * count) for share in shares], folder), wanted)
 
 
 @pytest.mark.parametrize(("name", "renderer", "shares"), QUICK)
-def test_a_run_in_pieces_ends_as_a_whole_one(tmp_path, name, renderer, shares):
+def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path, name, renderer, shares):
     assert_pieces_make_a_whole(name, renderer, shares, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["plain", "patience"])
-def test_steps_may_be_taken_together_or_alone(monkeypatch, name):
+def test_joined_and_single_steps_give_the_same_run(monkeypatch, name):
     alone, _ = whole(name, "jax")
     monkeypatch.setattr("artpipe.pipeline.running.plan.TOGETHER_SECONDS", 1.0)
-    run, ends = open_run(target_of(name), CONFIGS[name]), []
-    together = carry_out(
-        run, plan_of(CONFIGS[name]), CONFIGS[name], [], time.perf_counter(), between=lambda: ends.append(run.step)
-    )
-    assert_same(together, alone)
+    config, ends = CONFIGS[name], []
+    run = open_run(target_of(name), config)
+    call = lambda: ends.append(run.step)  # noqa: E731
+    assert_same(carry_out(run, plan_of(config), config, [], time.perf_counter(), between=call), alone)
     assert len(ends) < alone.metrics.steps / 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "renderer"), SLOW)
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(shares=[0.0] * 6)
 @example(shares=[1.0, 0.0])
 @given(shares=st.lists(st.floats(0, 1), min_size=1, max_size=5))
-def test_a_run_in_any_pieces_ends_as_a_whole_one(tmp_path, name, renderer, shares):
+def test_a_run_resumed_anywhere_ends_as_an_uninterrupted_one(tmp_path, name, renderer, shares):
     assert_pieces_make_a_whole(name, renderer, shares, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("renderer", FITTING_RENDERERS)
-def test_a_run_can_be_cut_off_after_any_of_its_parts(tmp_path, renderer):
+def test_a_run_can_be_resumed_after_any_of_its_parts(tmp_path, renderer):
     wanted, count = whole("plain", renderer)
     assert count > 60
-    for parts in range(renderer == "jax", count, 2):  # one renderer after every even part, the other after every odd
+    for parts in range(renderer == "jax", count, 2):  # odd parts with one renderer, even with the other
         assert_same(in_pieces("plain", renderer, [parts], tmp_path), wanted)
 
 
-def test_the_runs_that_stop_rules_end_do_end_by_them():
-    for name, reason in (("patience", "patience"), ("target-psnr of weights", "target-psnr"), ("plain", "finished")):
-        result, _ = whole(name, "jax")
-        assert result.reason == reason
-        assert result.metrics.steps == 60 or reason != "finished"
-        assert result.metrics.steps < 2000
-
-
-def test_a_state_holds_what_is_drawn_apart_from_the_scene(tmp_path):
-    """Rows that were placed are drawn rounded until the first step: a state without them would go astray."""
-    run = open_run(OPAQUE, PLAIN)
-    plan = plan_of(PLAIN)
-    part = next(plan.parts(run))
-    for _ in part.work(run):
-        pass
-    state = run.state().fit
-    assert not np.array_equal(state.rows, state.scene.rows)
-    np.testing.assert_allclose(state.rows, state.scene.rows, rtol=1e-5, atol=1e-5)
-
-
 @pytest.mark.parametrize("renderer", FITTING_RENDERERS)
-def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(renderer):
+def test_an_invalid_state_is_refused_and_changes_nothing(renderer):
     config = replace(PLAIN, renderer=renderer)
     run, other = open_run(OPAQUE, config), open_run(OPAQUE[:, :-1], config)
     for _ in Relocate(0.0, 4).work(run):
@@ -195,13 +171,13 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(renderer):
         replace(state, fit=replace(state.fit, slates=tuple(np.full_like(s, np.inf) for s in state.fit.slates))),
         replace(state, fit=replace(state.fit, scene=state.fit.scene.with_background((0.0, 0.0, 0.0)))),
     ]
-    run.rng.random()  # so that a generator that was set back would show
-    chance = run.rng.bit_generator.state
+    run.rng.random()  # to detect a restored generator
+    rng = run.rng.bit_generator.state
     for wrong in broken:
         with pytest.raises(InputError) as error:
             run.restore(wrong)
         assert "\n" not in str(error.value)
-        assert run.scene.same_as(before.fit.scene) and run.rng.bit_generator.state == chance
+        assert run.scene.same_as(before.fit.scene) and run.rng.bit_generator.state == rng
         assert all(map(np.array_equal, run.state().fit.slates, before.fit.slates))
 
 
@@ -220,7 +196,7 @@ def picture(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=FITTING_RENDERERS)
 def uninterrupted(request, picture, tmp_path_factory):
-    """A renderer, the words of a run by it, and the folder that the run left."""
+    """A renderer, the command line of a run with it, and the folder of the finished run."""
     words = ("run", picture, *WORDS, "--renderer", request.param)
     folder = tmp_path_factory.mktemp("whole") / "run"
     done = finished(*words, "-o", folder)
@@ -230,8 +206,8 @@ def uninterrupted(request, picture, tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(uninterrupted, tmp_path):
-    """Any moment will do: while all is loaded, while it steps, while a checkpoint is written."""
+def test_a_run_that_is_killed_repeatedly_ends_as_an_uninterrupted_one(uninterrupted, tmp_path):
+    """At any moment: during import, a step, or the writing of a checkpoint."""
     renderer, words, whole_folder = uninterrupted
     rng = random.Random(f"kills of {renderer}")
     kills, chains = 0, 0
@@ -241,7 +217,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(uninterrup
         line = (*words, "-o", folder, "--checkpoint-every", 0)
         while True:
             process = started(*line)
-            wait_until_it_fits(process, folder, rng)
+            wait_for_some_moment(process, folder, rng)
             code, errors = ended(process, [signal.SIGKILL] if kills < KILLS else [])
             assert code in (0, -signal.SIGKILL), errors
             kills += code != 0
@@ -251,11 +227,11 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(uninterrup
                 every = rng.choice((0, 0, 0.02)) if kills < KILLS else 5
                 line = ("resume", folder, "--no-export", "--checkpoint-every", every)
         assert results(folder) == results(whole_folder)
-    assert {path.name for path in tmp_path.iterdir()} == {f"run-{k + 1}" for k in range(chains)}  # and no sibling
+    assert {path.name for path in tmp_path.iterdir()} == {f"run-{k + 1}" for k in range(chains)}  # no siblings
 
 
-def wait_until_it_fits(process, folder, rng):
-    """Waits for some moment: now and then before the fit begins, else some steps into it."""
+def wait_for_some_moment(process, folder, rng):
+    """Waits: sometimes until before the fit, else until some steps into it."""
     if rng.random() < 0.15:
         time.sleep(rng.uniform(0.0, 1.5))
     elif "resume" in process.args:
@@ -270,7 +246,7 @@ def wait_until_it_fits(process, folder, rng):
 
 
 @pytest.mark.slow
-def test_a_run_that_is_asked_to_stop_saves_the_best_and_can_be_gone_on_with(uninterrupted, tmp_path):
+def test_an_interrupted_run_saves_the_best_scene_and_can_be_resumed(uninterrupted, tmp_path):
     renderer, words, whole_folder = uninterrupted
     number, code = (signal.SIGINT, 130) if renderer == "jax" else (signal.SIGTERM, 143)
     folder = tmp_path / "run"
@@ -298,19 +274,7 @@ def test_a_run_that_is_asked_to_stop_saves_the_best_and_can_be_gone_on_with(unin
 
 
 @pytest.mark.slow
-def test_two_signals_at_work_leave_what_can_be_gone_on_with(uninterrupted, tmp_path):
-    _, words, whole_folder = uninterrupted
-    folder = tmp_path / "run"
-    process = started(*[word for word in words if word != "-q"], "-o", folder, "--checkpoint-every", 0)
-    wait_for(process, ": step ")
-    code, _ = ended(process, [signal.SIGINT, signal.SIGINT])
-    assert code == 130
-    assert finished("resume", folder, "--no-export").returncode == 0
-    assert results(folder) == results(whole_folder)
-
-
-@pytest.mark.slow
-def test_a_run_on_one_core_and_one_without_a_home_end_as_any_other(uninterrupted, tmp_path, monkeypatch):
+def test_a_run_on_one_core_without_a_home_folder_gives_the_same_scene(uninterrupted, tmp_path, monkeypatch):
     _, words, whole_folder = uninterrupted
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("needs sched_setaffinity")

@@ -1,4 +1,4 @@
-"""Standard output and standard error that are closed, full, or read by nobody: the work is done all the same."""
+"""Closed, full or unread standard streams: the work is done all the same."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ from artpipe import Canvas, Scene, load_scene, save_scene
 from artpipe.pipeline.cli.commands import main
 from artpipe.stages.pictures.picture import save_png
 
-# Command lines by name, and the files that they write. Those that are slow load a framework.
+# Command lines by name, and the files that they write.
 WORK = {
     "help": ("--help", []),
     "export": ("export scene.json a.json b.npz", ["a.json", "b.npz"]),
@@ -29,9 +29,7 @@ WORK = {
         ["bench/report.html"],
     ),
 }
-FAST = ("help", "export")
-GONE = [("resume", True), ("run", False), ("load", True), ("bench", True)]
-ALL = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in WORK]
+ALL = [name if name in ("help", "export") else pytest.param(name, marks=pytest.mark.slow) for name in WORK]
 
 
 @pytest.fixture
@@ -59,28 +57,22 @@ def assert_written(here, name):
             load_scene(here / file)
 
 
-REDIRECTIONS = ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full", "2</dev/null", ">&- 2>/dev/full"]
-# Each is a process, which takes half a second, and a whole run some seconds.
-BRIEF, WITH_A_RUN = ("help", "export", "resume"), ["2>&-", ">&- 2>/dev/full"]
-QUICK = [("help", "2>&-"), ("export", "2>&-"), ("export", ">&- 2>&-"), ("export", "2</dev/null")]
+REDIRECTIONS = [">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full", "2</dev/null"]
+QUICK = [("help", "2>&-"), ("export", ">&- 2>&-")]
+SLOW = [*(("export", each) for each in REDIRECTIONS[1:]), *((name, ">&- 2>/dev/full") for name in WORK)]
 
 
 @pytest.mark.parametrize(
-    ("name", "redirection"),
-    [
-        pytest.param(name, redirection, marks=[pytest.mark.slow] * ((name, redirection) not in QUICK))
-        for name in WORK
-        for redirection in (REDIRECTIONS if name in BRIEF else WITH_A_RUN)
-    ],
+    ("name", "redirection"), [*QUICK, *(pytest.param(*each, marks=pytest.mark.slow) for each in SLOW)]
 )
-def test_streams_that_take_nothing_are_no_error(here, name, redirection):
+def test_closed_or_full_streams_are_not_an_error(here, name, redirection):
     done = redirected(name, redirection)
     assert (done.returncode, "Error" in done.stderr, "Traceback" in done.stderr) == (0, False, False)
     assert_written(here, name)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_results_that_a_full_disk_does_not_take_are_an_error_in_one_line_after_the_work(here, name):
+def test_results_on_a_full_disk_are_an_error_in_one_line_after_the_work(here, name):
     done = redirected(name, ">/dev/full")
     if name == "resume":  # which has no results
         return
@@ -89,10 +81,9 @@ def test_results_that_a_full_disk_does_not_take_are_an_error_in_one_line_after_t
     assert_written(here, name)
 
 
-@pytest.mark.parametrize(
-    ("name", "both"), [("help", False), ("export", True), *(pytest.param(*k, marks=pytest.mark.slow) for k in GONE)]
-)
-def test_a_reader_that_is_gone_ends_no_work(here, name, both):
+@pytest.mark.parametrize("name", ALL)
+def test_the_exit_of_a_pipes_reader_does_not_end_the_work(here, name):
+    both = name not in ("help", "run")  # whether stderr is the same pipe
     reads, writes = os.pipe()
     os.close(reads)
     try:
@@ -108,23 +99,20 @@ def test_a_reader_that_is_gone_ends_no_work(here, name, both):
 
 
 @pytest.mark.parametrize("missing", [("stdout",), ("stderr",), ("stdout", "stderr")], ids="+".join)
-@pytest.mark.parametrize(
-    "words", [["--help"], ["export", "scene.json", "a.json"], ["nope"], ["render", "none", "-o", "a.png"]]
-)
-def test_a_program_without_a_console_can_call_the_command_line(here, monkeypatch, missing, words):
+def test_a_program_without_a_console_can_call_the_command_line(here, monkeypatch, missing):
     for name in missing:
         monkeypatch.setattr(sys, name, None)
-    with pytest.raises(SystemExit) as end:
-        main(words, prog_name="artpipe")
-    assert end.value.code == {"nope": 2, "render": 1}.get(words[0], 0)
-    assert [getattr(sys, name) for name in missing] == [None] * len(missing)
+    for words, code in (("--help", 0), ("export scene.json a.json", 0), ("nope", 2), ("render none -o a.png", 1)):
+        with pytest.raises(SystemExit) as end:
+            main(words.split(), prog_name="artpipe")
+        assert end.value.code == code
+        assert [getattr(sys, name) for name in missing] == [None] * len(missing)
 
 
-def test_no_file_is_opened_under_the_number_of_a_stream_that_is_closed(here):
-    """What libraries log to descriptor 2 would end up in it."""
+def test_no_file_gets_the_descriptor_of_a_closed_stream(here):
+    """Libraries log to descriptor 2."""
     code = """
 import os
-import select
 from artpipe.pipeline.cli.commands import main
 main(["export", "scene.json", "a.json"], standalone_mode=False)
 os.write(2, b"log")
@@ -135,7 +123,7 @@ os.write(2, b"log")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the size of a pipe is set by Linux's own call")
-def test_a_pipe_that_is_full_and_does_not_block_is_waited_for(here):
+def test_a_full_nonblocking_pipe_is_waited_for(here):
     reads, writes = os.pipe()
     os.set_blocking(writes, False)
     fcntl.fcntl(writes, fcntl.F_SETPIPE_SZ, 4096)
@@ -147,26 +135,20 @@ def test_a_pipe_that_is_full_and_does_not_block_is_waited_for(here):
     assert process.wait(60) == 0
 
 
-@pytest.mark.parametrize("words", ["export scene.json a.svg b.png c.json", "render scene.json -o a.png"])
-def test_a_full_disk_is_told_in_one_line_that_names_no_option_of_other_commands(here, words):
+def test_a_full_disk_is_reported_in_one_line(here):
     places = np.linspace(0, 60, 400)
     colours = np.random.default_rng(1).uniform(0, 1, (400, 3))
     scene = Scene.circles(Canvas(99, 60), x=places * 1.6, y=places, radius=places + 1, colour=colours)
     save_scene(scene, here / "scene.json")
     before = sorted(here.iterdir())
-    done = subprocess.run(
-        ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *command(*words.split())],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    words = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *command("export", "scene.json", "a.svg", "b.png", "c.json")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1 and done.stdout == "" and line.startswith("Error: cannot write ")
     assert " -o" not in line and sorted(here.iterdir()) == before
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_each_line_of_progress_is_written_at_once(unbuffered):
+def test_each_line_of_progress_is_written_at_once():
     code = """
 import sys
 from artpipe.pipeline.cli.streams import standard_streams
@@ -176,7 +158,7 @@ with standard_streams():
 """
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
     ) as process:  # fmt: skip
         came, _, _ = select.select([process.stderr], [], [], 30)
         assert came and process.stderr.readline() == "step 1\n"
