@@ -1,4 +1,4 @@
-"""Each framework with each kernel that it can draw with."""
+"""The table of frameworks and kernels."""
 
 import pytest
 
@@ -10,9 +10,9 @@ FITS = {f"{name} {kernel}": (name, RendererOptions(kernel=kernel)) for name in F
 """Name to framework and options."""
 
 COMPILED = "jax dense"
-"""Compiles for seconds, anew for each size, count of rows and loss."""
+"""Compiles for seconds for each size, count of rows and loss."""
 
 
 def slowly(backends=FITS):
-    """The backends as parameters of a test that has each compile something of its own."""
+    """The backends as parameters of a test that compiles for each."""
     return [pytest.param(name, marks=[pytest.mark.slow] * (name == COMPILED)) for name in backends]

@@ -1,4 +1,4 @@
-"""The command line as tests call it, in this process."""
+"""Calls of the command line in this process."""
 
 from click.testing import CliRunner
 
@@ -9,11 +9,11 @@ from artpipe.stages.pictures.sizes import DEFAULT_SIZE
 
 
 def run_cli(*words, enlarge=False):
-    """What a command line came to. A traceback fails the test.
+    """The result of a command line. A traceback fails the test.
 
     Args:
-        words: what stands on it.
-        enlarge: whether `run` and `load` may enlarge a small picture; otherwise they are given its size, to be fast.
+        words: its words.
+        enlarge: whether `run` and `load` may enlarge a small picture; by default `--size` keeps it small, to be fast.
     """
     words = [str(word) for word in words]
     if not enlarge and words[:1] in (["run"], ["load"]) and not {"--size", "--config"} & set(words):
@@ -25,7 +25,7 @@ def run_cli(*words, enlarge=False):
 
 
 def _size_of(picture="none"):
-    """The option that keeps a small picture's size."""
+    """The option that keeps the size of a small picture."""
     try:
         longest = max(picture_size(picture))
     except InputError:
@@ -34,14 +34,14 @@ def _size_of(picture="none"):
 
 
 def succeeded(*words, enlarge=False):
-    """As `run_cli`, for what has to succeed."""
+    """As `run_cli`; fails unless the exit code is 0."""
     result = run_cli(*words, enlarge=enlarge)
     assert result.exit_code == 0, result.output
     return result
 
 
 def refusal(*words):
-    """The one line on stderr by which a command line is refused."""
+    """The one-line error of a refused command line."""
     result = run_cli(*words)
     lines = result.stderr.splitlines()
     assert result.exit_code == 1 and result.stdout == ""

@@ -11,18 +11,18 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `command_line`, wherever the tests run from
 
-# A shell that starts a program in the background lets it ignore Ctrl-C; some tests press it.
+# Programs that a shell starts in the background ignore Ctrl-C, which some tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Read when JAX and PyTorch are imported, which the first test that needs them does. PyTorch's threads gain nothing on
-# pictures this small, and spin on the cores that the kernel's threads want.
+# Read when JAX and PyTorch are imported. PyTorch's threads gain nothing on small pictures, and spin on the cores of the
+# kernel's threads.
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=40)
 hypothesis.settings.load_profile("repeatable")
 
-# Tests that run side by side (pytest -n 2) get a core each: the kernel's threads would wait for cores that others hold.
+# Parallel tests (pytest -n 2) get a core each: the kernel's threads would wait for busy cores.
 if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
@@ -37,7 +37,7 @@ def rng():
 
 @pytest.fixture(scope="module")
 def steps_alone():
-    """Runs take one optimiser step at a time, so that tests can count parts and replace the clock."""
+    """Runs take single optimiser steps, so that tests can count parts and replace the clock."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("artpipe.pipeline.running.plan.TOGETHER_SECONDS", 0.0)
         yield
@@ -51,13 +51,13 @@ def make_scene():
 
 @pytest.fixture(scope="session")
 def off_kinks():
-    """`scene -> scene` with softnesses and shapes nudged until no pixel centre lies where a slope jumps."""
+    """`scene -> scene`, nudged until no pixel centre is where a slope jumps."""
     return _off_kinks
 
 
 @pytest.fixture(scope="session")
 def picture_tolerance():
-    """`scene -> largest difference` that float32 allows between a picture and the reference's."""
+    """`scene -> largest difference` of a float32 picture from the reference's."""
     return _picture_tolerance
 
 
@@ -69,7 +69,7 @@ def assert_gradients_agree():
 
 @pytest.fixture(scope="session")
 def gradient_units():
-    """`(scene, image_gradient) -> (N, P)`: the largest gradient that each value of a row could get."""
+    """`(scene, image_gradient) -> (N, P)`: the largest possible gradient of each value of a row."""
     return _gradient_units
 
 
@@ -82,8 +82,8 @@ def _make_scene(*arguments, **options):
 def _off_kinks(scene, margin=0.0):
     """Moves rims by a sixteenth of their softness, then shapes by 1/64 px, which keeps them on a binary grid.
 
-    At a kink the gradient jumps, and which side a pixel is on hangs on the last bit. `margin` is in pixels, and
-    added to what float32 may misplace a rim by: some roundings of numbers as large as the shape.
+    At a kink the gradient jumps, and the last bit decides on which side a pixel is. `margin` (pixels) is added to the
+    float32 error of a rim's position: some roundings of numbers as large as the shape.
     """
     from shapes import extents
 
@@ -97,7 +97,7 @@ def _off_kinks(scene, margin=0.0):
                 break
             _nudge(row, kind, attempt)
         else:
-            raise AssertionError(f"no shape near {row} keeps off the kinks")
+            raise AssertionError(f"no shape near {row} is off the kinks")
     return scene.with_rows(rows)
 
 
@@ -106,14 +106,14 @@ def _nudge(row, kind, attempt):
     from artpipe.renderers.primitives.table import BY_CODE
 
     row[SOFTNESS] += 2.0 ** (np.floor(np.log2(row[SOFTNESS])) - 4)
-    if attempt % 8 == 7:  # its inside has kinks too
+    if attempt % 8 == 7:  # there are kinks inside, too
         for k, column in enumerate(BY_CODE[int(kind)].columns, SHAPE):
             if column.unit in ("x", "y"):
                 row[k] += (k - SHAPE + 1) / 64
 
 
 def _has_kinks(canvas, row, kind, step):
-    """Whether the coverage at a pixel centre has another slope a step on than a step back, in any length."""
+    """Whether the slope of the coverage at a pixel centre changes within a step of any length."""
     from artpipe.renderers.primitives.base import SHAPE, SOFTNESS
     from artpipe.renderers.primitives.falloff import LINEAR
     from artpipe.renderers.primitives.table import BY_CODE
@@ -141,9 +141,8 @@ def _has_kinks(canvas, row, kind, step):
 def _picture_tolerance(scene):
     """A few roundings of colours, and of the largest rim.
 
-    Distances are made of numbers as large as the shape, each rounded to eps of itself, and divided by the
-    softness: r / s (logistic: r² / s) roundings in units of coverage. Of several rims over one pixel the widest
-    dominates, since roundings do not line up.
+    Distances are differences of numbers as large as the shape, each rounded to its eps, and divided by the softness:
+    r / s (logistic: r² / s) roundings in units of coverage. Of several rims over a pixel, the widest dominates.
     """
     from shapes import extents
 
@@ -155,9 +154,9 @@ def _picture_tolerance(scene):
 
 
 def _gradient_units(scene, image_gradient):
-    """All of |dL/dC|, times the steepest slope of the coverage by that column (1 for colours and opacity).
+    """The sum of |dL/dC| times the steepest slope of the coverage by that column (1 for colours and opacity).
 
-    A logarithm or a share moves the rim by the shape's extent for a change of 1.
+    A change of 1 in a logarithm or a share moves the rim by the shape's extent.
     """
     from shapes import extents
 
@@ -177,10 +176,9 @@ def _gradient_units(scene, image_gradient):
 
 
 def _assert_gradients_agree(got, want, unit, tolerance, floor=0.0):
-    """Outliers can hide a bias, and a small mean an outlier: so elementwise, relative L2, cosine, signed bias.
+    """Compares elementwise, by relative L2, cosine and signed bias: outliers can hide a bias, and a mean an outlier.
 
-    Below 1e-7 of its unit an element is float32 noise of a sum whose terms cancel; `floor` is what may be missing
-    of a unit besides.
+    Below 1e-7 of its unit, an element is float32 noise of terms that cancel; `floor` is added to this tolerance.
     """
     assert got.shape == want.shape
     if want.size == 0:
@@ -189,7 +187,7 @@ def _assert_gradients_agree(got, want, unit, tolerance, floor=0.0):
     error = got - want
     np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * np.abs(want).max() + 1e-7 + floor)
     size = np.linalg.norm(want)
-    if size < 1e-4 + 100 * floor:  # nothing that counts is seen
+    if size < 1e-4 + 100 * floor:  # only noise
         return
     tolerance += floor
     assert np.linalg.norm(error) / size < tolerance

@@ -1,6 +1,6 @@
-"""What long and large work costs; run by hand, not by pytest.
+"""Memory and time of long and large runs; run by hand, not by pytest.
 
-python tests/endurance.py soak --minutes 60     # repeated runs in one process: does its memory grow?
+python tests/endurance.py soak --minutes 60     # memory growth over repeated runs in one process
 python tests/endurance.py large                 # 2048 pixels, 20,000 circles: peak memory and seconds
 """
 
@@ -19,12 +19,12 @@ IMAGES = Path(__file__).parent.parent / "images"
 
 
 def resident():
-    """Bytes of memory that this process holds now (Linux)."""
+    """Resident bytes of this process (Linux)."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def soak(minutes, renderers):
-    """Grows, exports and forgets the sample paintings by turns, and tells how memory grows after the first round."""
+    """Paints and exports the sample paintings repeatedly, and prints the growth of memory after the first round."""
     import artpipe
 
     pictures = sorted(IMAGES.glob("*.jpg"))

@@ -1,4 +1,4 @@
-"""Runs as processes of their own, to be interrupted and killed, and what they leave in their folders."""
+"""Runs in their own processes, to interrupt and kill, and the contents of their folders."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ MARK = b"artpipe checkpoint 3\n"
 
 
 def waves():
-    """A picture of 64 x 48 pixels that takes some steps to paint, (48, 64, 3) float32."""
+    """A picture that takes some steps to paint, (48, 64, 3) float32."""
     across, down = np.meshgrid(np.linspace(0, 7, 64), np.linspace(0, 5, 48))
     planes = [np.sin(across * k + np.cos(down * (4 - k))) for k in (1, 2, 3)]
     return (0.5 + 0.5 * np.stack(planes, axis=2)).astype(np.float32)
@@ -27,22 +27,22 @@ def started(*words, **options):
 
 
 def finished(*words, **options):
-    """A process that has come to its end: `returncode`, `stdout`, `stderr`."""
+    """A finished process: `returncode`, `stdout`, `stderr`."""
     return subprocess.run(command(*words), capture_output=True, text=True, timeout=300, **options)
 
 
 def wait_for(process, part):
-    """Reads stderr up to the line with `part` in it, and gives back all lines; fails if there is none."""
+    """Reads stderr up to the line that contains `part`, and returns all lines; fails if there is none."""
     lines = []
     for line in process.stderr:
         lines.append(line)
         if part in line:
             return lines
-    raise AssertionError(f"{part!r} did not come in {''.join(lines)!r}")
+    raise AssertionError(f"{part!r} is not in {''.join(lines)!r}")
 
 
 def ended(process, signals=(), timeout=300):
-    """Sends signals, and tells how the process ended: its exit code, and the rest of its stderr."""
+    """Sends signals and waits; returns the exit code and the rest of stderr."""
     for number in signals:
         process.send_signal(number)
     try:
@@ -54,7 +54,7 @@ def ended(process, signals=(), timeout=300):
 
 
 def results(folder):
-    """All that a run leaves, but for what a clock measures, so that two runs can be compared."""
+    """All results of a run except times, so that two runs can be compared."""
     metrics = json.loads((folder / "metrics.json").read_text())
     for row in (metrics, *metrics["history"]):
         for name in ("fit_seconds", "total_seconds", "seconds"):
@@ -70,10 +70,10 @@ def results(folder):
 
 
 def opened(data):
-    """The .npz in a checkpoint file."""
+    """The .npz of a checkpoint file."""
     return data[len(MARK) + 65 :]
 
 
 def sealed(payload):
-    """A checkpoint file with this .npz in it, under a digest that is right."""
+    """A checkpoint file of this .npz, with a valid digest."""
     return MARK + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload

@@ -1,4 +1,4 @@
-"""docs/options.md is what the options say of themselves. UPDATE=1 writes it anew."""
+"""docs/options.md agrees with the options. UPDATE=1 writes it."""
 
 import os
 from pathlib import Path

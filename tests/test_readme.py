@@ -1,4 +1,4 @@
-"""The README: its Python runs as it stands, its command lines are understood, its links lead somewhere."""
+"""The README: its Python runs, its command lines parse, its links exist."""
 
 import re
 import shlex
@@ -26,13 +26,14 @@ def test_the_python_in_the_readme_runs(number, tmp_path, monkeypatch):
     exec(compile(PYTHON[number], f"README.md, block {number}", "exec"), {"__name__": "readme"})
 
 
-def test_there_is_python_in_the_readme_for_each_renderer():
+def test_the_readme_has_python_for_each_renderer_and_command_lines():
     assert len(PYTHON) >= 3
     assert any("jax" in block for block in PYTHON) and any("torch" in block for block in PYTHON)
+    assert {line.split()[0] for line in COMMANDS} >= {"run", "load", "render"}
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_the_command_lines_in_the_readme_are_understood(line, tmp_path, monkeypatch):
+def test_the_command_lines_in_the_readme_parse(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first, *words = shlex.split(line)
     pieces = [(first, words)]
@@ -43,21 +44,12 @@ def test_the_command_lines_in_the_readme_are_understood(line, tmp_path, monkeypa
         command = STAGE_COMMANDS.get(name) or main.commands[name]
         while isinstance(command, click.Group):
             named = arguments and arguments[0] in command.commands
-            command = command.commands[arguments.pop(0) if named else "paintings"]  # what `bench` does alone
+            command = command.commands[arguments.pop(0) if named else "paintings"]  # the default of `bench`
         if "--help" not in arguments:
-            with click.Context(main, **main.context_settings) as root:  # commands keep the help option they get first
+            with click.Context(main, **main.context_settings) as root:  # commands cache their help option
                 command.make_context(name, list(arguments), parent=root)
 
 
-def test_there_are_command_lines_in_the_readme():
-    assert {line.split()[0] for line in COMMANDS} >= {"run", "load", "render"}
-
-
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#:]+)\)", TEXT))))
-def test_files_that_the_readme_shows_are_there(target):
-    assert (ROOT / target).exists()
-
-
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"(?<=[ `])images/[\w./]+\.\w+", TEXT))))
-def test_pictures_that_the_readme_names_are_there(path):
-    assert (ROOT / path).exists()
+def test_files_and_pictures_of_the_readme_exist():
+    for target in re.findall(r"\]\(([^)#:]+)\)|(?<=[ `])(images/[\w./]+\.\w+)", TEXT):
+        assert (ROOT / "".join(target)).exists(), target
