@@ -5,11 +5,8 @@ import json
 import os
 import random
 import resource
-import subprocess
-import sys
 import tempfile
 import time
-import zipfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,12 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import refusal, run_cli
-from effort import effort
-from measuring import peak_memory
 from run_processes import opened, sealed
 
-from artpipe import ArtpipeError, load_scene
-from artpipe.pipeline.folders.checkpoints import Keeper, Start, load_start, restore
+from artpipe import load_scene
+from artpipe.pipeline.folders.checkpoints import Keeper, Start, restore
 from artpipe.pipeline.options import RunConfig
 from artpipe.pipeline.running.plan import plan_of
 from artpipe.pipeline.running.runner import carry_out, open_run
@@ -384,82 +379,3 @@ def test_a_scene_that_cannot_be_saved_in_the_run_folder_is_saved_elsewhere(folde
     (folder / "scene.json").rmdir()
     assert run_cli("resume", folder, "--no-export", "-q").exit_code == 0  # what was done is not lost
     assert (folder / "scene.json").is_file() and not (folder / "checkpoint").exists()
-
-
-# --- random files ---
-
-
-def resume_many(name, count):
-    """Resumes from randomly broken files of a run folder; prints the outcomes and the peak memory."""
-    from mutations import broken_bytes, broken_json, broken_npz
-
-    folder, rng = Path(name), random.Random(1)
-    inside = folder / "checkpoint"
-    intact = {path.name: path.read_bytes() for path in sorted(inside.iterdir())}
-    others, outcomes = list(intact.values()), {}
-    for index in range(int(count)):
-        broken = "start.bin" if index % 8 == 0 else NEWER
-        for each, data in intact.items():
-            (inside / each).write_bytes(data)
-        data, kind = intact[broken], rng.random()
-        if kind < 0.2:
-            data = broken_bytes(rng, data, others)
-        elif kind < 0.6:
-            data = sealed(broken_npz(rng, opened(data), others, folder / "trap"))
-        else:
-            data = sealed(with_about(opened(data), lambda about: broken_json(rng, about, others)))
-        (inside / broken).write_bytes(data)
-        try:
-            outcome = outcome_of(folder, broken)
-        except BaseException as error:
-            outcome = f"{index} raised {type(error).__name__}: {str(error)[:300]}"
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    print(json.dumps({"outcomes": outcomes, "bytes": peak_memory()}))
-
-
-def with_about(payload, change):
-    """An .npz with changed JSON."""
-    file, about = io.BytesIO(), io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(payload)) as old, zipfile.ZipFile(file, "w") as new:
-        for member in old.namelist():
-            data = old.read(member)
-            if member == "about.npy":
-                text = np.load(io.BytesIO(data)).tobytes()
-                np.save(about, np.frombuffer(change(text), np.uint8))
-                data = about.getvalue()
-            new.writestr(member, data)
-    return file.getvalue()
-
-
-def outcome_of(folder, broken):
-    """Returns "valid", "refused", or the messages if they are not one short line."""
-    try:
-        start = load_start(folder)
-        if broken == "start.bin":  # a run of its options may be large; reading them is enough
-            return "valid" if RunConfig.from_json(start.config.to_json()) == start.config else "changed"
-        run, plan, said = resumed(folder)
-        for part, _ in zip(plan.parts(run), range(3), strict=False):
-            for _ in plan.work(part, run):
-                pass
-        run.result()
-    except ArtpipeError as error:  # in a state: valid numbers that no fit can use
-        said = [str(error)]
-    is_line = len(said) == 1 and "\n" not in said[0] and len(said[0]) < 400
-    return "valid" if not said else "refused" if is_line else f"said {said!r}"
-
-
-@pytest.mark.slow
-def test_random_checkpoints_are_used_or_refused_in_one_line(folder):
-    """In another process, to detect crashes and to measure its memory."""
-    count = effort(400)
-    command = [sys.executable, __file__, str(folder), str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert set(told["outcomes"]) <= {"valid", "refused"} and told["bytes"] < 2_000_000_000, told
-    assert told["outcomes"]["refused"] > count / 2 and told["outcomes"]["valid"] > count / 100
-    assert not (folder / "trap").exists()
-
-
-if __name__ == "__main__":
-    resume_many(*sys.argv[1:])

@@ -17,7 +17,7 @@ from PIL import Image
 import artpipe
 from artpipe import Canvas, InputError, Scene, load_scene, mean_squared_error, save_scene
 from artpipe.pipeline.cli.commands import main
-from artpipe.pipeline.folders.rundir import load_config, load_result
+from artpipe.pipeline.folders.rundir import load_config, load_result, scene_file
 from artpipe.pipeline.options import RunConfig
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.options import settings_of
@@ -306,18 +306,12 @@ def test_usage_errors_exit_with_2_and_name_the_help():
 
 
 def test_render_draws_at_any_width(finished, tmp_path):
-    for width in (1, 100):
-        succeeded("render", finished / "scene.json", "-o", tmp_path / "a.PNG", "--width", width)
-        image = np.asarray(Image.open(tmp_path / "a.PNG"))
-        assert image.shape == (max(1, round(HEIGHT * width / WIDTH)), width, 3)
-        expected = reference.render(load_scene(finished / "scene.json").scaled(width))
-        np.testing.assert_allclose(image / 255, expected, atol=0.51 / 255)
-
-
-def test_render_draws_an_empty_scene(tmp_path):
-    save_scene(Scene.empty(Canvas(4, 3, (1, 0, 0.2))), tmp_path / "scene.json")
-    succeeded("render", tmp_path / "scene.json", "-o", tmp_path / "a.png")
-    assert np.asarray(Image.open(tmp_path / "a.png")).tolist() == [[[255, 0, 51]] * 4] * 3
+    save_scene(Scene.empty(Canvas(4, 3, (1, 0, 0.2))), tmp_path / "empty.json")
+    for path, width in ((finished / "scene.json", 1), (finished, 100), (tmp_path / "empty.json", 8)):
+        succeeded("render", path, "-o", tmp_path / "a.PNG", "--width", width)
+        image, scene = np.asarray(Image.open(tmp_path / "a.PNG")), load_scene(scene_file(path)).scaled(width)
+        assert image.shape == (scene.canvas.height, width, 3)
+        np.testing.assert_allclose(image / 255, reference.render(scene), atol=0.51 / 255)
 
 
 def test_render_refuses_invalid_input_and_output_in_one_line(finished, tmp_path):

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -155,29 +153,3 @@ def test_an_interrupt_during_export_leaves_no_incomplete_file(picture, tmp_path,
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in folder.iterdir()) == NAMES
     assert load_scene(folder / "scene.json").count == 40 and results(folder)["metrics"]["steps"] == 4
-
-
-FULL_DISK = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))  # no file may become longer; Python ignores the signal
-from artpipe.pipeline.cli.commands import main
-main(sys.argv[1:])
-"""
-
-
-@pytest.mark.slow
-@needs_signals
-def test_a_full_disk_saves_the_scene_elsewhere(picture, tmp_path):
-    words = ["--size", "24x18", "--max", "40", "--growth", "10", "--steps", "300", "--checkpoint-every", "0"]
-    command = [sys.executable, "-c", FULL_DISK, "run", picture, "-o", tmp_path / "run", *words, "--no-export", "-q"]
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
-    lines = done.stderr.splitlines()
-    assert done.returncode == 1 and len(lines) == 2, done.stderr
-    assert "the run continues without a checkpoint" in lines[0]  # once, though it fails again and again
-    assert "snapshots.npz" in lines[1] and ". The scene is saved as " in lines[1]
-    spare = lines[1].split(". The scene is saved as ")[1].split(";")[0]
-    assert spare.startswith(str(tmp_path / "artpipe-")) and load_scene(spare).count == 40
-    done = finished("resume", tmp_path / "run", "--no-export", "-q")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "run" / "scene.json").read_bytes() == open(spare, "rb").read()

@@ -123,7 +123,7 @@ def test_the_name_of_any_picture_is_a_valid_folder_name(name):
 
 
 @given(st.text(max_size=300), st.integers(20, 300))
-def test_names_are_cut_to_what_fits_and_stay_apart(name, most):
+def test_names_are_shortened_to_a_limit_and_stay_distinct(name, most):
     name = name.encode(errors="replace").decode()
     assert fitting(name, "-2", most).endswith("-2") and len(os.fsencode(fitting(name, "-2", most))) <= most
     other = name + "x" * most

@@ -1,6 +1,5 @@
 """A run that is interrupted and resumed, anywhere and repeatedly, ends as an uninterrupted one, bit for bit."""
 
-import os
 import random
 import signal
 import time
@@ -271,15 +270,3 @@ def test_an_interrupted_run_saves_the_best_scene_and_can_be_resumed(uninterrupte
     again = finished("resume", folder, "--no-export")
     assert again.returncode == 0 and "is finished" in again.stderr
     assert results(folder) == results(whole_folder)
-
-
-@pytest.mark.slow
-def test_a_run_on_one_core_without_a_home_folder_gives_the_same_scene(uninterrupted, tmp_path, monkeypatch):
-    _, words, whole_folder = uninterrupted
-    if not hasattr(os, "sched_setaffinity"):
-        pytest.skip("needs sched_setaffinity")
-    core = min(os.sched_getaffinity(0))
-    monkeypatch.delenv("HOME", raising=False)
-    done = finished(*words, "-o", tmp_path / "run", preexec_fn=lambda: os.sched_setaffinity(0, {core}))
-    assert done.returncode == 0, done.stderr
-    assert results(tmp_path / "run") == results(whole_folder)
