@@ -62,7 +62,8 @@ def test_a_preset_sets_only_unset_values(preset):
 
 def test_a_configuration_survives_json():
     for config in (
-        RunConfig(), RunConfig(size="40x30", steps=0, relocate_every=1, relocate_fraction=0.0, seed=2**63 - 1),
+        RunConfig(), RunConfig(mask="m.png", focus=((0.5, 0.4, 0.2),), edges=0.5, weight_floor=0.1),
+        RunConfig(size="40x30", steps=0, relocate_every=1, relocate_fraction=0.0, seed=2**63 - 1),
         RunConfig(7, 99, "ellipse,stroke", "best", 10**7, renderer="torch", device="cuda", background="#12Ef00",
                   seeder="grid", pool=4.0, radius_scale=0.05, softness_min=1e-3, rates=Rates(0.1, 1e3, 0.0, 1.0, 0.3)),
     ):  # fmt: skip

@@ -171,6 +171,7 @@ RESULTS = {
         disc(), known(Snapshot(0, disc((0, 1, 1), row_id=7)), Snapshot(9, disc((0, 1, 1), row_id=8)))
     ),
     "ends empty": Result(Scene.empty(CANVAS), known(Snapshot(3, disc()), Snapshot(5, disc((0, 1, 0))))),
+    "another background": Result(disc(), known(Snapshot(1, disc().with_background((1, 0, 0))))),
     "constant": Result(disc(), known(*(Snapshot(k, disc()) for k in range(9)))),
     "constant at the end": lasting(10, 3),
     "long": lasting(50),
@@ -314,14 +315,12 @@ def test_a_history_keeps_growths_among_many_snapshots_in_order():
 
 def test_the_loss_curve_holds_a_point_for_each_progress(tmp_path):
     history = History()
-    history.see(Exported(0, tmp_path / "a.png"), 0.0)
-    history.see(Progress("grow", 10, 256, 0.25), 1.5)
-    history.see(Relocated(12, 200, 56), 1.6)
-    history.see(Progress("search", 20, 512, 0.125), 2.25)
-    assert history.curve == [
-        LossPoint(step=10, shapes=256, seconds=1.5, mse=0.25),
-        LossPoint(step=20, shapes=512, seconds=2.25, mse=0.125),
-    ]
+    for event, seconds in (
+        (Exported(0, tmp_path / "a.png"), 0.0), (Progress("grow", 10, 256, 0.25), 1.5), (Relocated(12, 200, 56), 1.6),
+        (Progress("search", 20, 512, 0.125), 2.25),
+    ):  # fmt: skip
+        history.see(event, seconds)
+    assert history.curve == [LossPoint(10, 256, 1.5, 0.25), LossPoint(20, 512, 2.25, 0.125)]
     assert history.snapshots == []
 
 
@@ -334,8 +333,3 @@ def test_a_result_refuses_snapshots_and_targets_of_another_size():
             Result(disc(), target=np.zeros(shape, np.float32))
     result = Result(disc(), known(Snapshot(1, disc())), target=np.zeros((10, 12, 3), np.float32))
     assert result.history.snapshots[0].step == 1
-
-
-def test_snapshots_may_have_another_background():
-    snapshot = Snapshot(1, disc().with_background((1, 0, 0)))
-    assert even_scenes(Result(disc(), known(snapshot)), 5)[-1].canvas == CANVAS
