@@ -71,15 +71,6 @@ def test_a_chain_of_every_stage_gives_the_same_scene_as_python(picture, tmp_path
     assert run.scene.count == 9
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_each_stage_works_alone_as_in_python(picture, tmp_path, name):
-    words, stage = STAGES[name]
-    carried_out(f"load {picture} {words} export {tmp_path}/alone.json")
-    run = Run(load_picture(picture), load_fitting_renderer("jax"))
-    list(stage(run))
-    assert load_scene(tmp_path / "alone.json").same_as(run.scene)
-
-
 def test_options_of_load_apply_to_the_chain(picture, tmp_path):
     options = "--size 12x10 --background #ff0000 --softness-min 4 --seed 5"
     carried_out(f"load {picture} {options} seed --count 3 refine --steps 2 seed --count 4 export {tmp_path}/a.json")

@@ -1,6 +1,5 @@
 """Claims of run folders: two runs never write to one, and leftovers of other runs are neither lost nor in the way."""
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import refusal, run_cli, succeeded
-from run_processes import ended, finished, results, started, wait_for
+from run_processes import results
 
-from artpipe import InputError, load_scene
+from artpipe import InputError
 from artpipe.pipeline.folders.claim import hold, new_folder
 from artpipe.stages.pictures.picture import save_png
 
@@ -148,22 +147,3 @@ def test_the_claim_of_a_killed_process_is_released(picture, tmp_path):
     assert names(folder) == ["checkpoint", "checkpoint/lock"]
     assert succeeded("run", picture, "-o", folder, *TINY).stdout.splitlines()[-1] == str(folder)
     assert not (folder / "checkpoint").exists()
-
-
-@pytest.mark.slow
-def test_of_two_runs_in_one_folder_the_second_is_refused_and_the_first_continues(picture, tmp_path):
-    words = ("--max", 8, "--growth", 4, "--steps", 1_000_000, "--no-export", "-o", tmp_path / "run")
-    first = started("run", picture, *words)
-    try:
-        wait_for(first, ": step ")
-        for second in (("run", picture, *words), ("resume", tmp_path / "run")):
-            done = finished(*second)
-            assert done.returncode == 1 and done.stdout == ""
-            assert len(done.stderr.splitlines()) == 1 and "in use by another run" in done.stderr
-        assert first.poll() is None
-        code, errors = ended(first, [signal.SIGINT])
-    finally:
-        first.kill()
-    assert code == 130 and "artpipe resume" in errors
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    assert load_scene(tmp_path / "run" / "scene.json").count > 0

@@ -11,7 +11,6 @@ import click
 import numpy as np
 import pytest
 from command_line import refusal, run_cli, succeeded
-from picture_files import RGB, chunk, png_of
 from PIL import Image
 
 import artpipe
@@ -222,14 +221,6 @@ def test_a_small_picture_is_painted_at_the_default_size(tmp_path):
     (note,) = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
     assert "12 x 16" in note and "192 shapes instead of 300" in note
     assert "note" not in succeeded(*words, "-o", tmp_path / "quiet", "--size", 16, "-q").stderr
-
-
-def test_unknown_colour_information_is_noted_in_one_line(tmp_path):
-    unknown = chunk(b"cICP", bytes((3, 13, 0, 1)))
-    (tmp_path / "a.png").write_bytes(png_of(np.full((8, 8, 3), 99, np.uint8), 8, RGB, unknown))
-    words = ("run", tmp_path / "a.png", "-o", tmp_path / "run", "--max", 2, "--steps", 2, "--no-export")
-    (note,) = [line for line in succeeded(*words).stderr.splitlines() if "a.png" in line]
-    assert note.startswith("note: ") and "primaries 3" in note
 
 
 def test_a_run_without_steps_on_a_plain_picture_writes_every_file(tmp_path):

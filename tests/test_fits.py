@@ -69,6 +69,7 @@ def test_a_step_returns_the_loss_before_it_and_lowers_it(backend, target, start)
     assert fit.loss() == pytest.approx(mean_squared_error(reference.render(fit.scene()), target), rel=1e-5)
 
 
+@pytest.mark.parametrize("backend", slowly(), indirect=True)
 def test_residual_and_worth_are_those_of_the_current_or_the_given_scene(backend, target, start):
     fit = open_fit(backend, target, start)
     fit.step([1.0] * 5)

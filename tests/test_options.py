@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from artpipe import InputError, Rates
+from artpipe import InputError
 from artpipe.pipeline.bench.options import BenchOptions, SweepOptions
 from artpipe.pipeline.cli.habits import Habits
 from artpipe.pipeline.cli.options import OptionCommand, with_options
@@ -204,12 +204,3 @@ def test_every_option_is_described_and_its_default_accepted(options):
         flags += setting.flags
     assert flags and len(set(flags)) == len(flags)
     assert f"{settings_of(options)[0].name}: " in inspect.getdoc(options)
-
-
-def test_an_option_of_both_a_run_and_a_stage_is_the_same():
-    run = {setting.name: setting for setting in settings_of(RunConfig)}
-    newcomers = {setting.name.removeprefix("newcomers."): setting for setting in settings_of(Seed)}
-    for name in ("seeder", "radius_scale"):
-        one, other = run[name], newcomers[name]
-        assert one.default == other.default and replace(one.option, group="") == other.option
-    assert {f"rates.{setting.name}" for setting in settings_of(Rates)} <= set(run)

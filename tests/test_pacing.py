@@ -2,21 +2,16 @@
 
 import json
 import re
-import time
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from command_line import succeeded
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from run_processes import waves
 
-import artpipe
 from artpipe.pipeline.folders.checkpoints import Keeper, Start, restore
 from artpipe.pipeline.options import RunConfig
-from artpipe.pipeline.presets import PRESETS
 from artpipe.pipeline.running.observers import Forward
 from artpipe.pipeline.running.plan import plan_of
 from artpipe.pipeline.running.runner import carry_out, open_run
@@ -134,29 +129,6 @@ def test_patience_ends_a_run_before_its_seconds_and_settles_within_them(clock):
     assert steps_of("settle", events)
 
 
-@pytest.mark.slow
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    growth=st.integers(1, 30), most=st.integers(1, 20), pool=st.floats(1, 3), seconds=st.floats(0.001, 2),
-    preset=st.sampled_from(list(PRESETS)), steps=st.none() | st.integers(0, 300), every=st.none() | st.integers(1, 60),
-    fraction=st.none() | st.floats(0, 1), ticks=st.lists(st.floats(1e-5, 0.02), min_size=1, max_size=5),
-)  # fmt: skip
-def test_any_run_with_seconds_ends_in_time_with_a_valid_scene(
-    monkeypatch, growth, most, pool, seconds, preset, steps, every, fraction, ticks
-):
-    clock = Clock(lambda now: ticks[int(7 * now) % len(ticks)])
-    monkeypatch.setattr("artpipe.pipeline.running.plan.time", clock)
-    config = RunConfig(
-        growth=growth, count=most, pool=pool, seconds=seconds, preset=preset, steps=steps, relocate_every=every,
-        relocate_fraction=fraction,
-    )  # fmt: skip
-    result, _, _ = carried_out(config)
-    assert result.reason == "seconds" or result.metrics.steps == steps
-    assert 0 < result.scene.count <= most
-    assert result.metrics.steps <= (300 if steps is None else steps) or steps is None
-    assert result.metrics.fit_seconds < seconds + 0.2
-
-
 def test_the_command_line_shows_elapsed_and_total_seconds(clock, tmp_path):
     clock()
     save_png(TARGET, tmp_path / "a.png")
@@ -193,15 +165,3 @@ def test_a_resumed_run_continues_with_its_plan(clock, tmp_path, after):
     assert result.reason == "seconds" and result.scene.count == 8
     assert 0.85 < result.metrics.fit_seconds / CONFIG.seconds < 1.15
     assert abs(result.metrics.steps - whole.metrics.steps) < 0.1 * whole.metrics.steps
-
-
-# --- by the machine's clock ---
-
-
-@pytest.mark.slow
-def test_a_run_by_the_machine_s_clock_ends_in_time():
-    began = time.perf_counter()
-    result = artpipe.fit(waves(), count=48, growth=16, seconds=3.0, preset="best")
-    assert result.metrics.reason == "seconds" and result.scene.count == 48
-    assert 2.5 < result.metrics.fit_seconds < 3.3
-    assert time.perf_counter() - began < 20

@@ -150,7 +150,9 @@ def table():
     """
     mix = (MIXED, "linear")
     for kind in KINDS:
-        yield from (("numba", *kind, name) for name in (PLAIN, *SCENES, *([*SIZES, "empty"] if kind == mix else ())))
+        some = ("huge", "any shape", WITHOUT_AREA, "on pixel centres", "sharp", "touching tile borders")
+        names = (*SCENES, *SIZES, "empty") if kind == mix else some
+        yield from (("numba", *kind, name) for name in (PLAIN, *names))
         yield from (("torch", *kind, name) for name in (PLAIN, "any shape", WITHOUT_AREA, "sharp"))
     yield from (("torch in pieces", *mix, name) for name in (PLAIN, "deep stack", "17x33", "1x1", "empty"))
     yield from (("jax in pieces", "circle", "linear", name) for name in (PLAIN, "deep stack", "invisible and opaque"))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from run_processes import ended, finished, results, started, wait_for, waves
 
-from artpipe import InputError, load_scene, mean_squared_error, render
+from artpipe import load_scene, mean_squared_error, render
 from artpipe.pipeline.folders.checkpoints import Keeper, Start, load_start, restore
 from artpipe.pipeline.folders.rundir import load_result
 from artpipe.pipeline.options import RunConfig
@@ -22,7 +22,6 @@ from artpipe.pipeline.running.plan import plan_of
 from artpipe.pipeline.running.runner import carry_out, open_run
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.pictures.picture import save_png
-from artpipe.stages.relocate import Relocate
 
 pytestmark = pytest.mark.usefixtures("steps_alone")
 
@@ -152,32 +151,6 @@ def test_a_run_can_be_resumed_after_any_of_its_parts(tmp_path, renderer):
     assert count > 60
     for parts in range(renderer == "jax", count, 2):  # odd parts with one renderer, even with the other
         assert_same(in_pieces("plain", renderer, [parts], tmp_path), wanted)
-
-
-@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
-def test_an_invalid_state_is_refused_and_changes_nothing(renderer):
-    config = replace(PLAIN, renderer=renderer)
-    run, other = open_run(OPAQUE, config), open_run(OPAQUE[:, :-1], config)
-    for _ in Relocate(0.0, 4).work(run):
-        pass
-    before, state = run.state(), run.state()
-    broken = [
-        other.state(),
-        replace(state, rng={**state.rng, "bit_generator": "MT19937"}),
-        replace(state, fit=replace(state.fit, rows=state.fit.rows[1:])),
-        replace(state, fit=replace(state.fit, rows=np.full_like(state.fit.rows, np.nan))),
-        replace(state, fit=replace(state.fit, slates=state.fit.slates[:-1])),
-        replace(state, fit=replace(state.fit, slates=tuple(np.full_like(s, np.inf) for s in state.fit.slates))),
-        replace(state, fit=replace(state.fit, scene=state.fit.scene.with_background((0.0, 0.0, 0.0)))),
-    ]
-    run.rng.random()  # to detect a restored generator
-    rng = run.rng.bit_generator.state
-    for wrong in broken:
-        with pytest.raises(InputError) as error:
-            run.restore(wrong)
-        assert "\n" not in str(error.value)
-        assert run.scene.same_as(before.fit.scene) and run.rng.bit_generator.state == rng
-        assert all(map(np.array_equal, run.state().fit.slates, before.fit.slates))
 
 
 # --- processes ---

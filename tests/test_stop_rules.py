@@ -8,23 +8,18 @@ import numpy as np
 import pytest
 from cliffs import loss_with_a_cliff
 from command_line import run_cli, succeeded
-from run_processes import waves
 
 import artpipe
 from artpipe import InputError, RendererOptions, load_fitting_renderer, mean_squared_error, psnr
 from artpipe.pipeline.folders.rundir import load_config
 from artpipe.pipeline.options import RunConfig
-from artpipe.pipeline.running.observers import Forward
 from artpipe.pipeline.running.plan import Plan
-from artpipe.pipeline.running.runner import carry_out, open_run
-from artpipe.pipeline.running.stopping import Stopping
+from artpipe.pipeline.running.runner import carry_out
 from artpipe.renderers import FitSettings
 from artpipe.stages.base import Run
 from artpipe.stages.events import Progress
-from artpipe.stages.grow import Grow
 from artpipe.stages.pictures.picture import load_picture, save_png
-from artpipe.stages.refine import Refine, Settle
-from artpipe.stages.relocate import Search
+from artpipe.stages.refine import Refine
 from artpipe.stages.seed import Seed
 
 SMALL = {"count": 8, "growth": 4, "size": "16x12"}
@@ -70,21 +65,6 @@ def test_the_first_rule_that_is_met_ends_the_run(picture):
     assert both.metrics.reason == "target-psnr" and both.scene.same_as(alone.scene)
     brief, _ = fitted(picture, seconds=0.02, target_psnr=199.0)
     assert brief.metrics.reason == "seconds" and brief.metrics.steps < STEPS and 0 < brief.scene.count <= 8
-
-
-@pytest.mark.slow
-def test_a_run_ended_by_seconds_is_settled():
-    target = waves()
-    config, events = RunConfig(count=48), []
-    stages = [Grow(60, 20, 60), Search(1_000_000, 48, 30, 0.5), Settle(1_000_000)]
-    plan = Plan(stages, Stopping(seconds=4.0))
-    result = carry_out(open_run(target, config), plan, config, [Forward(events.append)], time.perf_counter())
-    assert result.reason == "seconds" and result.scene.count == 48
-    progress = [event for event in events if isinstance(event, Progress)]
-    settling = [event for event in progress if event.stage == "settle"]
-    assert progress[-1] is settling[-1] and {event.shapes for event in settling} == {48}
-    # On a busy machine, few steps are left for settling.
-    assert result.metrics.mse <= settling[0].mse * 1.1
 
 
 # --- the command line ---
