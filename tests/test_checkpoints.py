@@ -365,7 +365,7 @@ def test_a_failed_checkpoint_is_reported_once_and_the_run_continues(tmp_path):
 
 
 def test_a_scene_that_cannot_be_saved_in_the_run_folder_is_saved_elsewhere(folder):
-    (folder / "scene.json" / "inner").mkdir(parents=True)  # a folder stands in the way
+    (folder / "scene.json" / "inner").mkdir(parents=True)  # a folder blocks the file
     result = run_cli("resume", folder, "--no-export", "-q")
     line = result.stderr.splitlines()
     assert result.exit_code == 1 and len(line) == 1

@@ -235,10 +235,10 @@ def test_the_first_step_of_a_new_row_is_as_long_as_its_rate(backend, target, sta
     rates = Rates(position=0.25, radius=0.03, colour=0.02, opacity=0.1, softness=0.04)
     fit = open_fit(backend, target, start, rates=rates)
     fit.step([1.0] * 10)
-    newcomer = start.select([0]).with_columns(
+    new_row = start.select([0]).with_columns(
         x=14, y=11, colour=[0.5, 0.4, 0.6], opacity=0.7, softness=2, radius=6
     )  # fmt: skip
-    fit.put(fit.scene().append(newcomer.rows))
+    fit.put(fit.scene().append(new_row.rows))
     fit.step()
     after = fit.scene().select([fit.scene().count - 1])
     # Adam's first step is the rate times the gradient's sign, along the logarithm of lengths and the logit of opacity.
@@ -247,7 +247,7 @@ def test_the_first_step_of_a_new_row_is_as_long_as_its_rate(backend, target, sta
         ("x", 0.25, float), ("y", 0.25, float), ("radius", 0.03, np.log), ("softness", 0.04, np.log),
         *((name, 0.02, float) for name in ("red", "green", "blue")), ("opacity", 0.1, logit),
     ):  # fmt: skip
-        moved = of(float(after.column(name)[0])) - of(float(newcomer.column(name)[0]))
+        moved = of(float(after.column(name)[0])) - of(float(new_row.column(name)[0]))
         assert abs(moved) == pytest.approx(rate, rel=1e-4), name
 
 

@@ -42,9 +42,9 @@ def two_in_one_order(draw, limits=LIMITS):
     """Two scenes whose common rows have the same order, as in a run."""
     before = draw(st.lists(st.integers(0, 9), unique=True))
     stayers = [row for row in before if draw(st.booleans())]
-    newcomers = draw(st.lists(st.integers(20, 25), unique=True))
-    # Where each newcomer is put among the rows so far.
-    for row in newcomers:
+    added = draw(st.lists(st.integers(20, 25), unique=True))
+    # Where each new row is inserted among the rows so far.
+    for row in added:
         stayers.insert(draw(st.integers(0, len(stayers))), row)
     return draw(scenes(limits, before)), draw(scenes(limits, stayers))
 
@@ -151,8 +151,8 @@ def disc(colour=(1, 0, 0), radius=4.0, row_id=0, **values):
 def lasting(count, again=1):
     """A result of a disc that grows, and then stays the same for `again` more snapshots."""
     grown = [Snapshot(k, disc(radius=0.5 + 4 * k / count)) for k in range(count)]
-    stands = [Snapshot(count + k, disc(radius=4.5)) for k in range(again)]
-    return Result(disc(radius=4.5), known(*grown, *stands))
+    constant = [Snapshot(count + k, disc(radius=4.5)) for k in range(again)]
+    return Result(disc(radius=4.5), known(*grown, *constant))
 
 
 def known(*snapshots):

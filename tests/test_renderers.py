@@ -125,7 +125,7 @@ class Case:
         self.scene, self.target, self.weights = scene, target, weights
         self.picture = reference.render(scene)
         black = scene.with_columns(colour=np.zeros(3)) if scene.count else scene
-        light = reference.render(black.with_background((1, 1, 1)))  # what comes through all rows
+        light = reference.render(black.with_background((1, 1, 1)))  # transmittance of all rows
         self.is_deep = bool(light.min() < TRANSMITTANCE_FLOOR)
 
     @functools.cached_property

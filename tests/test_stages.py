@@ -1,8 +1,6 @@
 """Stages: their common properties with both renderers, and the seeders."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
@@ -28,39 +26,31 @@ WIDTH, HEIGHT = 40, 28
 BEFORE = 12  # circles before each stage of the table
 
 
-@dataclass(frozen=True)
-class Case:
-    """A stage on a scene of BEFORE circles, the number of circles after it, and its steps."""
-
-    stage: Any
-    count: int
-    steps: int = 0
-
-
+# Name to stage, count of circles after it (BEFORE circles before it), and its steps.
 STAGES = {
-    "seed": Case(Seed(7), BEFORE + 7),
-    "seed one at random": Case(Seed(1, Newcomers("random")), BEFORE + 1),
-    "grow": Case(Grow(20, 4, 8), 20, 8),
-    "grow by no divisor": Case(Grow(23, 5, 7), 23, 7),
-    "grow by more than the end": Case(Grow(15, 100, 4), 15, 4),
-    "grow with fewer steps than batches": Case(Grow(20, 2, 1), 20, 1),
-    "grow without steps": Case(Grow(20, 5, 0), 20),
-    "grow from enough": Case(Grow(BEFORE, 4, 6), BEFORE, 6),
-    "grow from more than enough": Case(Grow(5, 2, 6), BEFORE, 6),
-    "refine over several events": Case(Refine(2 * STEPS_PER_EVENT + 1), BEFORE, 2 * STEPS_PER_EVENT + 1),
-    "refine without steps": Case(Refine(0), BEFORE),
-    "settle": Case(Settle(9), BEFORE, 9),
-    "relocate": Case(Relocate(0.4), BEFORE),
-    "relocate none": Case(Relocate(0.0), BEFORE),
-    "relocate all": Case(Relocate(1.0), BEFORE),
-    "relocate to fewer": Case(Relocate(0.2, 5), 5),
-    "relocate to more": Case(Relocate(0.2, 17), 17),
-    "search": Case(Search(12, every=4), BEFORE, 12),
-    "search to fewer": Case(Search(14, 7, every=4), 7, 14),
-    "search to more": Case(Search(14, 17, every=4), 17, 14),
-    "search within a round": Case(Search(5, 7, every=30), 7, 5),
-    "search without steps": Case(Search(0, 7), 7),
-    "export": Case(Export(()), BEFORE),
+    "seed": (Seed(7), BEFORE + 7, 0),
+    "seed one at random": (Seed(1, Newcomers("random")), BEFORE + 1, 0),
+    "grow": (Grow(20, 4, 8), 20, 8),
+    "grow by no divisor": (Grow(23, 5, 7), 23, 7),
+    "grow by more than the end": (Grow(15, 100, 4), 15, 4),
+    "grow with fewer steps than batches": (Grow(20, 2, 1), 20, 1),
+    "grow without steps": (Grow(20, 5, 0), 20, 0),
+    "grow from enough": (Grow(BEFORE, 4, 6), BEFORE, 6),
+    "grow from more than enough": (Grow(5, 2, 6), BEFORE, 6),
+    "refine over several events": (Refine(2 * STEPS_PER_EVENT + 1), BEFORE, 2 * STEPS_PER_EVENT + 1),
+    "refine without steps": (Refine(0), BEFORE, 0),
+    "settle": (Settle(9), BEFORE, 9),
+    "relocate": (Relocate(0.4), BEFORE, 0),
+    "relocate none": (Relocate(0.0), BEFORE, 0),
+    "relocate all": (Relocate(1.0), BEFORE, 0),
+    "relocate to fewer": (Relocate(0.2, 5), 5, 0),
+    "relocate to more": (Relocate(0.2, 17), 17, 0),
+    "search": (Search(12, every=4), BEFORE, 12),
+    "search to fewer": (Search(14, 7, every=4), 7, 14),
+    "search to more": (Search(14, 17, every=4), 17, 14),
+    "search within a round": (Search(5, 7, every=30), 7, 5),
+    "search without steps": (Search(0, 7), 7, 0),
+    "export": (Export(()), BEFORE, 0),
 }
 RANDOM = ("seed", "grow", "relocate", "search")
 LOWERING = {"grow": Grow(24, 6, 24), "refine": Refine(24), "search": Search(32, every=8), "settle": Settle(24)}
@@ -107,9 +97,8 @@ def assert_valid(scene, run):
 @pytest.mark.parametrize("renderer", FITTING_RENDERERS)
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_leaves_a_valid_scene_of_the_promised_count_and_reports_its_work(name, renderer):
-    case, run = STAGES[name], run_of(renderer)
-    last = 0
-    for event in case.stage(run):
+    (stage, count, steps), run, last = STAGES[name], run_of(renderer), 0
+    for event in stage(run):
         assert isinstance(event, Event) and event.step == run.step >= last
         if isinstance(event, Progress):
             assert event.shapes == run.scene.count
@@ -122,8 +111,8 @@ def test_a_stage_leaves_a_valid_scene_of_the_promised_count_and_reports_its_work
         last = event.step
         assert_valid(run.scene, run)
     assert_valid(run.scene, run)
-    assert (run.scene.count, run.step) == (case.count, case.steps)
-    assert case.stage.leaves(BEFORE) == case.count
+    assert (run.scene.count, run.step) == (count, steps)
+    assert stage.leaves(BEFORE) == count
 
 
 @pytest.mark.parametrize(
@@ -155,7 +144,7 @@ def test_the_random_seed_determines_the_scene(name, renderer):
     scenes = []
     for seed in (5, 5, 6):
         run = run_of(renderer, seed=seed)
-        list(STAGES[name].stage(run))
+        list(STAGES[name][0](run))
         scenes.append(run.scene)
     assert scenes[0].same_as(scenes[1])
     assert not np.array_equal(scenes[0].rows, scenes[2].rows)

@@ -1,4 +1,4 @@
-"""Closed, full or unread standard streams: the work is done all the same."""
+"""Closed, full or unread standard streams: commands still do their work."""
 
 import fcntl
 import os
@@ -160,7 +160,7 @@ with standard_streams():
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONUNBUFFERED": ""},
     ) as process:  # fmt: skip
-        came, _, _ = select.select([process.stderr], [], [], 30)
-        assert came and process.stderr.readline() == "step 1\n"
+        ready, _, _ = select.select([process.stderr], [], [], 30)
+        assert ready and process.stderr.readline() == "step 1\n"
         process.stdin.close()
     assert process.returncode == 0

@@ -172,7 +172,7 @@ def load(ctx: click.Context, /, picture: Path, quiet: bool, options: dict[str, A
 @with_options(EXPORT_OPTIONS)
 @_THREADS
 @click.option(
-    "--check", is_flag=True, help="Print each SVG's size and its fidelity when drawn by resvg and ThorVG (extra svg)."
+    "--check", is_flag=True, help="Print file sizes, and the fidelity of SVGs drawn by resvg and ThorVG (extra svg)."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, options: dict[str, Any]) -> None:

@@ -276,10 +276,10 @@ def _state_of(values: Mapping[str, Any], plan: Plan, run: Run, start: str) -> tu
     if (values["weight"] < 0).any() or (values["square"] < 0).any():
         raise ValueError("its optimiser state has negative weights or means of squares")
     fit = FitState(scene, values["drawn"], slates, _whole(about["step_count"], STEPS_MAX))
-    told = about["plan"]
+    saved = about["plan"]
     cut = None
-    if told["cut"] is not None:
-        at, shapes, steps = told["cut"]
+    if saved["cut"] is not None:
+        at, shapes, steps = saved["cut"]
         most = 4 * COUNT_MAX if run.most is None else run.most
         cut = Cut(_whole(at, len(plan.first)), _whole(shapes, most), _whole(steps, STEPS_MAX))
     resumed = Plan(
@@ -287,12 +287,12 @@ def _state_of(values: Mapping[str, Any], plan: Plan, run: Run, start: str) -> tu
         _stopping_of(about["stopping"], plan.stopping),
         plan.first,
         cut,
-        stage=_whole(told["stage"], len(plan.first) if cut is None else cut.stage + 2),
-        done=_whole(told["done"], 2 * STEPS_MAX + COUNT_MAX),
-        shapes=None if told["shapes"] is None else _whole(told["shapes"], 4 * COUNT_MAX),
-        begun=_whole(told["begun"], fit.step_count),
-        seconds=_number_of(told["seconds"], NUMBER_MAX),
-        elapsed=_number_of(told["elapsed"], NUMBER_MAX),
+        stage=_whole(saved["stage"], len(plan.first) if cut is None else cut.stage + 2),
+        done=_whole(saved["done"], 2 * STEPS_MAX + COUNT_MAX),
+        shapes=None if saved["shapes"] is None else _whole(saved["shapes"], 4 * COUNT_MAX),
+        begun=_whole(saved["begun"], fit.step_count),
+        seconds=_number_of(saved["seconds"], NUMBER_MAX),
+        elapsed=_number_of(saved["elapsed"], NUMBER_MAX),
     )
     _check_place(resumed)
     return RunState(fit, about["rng"], _history_of(values, about, canvas)), resumed
@@ -306,12 +306,12 @@ def _paced_values(plan: Plan) -> list[dict[str, Any]]:
     return [{name: getattr(stage, name) for name in _PACED if hasattr(stage, name)} for stage in stages]
 
 
-def _paced(stages: Sequence[Stage], told: Sequence[Mapping[str, Any]]) -> list[Stage]:
+def _paced(stages: Sequence[Stage], saved: Sequence[Mapping[str, Any]]) -> list[Stage]:
     """The stages of a plan with the fields that `_paced_values` saved."""
-    if len(told) > len(stages):
+    if len(saved) > len(stages):
         raise ValueError("its plan has too many stages")
     paced: list[Stage] = []
-    for stage, values in zip(stages, told, strict=False):
+    for stage, values in zip(stages, saved, strict=False):
         known = {
             name: _number_of(values[name], most) if name == "begin" else _whole(values[name], int(most))
             for name, most in _PACED.items()
@@ -321,7 +321,7 @@ def _paced(stages: Sequence[Stage], told: Sequence[Mapping[str, Any]]) -> list[S
             raise ValueError("its batches are empty")
         options: Any = stage  # one of several dataclasses
         paced.append(replace(options, **known))
-    return [*paced, *stages[len(told) :]]
+    return [*paced, *stages[len(saved) :]]
 
 
 def _check_place(plan: Plan) -> None:
@@ -335,13 +335,13 @@ def _check_place(plan: Plan) -> None:
         raise ValueError(f"its stage has fewer parts than the {plan.done} that were done")
 
 
-def _stopping_of(told: Mapping[str, Any], rules: Stopping) -> Stopping:
+def _stopping_of(saved: Mapping[str, Any], rules: Stopping) -> Stopping:
     """The stop rules of the run with their saved state."""
-    best = float("inf") if told["best"] is None else _number_of(told["best"], NUMBER_MAX)
-    best_step, shapes = _whole(told["best_step"], STEPS_MAX), _whole(told["shapes"] + 1, 4 * COUNT_MAX + 1) - 1
-    if told["reason"] not in ("", "seconds", "target-psnr", "patience"):
+    best = float("inf") if saved["best"] is None else _number_of(saved["best"], NUMBER_MAX)
+    best_step, shapes = _whole(saved["best_step"], STEPS_MAX), _whole(saved["shapes"] + 1, 4 * COUNT_MAX + 1) - 1
+    if saved["reason"] not in ("", "seconds", "target-psnr", "patience"):
         raise ValueError("its stop rule is unknown; known are seconds, target-psnr, patience")
-    return Stopping(rules.seconds, rules.target_psnr, rules.patience, best, best_step, shapes, told["reason"])
+    return Stopping(rules.seconds, rules.target_psnr, rules.patience, best, best_step, shapes, saved["reason"])
 
 
 def _history_of(values: Mapping[str, Any], about: Mapping[str, Any], canvas: Canvas) -> History:

@@ -20,14 +20,14 @@ _ELSEWHERE = ". Try another folder with -o"
 
 
 @contextmanager
-def new_folder(wanted: Path, tell: Callable[[str], object]) -> Iterator[Path]:
+def new_folder(wanted: Path, warn: Callable[[str], object]) -> Iterator[Path]:
     """Creates and locks the folder, or, if it is not empty, the first free sibling, `name-2` and so on.
 
     On exit, created folders that are still empty are removed, parents included.
 
     Args:
         wanted: the folder.
-        tell: called with one line if the folder holds an interrupted run.
+        warn: called with one line if the folder holds an interrupted run.
 
     Raises:
         InputError: no folder can be created and written there, or another run uses it.
@@ -36,7 +36,7 @@ def new_folder(wanted: Path, tell: Callable[[str], object]) -> Iterator[Path]:
         folder = wanted if number == 1 else _sibling(wanted, number)
         made: list[Path] = []
         try:
-            if not _is_free(folder, made, tell):
+            if not _is_free(folder, made, warn):
                 continue
             with hold(folder, _ELSEWHERE):
                 if not _is_fresh(folder):  # another run used it meanwhile
@@ -50,7 +50,7 @@ def new_folder(wanted: Path, tell: Callable[[str], object]) -> Iterator[Path]:
     raise InputError(f"{wanted} and 9998 siblings are taken; try another folder with -o")
 
 
-def _is_free(folder: Path, made: list[Path], tell: Callable[[str], object]) -> bool:
+def _is_free(folder: Path, made: list[Path], warn: Callable[[str], object]) -> bool:
     """Creates the folder, appends the created parts of its path to `made`; returns whether it is empty."""
     try:
         made += (path for path in (folder, *folder.parents) if not path.exists())
@@ -60,7 +60,7 @@ def _is_free(folder: Path, made: list[Path], tell: Callable[[str], object]) -> b
         if _is_held(folder):
             raise _in_use(folder, _ELSEWHERE)
         if (folder / FOLDER / START).is_file():
-            tell(f"{folder} holds an interrupted run; to continue it: artpipe resume {folder}")
+            warn(f"{folder} holds an interrupted run; to continue it: artpipe resume {folder}")
         return False
     except OSError as error:
         raise InputError(f"cannot use {folder} as output folder: {error.strerror or error}{_ELSEWHERE}") from None

@@ -97,10 +97,10 @@ class Interruption:
 
     def _watch(self, reads: int) -> None:
         """Reads signals at once; Python handlers such as `_note` wait for the end of a step."""
-        came = 0
+        count = 0
         while numbers := os.read(reads, 1):
-            came += 1
-            if came > 1:
+            count += 1
+            if count > 1:
                 _quit(numbers[0])
             if self._deferred:
                 _say(_NOTICE)
