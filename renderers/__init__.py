@@ -1,4 +1,4 @@
-"""Scenes, and the renderers that draw, differentiate and fit them. Nothing heavy is loaded here."""
+"""Scenes, and the renderers that draw, differentiate and fit them. Frameworks are imported only when used."""
 
 from .base import DEVICES as DEVICES
 from .base import Fit as Fit

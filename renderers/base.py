@@ -1,4 +1,4 @@
-"""What every renderer offers, and the settings of a fit."""
+"""The protocols of renderers and fits, and their settings."""
 
 from __future__ import annotations
 
@@ -34,22 +34,21 @@ BETA_MAX = 1 - 1e-6  # Adam's bias correction divides by 1 - beta, in float32
 
 @dataclass(frozen=True)
 class RendererOptions:
-    """Where and how a framework's renderer computes.
+    """Device, kernel and resources of a renderer.
 
     Attributes:
-        device: "cpu", "cuda", or "auto", the fastest known here: the CPU kernel until there are GPU
-            kernels (a dense step of 2048 circles took 11 ms on the seed project's GPU; a tiled one takes 1 to
-            2 ms on two cores).
-        kernel: what draws: "numba" (tiled, CPU only), "dense" (in the framework's own operations, any device), or
-            "auto": numba on a CPU, else dense.
-        memory_mb: what the dense kernel may hold at once, in MB; it works through the canvas in pieces.
-        compile: whether the dense kernel of PyTorch goes through `torch.compile` (needs a C++ compiler). JAX
-            always compiles.
-        threads: how many threads the kernel draws with; the result does not depend on it. None for ARTPIPE_THREADS of
-            the environment, or else all cores that the process may use.
+        device: "cpu", "cuda", or "auto", currently always the CPU (a dense step of 2048 circles took 11 ms on the seed
+            project's GPU; a tiled one takes 1 to 2 ms on two cores).
+        kernel: "numba" (tiled, CPU only), "dense" (in the framework's own operations, any device), or "auto": numba on
+            a CPU, otherwise dense.
+        memory_mb: memory limit of the dense kernel, MB; it draws the canvas in chunks.
+        compile: whether PyTorch's dense kernel is compiled with `torch.compile` (needs a C++ compiler). JAX always
+            compiles.
+        threads: number of threads of the numba kernel; results do not depend on it. None for the environment variable
+            ARTPIPE_THREADS or, if that is unset, all cores available to the process.
 
     Raises:
-        InputError: a choice is unknown, a value is out of range, or the kernel is asked for on a GPU.
+        InputError: a choice is unknown, a value is out of range, or the numba kernel is combined with a GPU.
     """
 
     device: Device = "auto"
@@ -72,17 +71,17 @@ class RendererOptions:
 
     @property
     def kernel_name(self) -> str:
-        """The kernel that draws: "numba" or "dense"."""
+        """The resolved kernel: "numba" or "dense"."""
         return ("dense" if self.device == "cuda" else "numba") if self.kernel == "auto" else self.kernel
 
 
 @documented
 @dataclass(frozen=True)
 class Rates:
-    """How far one optimiser step moves a parameter, about: learning rates of Adam.
+    """Learning rates of Adam: roughly how far one optimiser step moves each parameter.
 
     Raises:
-        InputError: one is not a number from 0 to 1000.
+        InputError: a rate is not a number from 0 to 1000.
     """
 
     position: float = option(0.75, "Learning rate of x and y, in pixels.", **_RATE, tunable=(0.1, 3.0))
@@ -97,28 +96,27 @@ class Rates:
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How a fit moves parameters.
+    """Optimiser, loss and limits of a fit.
 
     Attributes:
         rates: learning rates.
         beta1: decay of Adam's mean of gradients.
         beta2: decay of Adam's mean of squared gradients.
-        epsilon: added to its root. Gradients of a mean over pixels are about 1e-7, so that the usual 1e-8
+        epsilon: added to the root of the latter. Gradients of a mean over pixels are about 1e-7, so that the usual 1e-8
             would stall the fit.
-        softness_min: the sharpest edge that a fit may make, pixels (px² for the logistic falloff).
-        softness_max: the softest; no limit but the canvas if not given. If equal to `softness_min`, edges stay as
-            they are.
-        weights: (H, W), what each pixel counts in the loss; all the same if not given. Only their proportions matter.
-        loss: what is minimised: a weighted sum of `losses.table.LOSSES`, such as "mse" (fused into the kernel) or
-            "mse+0.2*ssim", or any differentiable function of the framework that returns a scalar:
-            `loss(image, target)`, both (H, W, 3) in the framework's arrays. With `weights` it is called as
-            `loss(image, target, weights)`, where they are (H, W) with a mean of 1. For a target with alpha it is
-            evaluated over black and over white.
-        capacity: rows to make room for from the start. JAX compiles one update per power-of-two size;
-            with this it compiles once.
+        softness_min: lower limit of the softness, pixels (px² for the logistic falloff).
+        softness_max: upper limit of the softness; limited only by the canvas if not given. If equal to
+            `softness_min`, the softness is fixed.
+        weights: (H, W), the weight of each pixel in the loss; equal if not given. Only their proportions matter.
+        loss: a weighted sum of `losses.table.LOSSES`, such as "mse" (fused into the kernel) or "mse+0.2*ssim", or a
+            differentiable function that returns a scalar: `loss(image, target)`, both (H, W, 3) in the framework's
+            arrays. With `weights` it is called as `loss(image, target, weights)`, where they are (H, W) with a mean
+            of 1. For a target with alpha it is evaluated over black and over white.
+        capacity: number of rows to allocate from the start. JAX compiles one update per power-of-two size; with this
+            it compiles once.
 
     Raises:
-        InputError: a value has another type or is out of range, or the loss cannot be called as above.
+        InputError: a value has the wrong type or is out of range, or the loss does not accept its arguments.
     """
 
     rates: Rates = field(default_factory=Rates)
@@ -133,7 +131,7 @@ class FitSettings:
 
     def __post_init__(self) -> None:
         instance("rates", self.rates, Rates)
-        # Limits of a fit's softness reach to twice the sharpest, and a scene's to FARTHEST.
+        # FARTHEST / 2: a fit's upper limit can be twice `softness_min`, and a scene allows FARTHEST at most.
         for name, low, high in (
             ("beta1", 0, BETA_MAX), ("beta2", 0, BETA_MAX), ("epsilon", 0, EPSILON_MAX),
             ("softness_min", SOFTNESS_MIN, FARTHEST / 2),
@@ -149,25 +147,25 @@ class FitSettings:
 
     @property
     def objective(self) -> Objective:
-        """The loss, read."""
+        """The parsed loss."""
         return objective_of(self.loss)
 
     @property
     def softness_most(self) -> float:
-        """The softest edge that a fit may make, pixels."""
+        """The upper limit of the softness, pixels."""
         return FARTHEST / 2 if self.softness_max is None else self.softness_max
 
 
 @dataclass(frozen=True, eq=False)
 class FitState:
-    """All that a fit has become: with it, another fit on the same target goes on bit for bit.
+    """Complete state of a fit; restoring it continues bit-identically.
 
     Attributes:
-        scene: as it stands.
-        rows: (N, P) float32: what the raw parameters stand for; differs from the scene's by rounding until a step is
-            taken.
-        slates: (N, K) float32 each: the raw parameters, then what the optimiser keeps of each row.
-        step_count: optimiser steps taken so far.
+        scene: the current scene.
+        rows: (N, P) float32, decoded from the raw parameters; before the first step they differ from the rows of the
+            scene by rounding.
+        slates: (N, K) float32 each: the raw parameters, then the optimiser's state of each row.
+        step_count: number of optimiser steps taken.
     """
 
     scene: Scene
@@ -188,17 +186,17 @@ class Renderer(Protocol):
     def loss_and_gradient(
         self, scene: Scene, target: Array, weights: Array | None = None
     ) -> tuple[float, Array, Array]:
-        """The weighted mean squared error, its gradient by rows, (N, P), and by background, (3,).
+        """The weighted mean squared error, dL/drows, (N, P), and dL/dbackground, (3,).
 
         Args:
-            scene: what is drawn.
+            scene: the scene to draw.
             target: (H, W, 3), sRGB in 0..1.
             weights: (H, W), not negative.
         """
         ...
 
     def worth(self, scene: Scene, target: Array, weights: Array | None = None) -> Array:
-        """(N,): how much that loss rises when each row alone is taken out."""
+        """The leave-one-out worth of each row, (N,): how much that loss rises without it."""
         ...
 
 
@@ -206,9 +204,9 @@ class Fit(Protocol):
     """A scene under optimisation against one target. It keeps optimiser state by row id.
 
     Attributes:
-        step_count: optimiser steps taken so far.
-        device_name: where the parameters are held and moved, such as "cpu" or "cuda:0".
-        kernel_name: what draws: "numba" (tiled, CPU) or "dense".
+        step_count: number of optimiser steps taken.
+        device_name: the device of the parameters, such as "cpu" or "cuda:0".
+        kernel_name: "numba" (tiled, CPU) or "dense".
     """
 
     step_count: int
@@ -216,86 +214,87 @@ class Fit(Protocol):
     kernel_name: str
 
     def put(self, scene: Scene) -> None:
-        """Goes on from this scene. Rows whose id the fit knows keep their optimiser state; others start fresh."""
+        """Replaces the scene. Rows with a known id keep their optimiser state; it is reset for others."""
         ...
 
     def step(self, scales: Sequence[float] = (1.0,), objective: Objective | None = None) -> float:
-        """Takes optimiser steps; returns the loss of the scene before the last of them, NaN if there is none.
+        """Takes one optimiser step per scale; returns the loss before the last step, NaN if there is none.
 
-        However steps are divided into calls, they give the same scene bit for bit.
+        The result does not depend on how steps are divided into calls, bit for bit.
 
         Args:
-            scales: a step for each; it multiplies all learning rates.
+            scales: factors of all learning rates, one per step.
             objective: what these steps minimise; that of the settings if not given.
 
         Raises:
-            Diverged: a gradient was not finite; the scene is that of before the failing step. Or the step made
-                parameters that are not finite; the scene is the one that was last asked for.
+            Diverged: a gradient was not finite; the scene is the one before the failing step. If parameters became
+                non-finite, it is the one last returned by `scene`.
         """
         ...
 
     def scene(self) -> Scene:
-        """The scene as it stands."""
+        """The current scene."""
         ...
 
     def state(self) -> FitState:
-        """What `restore` needs to go on from here."""
+        """The complete state, for `restore`."""
         ...
 
     def restore(self, state: FitState) -> None:
-        """Goes on from what `state` gave, of this fit or of another one with the same target and settings.
+        """Restores a state of this fit, or of another with the same target and settings.
 
         Raises:
-            InputError: it is of another canvas, or its parts do not fit together.
+            InputError: the state is for another canvas or inconsistent.
         """
         ...
 
     def loss(self, scene: Scene | None = None, objective: Objective | None = None) -> float:
-        """The loss of the current scene or another on the same canvas: that of the settings, or another objective."""
+        """The loss of the current scene or of another on the same canvas, under the settings' or another objective."""
         ...
 
     def residual(self, scene: Scene | None = None) -> Array:
-        """(H, W, 3) float32: picture minus target, both over the scene's background; as it stands, or another scene."""
+        """Picture minus target over the scene's background, (H, W, 3) float32; of the current scene by default."""
         ...
 
     def worth(self, scene: Scene | None = None) -> Array:
-        """(N,): the leave-one-out worth of each row, how much the loss rises when that row alone is removed.
+        """The leave-one-out worth of each row, (N,): how much the loss rises when that row alone is removed.
 
-        Exact for the mean squared error; for other losses by `model`.
+        Exact for the mean squared error; for other losses computed from `model`.
 
         Args:
-            scene: the current one if not given, or another on the same canvas.
+            scene: a scene on the same canvas; the current one if not given.
         """
         ...
 
     def model(self, scene: Scene) -> LocalModel:
-        """The loss around the picture of a scene as a weighted squared error, on which shapes are placed.
+        """The local model of the loss around the picture of a scene, for placing shapes.
 
-        A transparent target lies over grey, the mean of black and white. Where it is transparent the energy is 0.
+        A target with alpha is composited over grey, the mean of black and white; its energy is 0 where it is
+        transparent.
         """
         ...
 
     def place(
         self, model: LocalModel, candidates: Array, kinds: Array, costs: Array, count: int, opacity_min: float
     ) -> tuple[Array, Array]:
-        """Paints up to `count` of the candidates on a picture, as a rule each time the one that lowers the loss most.
+        """Chooses up to `count` candidates greedily, by how much each lowers the loss when painted on the picture.
 
         Args:
-            model: of the loss around the picture that they are painted on.
-            candidates: (M, P) rows; their colours are not read, their opacity is the most they may get.
+            model: the local model of the loss around the picture.
+            candidates: (M, P) rows; colours are ignored, the opacity is the upper limit.
             kinds: (M,) codes.
-            costs: (M,) what each gain is divided by before gains are compared, above 0.
-            count: how many to choose.
-            opacity_min: the least opacity that they may get; their own if that is smaller.
+            costs: (M,) positive divisors of the gains.
+            count: number of rows to choose.
+            opacity_min: lower limit of the opacity; that of the candidate if it is lower.
 
         Returns:
             (K,) indices of the chosen candidates and (K, P) rows with their best colours and opacities, in painting
-            order; K < count when no candidate is left whose gain, as last computed, is above 0.
+            order; K < count if no other candidate has a positive gain, as last computed.
         """
         ...
 
     def coloured(self, model: LocalModel, rows: Array, kinds: Array) -> Array:
-        """(M, P): rows in the colours that are best for each alone on top of the model's picture, at its opacity."""
+        """The rows, each in the best colour for it alone on top of the model's picture, at its own opacity, (M, P)."""
         ...
 
 
@@ -303,22 +302,22 @@ class FittingRenderer(Renderer, Protocol):
     """A renderer in a framework with an optimiser and automatic differentiation."""
 
     def fit(self, target: Array, canvas: Canvas, settings: FitSettings | None = None) -> Fit:
-        """Opens a fit of scenes on this canvas to a target: (H, W, 3), or (H, W, 4) with straight alpha; in 0..1."""
+        """Starts a fit on this canvas to a target, (H, W, 3), or (H, W, 4) with straight alpha; in 0..1."""
         ...
 
     def drawing(self, scene: Scene) -> Callable[..., Any]:
         """A differentiable function `(rows, background=None) -> image` in the framework's arrays.
 
-        Args:
-            scene: gives the canvas and the columns. `rows` is (N, P) with its P and any N, `background` is (3,).
+        `rows` is (N, P) with the P of the scene and any N; `background` is (3,). Values outside the limits of a scene
+        (see `scene.row_limits`; 0..1 for the background) are clipped, with a derivative of 0 outside the limits.
+        Non-finite values raise InputError; in traced code (`jax.jit`, `jax.vmap`), where values are unknown, the numba
+        kernel raises when the compiled program runs, and the dense one returns a picture of NaN.
 
-        Values outside what a scene may hold (see `scene.row_limits`; a background outside 0..1) are moved to the
-        nearest limit, and their derivative is 0; at a limit itself it is not. Values that are not finite are refused.
-        Code that is being traced (`jax.jit`, `jax.vmap`) cannot refuse: there the numba kernel raises when the compiled
-        program runs, and the dense one draws a picture of NaN.
+        Args:
+            scene: defines canvas and columns.
 
         Raises:
-            InputError: `scene` is not a Scene. The function raises it for a wrong rank, width or dtype, and for values
-                that are not finite.
+            InputError: `scene` is not a Scene. The function raises it for a wrong rank, width or dtype, and for
+                non-finite values.
         """
         ...

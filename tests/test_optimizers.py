@@ -98,7 +98,8 @@ def updates_compiled(caplog):
     import jax
 
     with jax.log_compiles(), caplog.at_level(logging.DEBUG, logger="jax"):
-        yield lambda: sum(bool(re.search(r"Finished XLA compilation of jit\(_move", text)) for text in caplog.messages)
+        compiled = re.compile(r"Finished XLA compilation of jit\(_update")
+        yield lambda: sum(bool(compiled.search(text)) for text in caplog.messages)
 
 
 @pytest.mark.parametrize(

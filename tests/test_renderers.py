@@ -272,9 +272,9 @@ def test_every_renderer_refuses_invalid_targets_and_weights(kernel):
         (np.zeros((3, 4, 3)), None, r"target has shape \(3, 4, 3\); the canvas needs \(4, 4, 3\)"),
         (np.full((4, 4, 3), np.nan), None, "target has values that are not finite"),
         (plain, np.ones((4, 5)), r"weights have shape \(4, 5\); needs \(4, 4\)"),
-        (plain, np.zeros((4, 4)), "weights need to be .* somewhere above 0"),
-        (plain, np.full((4, 4), -1), "weights need to be .*not negative"),
-        (plain, np.full((4, 4), np.inf), "weights need to be finite"),
+        (plain, np.zeros((4, 4)), "weights must be .* at least one above 0"),
+        (plain, np.full((4, 4), -1), "weights must be .*not negative"),
+        (plain, np.full((4, 4), np.inf), "weights must be finite"),
     ):
         with pytest.raises(InputError, match=message):
             renderer.loss_and_gradient(scene, target, weights)

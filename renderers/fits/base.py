@@ -1,4 +1,4 @@
-"""What the fits of all frameworks share: which row has which state, and the questions that a stage asks."""
+"""The base of the fits of all frameworks: optimiser state by row, and losses, residuals and worth of scenes."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from .rows import Parameters, parameters_of
 Array = np.ndarray[Any, Any]
 
 
-# The most that learning rates are multiplied by.
+# Largest factor of the learning rates.
 SCALE_MAX = 1e6
 
 
 class BaseFit(ABC):
-    """A fit; a framework fills in how parameters are held and moved.
+    """A fit; subclasses store and update the parameters in a framework.
 
-    Everything per row travels as *slates*: (N, K) float32 arrays in painting order, first the raw
-    parameters, then whatever the optimiser keeps per row. A fresh row has zeros in all but the first.
+    The state per row is exchanged as *slates*: (N, K) float32 arrays in painting order, first the raw parameters, then
+    the optimiser's state. A new row has zeros in all but the first.
 
     Args:
         target: (H, W, 3), or (H, W, 4) with straight alpha; sRGB in 0..1. With alpha, all losses are the mean of
             those over black and over white.
-        canvas: what is fitted on.
+        canvas: the canvas of the scenes.
         settings: rates, optimiser, loss, weights.
-        kernel: what draws and judges scenes that are not under optimisation, and the fit itself unless it is dense.
+        kernel: draws and evaluates scenes; also takes the steps unless it is dense.
         device_name: the framework's name of the device.
     """
 
@@ -58,33 +58,33 @@ class BaseFit(ABC):
         self.objective = settings.objective
         self._prepared: dict[tuple[Objective, Backdrop], Any] = {}
         self.pixel_weights = None if settings.weights is None else (shares * (3 * shares.size)).astype(np.float32)
-        """(H, W) float32 with a mean of 1, as a loss of the caller's own gets them; None if there are none."""
+        """(H, W) float32 with a mean of 1, passed to losses; None if there are none."""
         self._scene = Scene.empty(canvas)
         self.parameters = self._parameters_of(self._scene)
-        self._stale = False  # whether the parameters have moved since _scene
-        self._weighed: tuple[Scene, Array] | None = None  # the scene last weighed, and the worth of its rows
+        self._stale = False  # whether the parameters have changed since _scene
+        self._worth_cache: tuple[Scene, Array] | None = None  # the last scene asked for, and the worth of its rows
         self.step_count = 0
-        """Optimiser steps taken so far."""
+        """Number of optimiser steps taken."""
 
     @abstractmethod
     def _read(self) -> list[Array]:
-        """The slates as they stand."""
+        """The current slates."""
 
     @abstractmethod
     def _write(self, slates: list[Array], canvas: Canvas) -> None:
-        """Goes on from these slates by `parameters`; with only the first, the optimiser starts afresh."""
+        """Replaces the state, under the current `parameters`; with only the first slate, resets the optimiser."""
 
     @abstractmethod
     def _set_rows(self, rows: Array) -> None:
-        """Takes these as the rows that the raw parameters stand for: another program's rounding may differ."""
+        """Sets the decoded rows of the raw parameters: decoding in another program may round differently."""
 
     @abstractmethod
     def _rows(self) -> Array:
-        """(N, P) float32: the rows that the raw parameters stand for."""
+        """The rows decoded from the raw parameters, (N, P) float32."""
 
     @abstractmethod
     def _step(self, scale: float, objective: Objective) -> float:
-        """One optimiser step; the loss before it. Raises FloatingPointError instead of a non-finite step."""
+        """Takes one optimiser step; returns the loss before it. Raises FloatingPointError if it is not finite."""
 
     @abstractmethod
     def _prepare(self, objective: Objective, target: Array) -> Any:
@@ -92,10 +92,10 @@ class BaseFit(ABC):
 
     @abstractmethod
     def _loss_by_image(self, objective: Objective, image: Array, backdrop: Backdrop) -> tuple[float, Array]:
-        """The loss of an image, (H, W, 3), against the target over this backdrop, and its gradient by the image."""
+        """The loss of an image, (H, W, 3), against the target over this backdrop, and dL/dimage."""
 
     def put(self, scene: Scene) -> None:
-        """Goes on from this scene; see `base.Fit.put`."""
+        """Replaces the scene; see `base.Fit.put`."""
         self._check_fits(scene)
         before, parameters = self.scene(), self._parameters_of(scene)
         _, old, new = np.intersect1d(before.ids, scene.ids, assume_unique=True, return_indices=True)
@@ -104,7 +104,7 @@ class BaseFit(ABC):
             moved, shared = np.zeros((scene.count, width), np.float32), min(width, slate.shape[1])
             moved[new, :shared] = slate[old, :shared]
             slates.append(moved)
-        # Rows that were not touched keep their exact parameters, free of the rounding of a round trip.
+        # Unchanged rows keep their raw parameters, free of the rounding of a round trip.
         touched = np.ones(scene.count, bool)
         shared = min(before.rows.shape[1], scene.rows.shape[1])
         touched[new[(before.rows[old, :shared] == scene.rows[new, :shared]).all(axis=1)]] = False
@@ -121,14 +121,14 @@ class BaseFit(ABC):
         if (scene.canvas.width, scene.canvas.height, scene.canvas.edge) != (
             self.canvas.width, self.canvas.height, self.canvas.edge,
         ):  # fmt: skip
-            raise InputError(f"the fit is on {self.canvas}; the scene is on {scene.canvas}. Open another fit")
+            raise InputError(f"the scene is on {scene.canvas}; the fit needs {self.canvas}. Open another fit")
 
     def state(self) -> FitState:
-        """What `restore` needs; see `base.Fit.state`."""
+        """The complete state; see `base.Fit.state`."""
         return FitState(self.scene(), self._rows().copy(), tuple(np.array(s) for s in self._read()), self.step_count)
 
     def restore(self, state: FitState) -> None:
-        """Goes on from a state; see `base.Fit.restore`."""
+        """Restores a state; see `base.Fit.restore`."""
         instance("state", state, FitState)
         self._check_fits(state.scene)
         arrays = [state.rows, *state.slates] if isinstance(state.slates, (list, tuple)) else [None]
@@ -138,14 +138,14 @@ class BaseFit(ABC):
         parameters = self._parameters_of(state.scene)
         expected = [(state.scene.count, width) for width in _slate_widths(parameters.width)]
         if state.rows.shape != state.scene.rows.shape or [slate.shape for slate in state.slates] != expected:
-            raise InputError("the parts of the fit's state do not fit together")
+            raise InputError("the shapes of the fit's rows and slates do not match its scene")
         check_rows(state.rows, state.scene.kinds)
         for slate in state.slates:
             if not np.isfinite(slate).all():
-                raise InputError("the fit's state holds numbers that are not finite")
+                raise InputError("the slates of the fit's state hold values that are not finite")
         raw = state.slates[0].T
         if ((raw < parameters.low) | (raw > parameters.high)).any():
-            raise InputError("the fit's state holds parameters that are out of their limits")
+            raise InputError("the first slate of the fit's state holds parameters outside their limits")
         self.canvas, self.parameters = state.scene.canvas, parameters
         self._write(list(state.slates), self.canvas)
         self._set_rows(state.rows)
@@ -155,13 +155,13 @@ class BaseFit(ABC):
     def step(self, scales: Sequence[float] = (1.0,), objective: Objective | None = None) -> float:
         """Takes optimiser steps; see `base.Fit.step`."""
         if not isinstance(scales, Sequence):
-            raise InputError(f"scales is {shown(scales)}; needs a sequence with a factor for each step, such as [1.0]")
+            raise InputError(f"scales is {shown(scales)}; needs a sequence of factors, one per step, such as [1.0]")
         loss = float("nan")
         for scale in [real_number("scale", scale, 0, SCALE_MAX) for scale in scales]:
             try:
                 loss = self._step(scale, objective or self.objective)
             except FloatingPointError:
-                if not np.isfinite(self._rows()).all():  # by the step before: nothing later than this scene is whole
+                if not np.isfinite(self._rows()).all():  # after the previous step: back to the last decoded scene
                     self._write([self.parameters.encode(self._scene.rows)], self.canvas)
                     self._stale = False
                 raise Diverged(
@@ -173,14 +173,14 @@ class BaseFit(ABC):
         return loss
 
     def scene(self) -> Scene:
-        """The scene as it stands."""
+        """The current scene."""
         if self._stale:
             self._scene, self._stale = self._scene.with_rows(self._rows()), False
         return self._scene
 
     def loss(self, scene: Scene | None = None, objective: Objective | None = None) -> float:
         """The loss of a scene; see `base.Fit.loss`."""
-        scene, objective = self._asked_of(scene), objective or self.objective
+        scene, objective = self._scene_or_current(scene), objective or self.objective
         losses = []
         for backdrop in self.backdrops:
             image = self.kernel.render(scene.rows, scene.kinds, backdrop.under(scene.canvas))
@@ -192,42 +192,42 @@ class BaseFit(ABC):
         return mean(losses)
 
     def residual(self, scene: Scene | None = None) -> Array:
-        """(H, W, 3) float32: picture minus target; see `base.Fit.residual`."""
-        scene = self._asked_of(scene)
+        """Picture minus target, (H, W, 3) float32; see `base.Fit.residual`."""
+        scene = self._scene_or_current(scene)
         return self.kernel.render(scene.rows, scene.kinds, scene.canvas) - flattened(
             self.target, scene.canvas.background
         )
 
     def worth(self, scene: Scene | None = None) -> Array:
-        """(N,): the leave-one-out worth of each row; see `base.Fit.worth`."""
-        scene = self._asked_of(scene)
-        if self._weighed is None or self._weighed[0] is not scene:
-            found = [self._worth_over(scene, backdrop) for backdrop in self.backdrops]
-            self._weighed = scene, mean(found)
-        return self._weighed[1].copy()
+        """The leave-one-out worth of each row, (N,); see `base.Fit.worth`."""
+        scene = self._scene_or_current(scene)
+        if self._worth_cache is None or self._worth_cache[0] is not scene:
+            found = [self._worth_against(scene, backdrop) for backdrop in self.backdrops]
+            self._worth_cache = scene, mean(found)
+        return self._worth_cache[1].copy()
 
     def model(self, scene: Scene) -> LocalModel:
-        """The loss around the picture of a scene; see `base.Fit.model`.
+        """The local model of the loss; see `base.Fit.model`.
 
-        Trials on five transparent pictures: 0.1 dB better than placing over grey alone; over black or white by turns
-        1.4 dB worse, over a colour far from all of the picture's 2.2 dB.
+        Trials on five transparent pictures: 0.1 dB better than placing over grey alone, 1.4 dB better than over black
+        and white alternately, 2.2 dB better than over a colour far from all colours of the picture.
         """
-        around = [self._around(scene, backdrop) for backdrop in self.backdrops]
-        image = mean([error for error, _, _ in around]) + self._flat_target
-        shares = mean([weights for _, _, weights in around])
+        problems = [self._local_problem(scene, backdrop) for backdrop in self.backdrops]
+        image = mean([error for error, _, _ in problems]) + self._flat_target
+        shares = mean([weights for _, _, weights in problems])
         target = self._flat_target
         if not self.objective.is_mse:
-            slope = mean([weights[:, :, None] * aim for _, aim, weights in around])
+            slope = mean([weights[:, :, None] * offset for _, offset, weights in problems])
             target = image + (slope / np.maximum(shares, 1e-300)[:, :, None]).astype(np.float32)
-        if len(around) == 1:
+        if len(problems) == 1:
             return LocalModel(image, target, shares, squared_error(image, target, shares))
-        energy = mean([squared_error(own, np.zeros_like(own), weights) for _, own, weights in around])
+        energy = mean([squared_error(own, np.zeros_like(own), weights) for _, own, weights in problems])
         return LocalModel(image, target, shares, energy * self.target[:, :, 3])
 
     def place(
         self, model: LocalModel, candidates: Array, kinds: Array, costs: Array, count: int, opacity_min: float
     ) -> tuple[Array, Array]:
-        """Paints candidates on a picture; see `base.Fit.place`."""
+        """Chooses candidates greedily; see `base.Fit.place`."""
         problem = as_planes(model.target), model.shares.astype(np.float32)
         return self.kernel.place(model.image, self.canvas, *problem, candidates, kinds, costs, count, opacity_min)
 
@@ -236,43 +236,43 @@ class BaseFit(ABC):
         problem = as_planes(model.target), model.shares.astype(np.float32)
         return self.kernel.coloured(model.image, self.canvas, *problem, rows, kinds)
 
-    def _worth_over(self, scene: Scene, backdrop: Backdrop) -> Array:
+    def _worth_against(self, scene: Scene, backdrop: Backdrop) -> Array:
         canvas, planes, shares = backdrop.under(scene.canvas), backdrop.planes, self.shares
         if not self.objective.is_mse:
-            error, aim, weights = self._around(scene, backdrop)
-            planes, shares = as_planes(backdrop.target + error + aim), weights.astype(np.float32)
+            error, offset, weights = self._local_problem(scene, backdrop)
+            planes, shares = as_planes(backdrop.target + error + offset), weights.astype(np.float32)
         return self.kernel.worth(scene.rows, scene.kinds, canvas, planes, shares)[1]
 
-    def _around(self, scene: Scene, backdrop: Backdrop) -> tuple[Array, Array, Array]:
-        """Picture minus target, (H, W, 3), pseudo-target minus picture, and its shares, (H, W); see `losses.model`."""
+    def _local_problem(self, scene: Scene, backdrop: Backdrop) -> tuple[Array, Array, Array]:
+        """Picture minus target and pseudo-target minus picture, (H, W, 3), and shares, (H, W); see `losses.model`."""
         image = self.kernel.render(scene.rows, scene.kinds, backdrop.under(scene.canvas))
         error = image - backdrop.target
         if self.objective.is_mse:
             return error, -error, self._exact_shares
         return error, *pseudo_problem(self._loss_by_image(self.objective, image, backdrop)[1], error)
 
-    def _wanted(self, objective: Objective, backdrop: Backdrop) -> Any:
-        """What an objective needs to know of the target over a backdrop, computed once."""
+    def _prepared_target(self, objective: Objective, backdrop: Backdrop) -> Any:
+        """`Objective.prepare` of the target over a backdrop, cached."""
         key = objective, backdrop
         if key not in self._prepared:
             self._prepared[key] = self._prepare(objective, backdrop.target)
         return self._prepared[key]
 
     def _drawn(self, objective: Objective) -> Array | None:
-        """(draws, 3) random numbers of this step for an objective: the same whenever the step is taken."""
+        """The random numbers of the current step for an objective, (draws, 3); a function of `step_count`."""
         return (
             np.random.default_rng(self.step_count).random((objective.draws, 3), np.float32) if objective.draws else None
         )
 
-    def _asked_of(self, scene: Scene | None) -> Scene:
-        """The scene that a question is about: as it stands, or another one that fits."""
+    def _scene_or_current(self, scene: Scene | None) -> Scene:
+        """The given scene, checked; the current one if not given."""
         if scene is None:
             return self.scene()
         self._check_fits(scene)
         return scene
 
     def _kernel_loss_and_gradient(self, rows: Array, objective: Objective) -> tuple[float, Array]:
-        """The loss and its gradient by rows, (N, P), by the kernel."""
+        """The loss and dL/drows, (N, P), computed by the kernel."""
         kinds, losses, gradients = self.parameters.kinds, [], []
         for backdrop in self.backdrops:
             canvas = backdrop.under(self.canvas)
@@ -288,10 +288,10 @@ class BaseFit(ABC):
 
 
 def _slate_widths(width: int) -> tuple[int, int, int, int]:
-    """Columns of the slates of rows so wide: raw parameters, Adam's weights, its means and mean squares."""
+    """Columns of each slate for rows of this width: raw parameters, then Adam's weights, means and mean squares."""
     return width, 2, width, width
 
 
 def mean(values: Sequence[Any]) -> Any:
-    """The mean of numbers or arrays of any framework; of a single one, itself."""
+    """The mean of numbers or of a framework's arrays; a single one is returned as it is."""
     return values[0] if len(values) == 1 else sum(values) / len(values)

@@ -1,4 +1,4 @@
-"""Noticing that JAX was used before a fork, after which it would wait for ever."""
+"""Detects that JAX was used before a fork: in the child it would hang."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from ..errors import BackendUnavailable
 
 
 class ForkGuard:
-    """Refuses to use JAX in a process that was forked from one which had used it: the child has none of its threads."""
+    """Refuses JAX in a process forked from one that had used it: JAX's threads do not exist in the child."""
 
     def __init__(self) -> None:
-        self._used = self._lost = False
+        self._used = self._is_forked = False
         if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-            os.register_at_fork(after_in_child=self._note)
+            os.register_at_fork(after_in_child=self._after_fork)
 
     def use(self) -> None:
-        """Notes that JAX is about to be used.
+        """Records that JAX is about to be used.
 
         Raises:
-            BackendUnavailable: it would hang here.
+            BackendUnavailable: this process was forked after JAX was used.
         """
-        if self._lost:
+        if self._is_forked:
             raise BackendUnavailable(
                 "JAX was used before this process was forked, and would hang in it. Start processes with "
                 "multiprocessing.get_context('spawn'), or use JAX only in the children"
             )
         self._used = True
 
-    def _note(self) -> None:
-        self._lost = self._lost or self._used
+    def _after_fork(self) -> None:
+        self._is_forked = self._is_forked or self._used

@@ -19,7 +19,7 @@ from ..canvas import Canvas
 from ..checks import instance, shown
 from ..errors import BackendUnavailable, InputError, one_line
 from ..kernels.base import Kernel
-from ..kernels.dense_jax import JaxKernel, draw, split, squared_loss
+from ..kernels.dense_jax import JaxKernel, draw, split_background, squared_loss
 from ..kernels.numba.kernel import aligned, shared_kernel
 from ..kernels.renderer import KernelRenderer
 from ..losses.objective import Objective
@@ -35,7 +35,7 @@ Array = np.ndarray[Any, Any]
 
 _GUARD = ForkGuard()
 
-# Fits of at most this many rows share one compiled update; beyond, each doubling compiles once more.
+# Fits of at most this many rows share one compiled update; each doubling beyond compiles another.
 SMALLEST_BUCKET = 32
 
 
@@ -46,7 +46,7 @@ class JaxRenderer(KernelRenderer):
         options: device, kernel and memory.
 
     Raises:
-        BackendUnavailable: the device is not there.
+        BackendUnavailable: JAX finds no such device.
     """
 
     name = "jax"
@@ -58,7 +58,7 @@ class JaxRenderer(KernelRenderer):
 
     @property
     def kernel(self) -> Kernel:  # type: ignore[override]
-        """The kernel; asked for each time, since a limit on threads may have changed."""
+        """The kernel; looked up at each use, since the thread limit may have changed."""
         if self.options.kernel_name == "numba":
             return shared_kernel(self.options.threads)
         _GUARD.use()
@@ -67,17 +67,17 @@ class JaxRenderer(KernelRenderer):
     def drawing(self, scene: Scene) -> Callable[..., jax.Array]:
         """A function `(rows, background=None) -> image` for use inside `jax.jit`, `jax.grad` and `jax.vmap`.
 
-        Rows of integers are drawn as float32; see `base.FittingRenderer.drawing` for what is refused.
+        Integer rows are drawn as float32. See `base.FittingRenderer.drawing` for invalid values.
 
         Args:
-            scene: gives the canvas and the columns; there may be any number of rows, if all are of one primitive.
+            scene: defines canvas and columns; the number of rows is free if all are of one primitive.
 
         Example:
             >>> draw = JaxRenderer().drawing(scene)
             >>> gradient = jax.grad(lambda rows: jnp.mean((draw(rows) - target) ** 2))(scene.rows)
         """
         width = instance("scene", scene, Scene).rows.shape[1]
-        default, canvas = split(scene.canvas)
+        default, canvas = split_background(scene.canvas)
         memory_mb, threads = self.options.memory_mb, self.options.threads
         tiled, kinds, mixed = self.options.kernel_name == "numba", scene.kinds, len(scene.primitives) > 1
         primitives = scene.primitives or (CIRCLE,)
@@ -93,12 +93,12 @@ class JaxRenderer(KernelRenderer):
             if tiled:
                 rows, background = rows.astype(jnp.float32), background.astype(jnp.float32)
             background = clamped(jnp.where, background.astype(rows.dtype), 0, 1)
-            with np.errstate(over="ignore"):  # half precision holds no number as large as a limit
+            with np.errstate(over="ignore"):  # the limits overflow in half precision
                 limits = [jnp.asarray(limit, rows.dtype) for limit in (low, high)]
             rows = clamped(jnp.where, rows, *limits)
             if tiled:
                 return draw_by_kernel(canvas, threads, _Kinds(own), rows, background)
-            # The sums make the picture NaN if a traced value is not finite; clipping a coverage would hide it.
+            # The sums propagate NaN of traced values to the picture; clipping the coverage would hide it.
             image = draw(rows, own, background, primitives, canvas, memory_mb)
             return image + 0 * (rows.sum() + background.sum())
 
@@ -114,25 +114,25 @@ def _device(platform: str) -> jax.Device:
     """The first device of this platform.
 
     Raises:
-        BackendUnavailable: there is none.
+        BackendUnavailable: JAX finds none.
     """
     try:
         return jax.devices(platform)[0]
-    except Exception as error:  # whatever the plugin of a platform raises: an AssertionError where CUDA finds no GPU
+    except Exception as error:  # depends on the platform's plugin: AssertionError if CUDA finds no GPU
         if platforms := os.environ.get("JAX_PLATFORMS"):
             raise BackendUnavailable(
                 f"JAX finds no {platform.upper()} with JAX_PLATFORMS={shown(platforms)}; unset that variable, or try "
                 "JAX_PLATFORMS=cpu with device='cpu'"
             ) from None
         if platform == "cpu":
-            raise BackendUnavailable(f"JAX does not start here: {one_line(error)}") from None
+            raise BackendUnavailable(f"JAX cannot start on the CPU: {one_line(error)}") from None
         raise BackendUnavailable(
             "JAX sees no GPU here; try device='cpu', or install it with: pip install 'jax[cuda13]'"
         ) from None
 
 
 def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> jax.Array:
-    """The value as an array of JAX, floating-point; its shape is checked even where its values are traced.
+    """The value as a floating-point JAX array; its shape is checked even if its values are traced.
 
     Args:
         name: of the argument.
@@ -142,8 +142,8 @@ def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> jax.Array:
     needs = "(" + ", ".join("N" if size is None else str(size) for size in shape) + ") real numbers"
     try:
         value = jnp.asarray(value)
-    except Exception as error:  # an array of another library raises its own
-        raise InputError(f"{name} is no array of numbers ({one_line(error, 80)}); needs {needs}") from None
+    except Exception as error:  # arrays of other libraries raise their own errors
+        raise InputError(f"{name} is not an array of numbers ({one_line(error, 80)}); needs {needs}") from None
     if value.ndim != len(shape) or any(size not in (None, own) for size, own in zip(shape, value.shape, strict=True)):
         raise InputError(f"{name} has shape {value.shape}; needs {needs}")
     if jnp.issubdtype(value.dtype, jnp.floating):
@@ -154,7 +154,7 @@ def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> jax.Array:
 
 
 class _Kinds:
-    """Codes of primitives as a static argument: equal for equal codes."""
+    """Codes of primitives as a static argument, equal and hashed by value."""
 
     def __init__(self, codes: Array) -> None:
         self.codes = codes
@@ -171,9 +171,9 @@ class _Kinds:
 def draw_by_kernel(
     canvas: Canvas, threads: int | None, kinds: _Kinds, rows: jax.Array, background: jax.Array
 ) -> jax.Array:
-    """The picture, (H, W, 3) float32, by the tiled CPU kernel; differentiable by rows and background.
+    """The picture, (H, W, 3) float32, drawn by the tiled CPU kernel; differentiable in rows and background.
 
-    Leaves the compiled program for each call (`jax.pure_callback`), on the host.
+    Each call is a host callback of the compiled program (`jax.pure_callback`).
     """
     shape = jax.ShapeDtypeStruct((canvas.height, canvas.width, 3), jnp.float32)
     host = partial(_host_render, canvas, threads, kinds)
@@ -221,12 +221,12 @@ def _host_vjp(
 
 
 class _Recipe(NamedTuple):
-    """What a compiled update depends on beside arrays; hashable.
+    """The static arguments of a compiled update; hashable.
 
     Attributes:
-        primitives: those that are present.
+        primitives: the primitives present.
         transforms: "identity", "log" or "logit" for each column, or "mixed" where primitives differ.
-        slope: that of `Parameters`, for each column, if there is one primitive.
+        slope: `Parameters.slope` for each column if there is one primitive, otherwise None.
         adam: beta1, beta2, epsilon.
     """
 
@@ -237,7 +237,7 @@ class _Recipe(NamedTuple):
 
 
 class _Tables(NamedTuple):
-    """Arrays of `Parameters` on the device: (P, 1), or (P, bucket) where there are several primitives."""
+    """Arrays of `Parameters` on the device: (P, 1), or (P, bucket) if there are several primitives."""
 
     kinds: Any
     is_log: Any
@@ -258,7 +258,7 @@ def _recipe_of(parameters: Parameters, adam: tuple[float, float, float]) -> _Rec
 
 
 def _decode(recipe: _Recipe, tables: _Tables, raw: jax.Array) -> jax.Array:
-    """Rows, (N, P), from raw parameters, (P, N), each column by its own transform alone."""
+    """Rows, (N, P), from raw parameters, (P, N); each column computes only its own transform."""
     columns = []
     for k, transform in enumerate(recipe.transforms):
         if transform == "log":
@@ -273,7 +273,7 @@ def _decode(recipe: _Recipe, tables: _Tables, raw: jax.Array) -> jax.Array:
     return jnp.stack(columns, axis=1)
 
 
-def _move(
+def _update(
     recipe: _Recipe, tables: _Tables, raw: jax.Array, state: RowAdamState, by_rows: jax.Array, scale: Any
 ) -> tuple[jax.Array, RowAdamState, jax.Array]:
     """One optimiser step: new raw parameters, optimiser state, and rows."""
@@ -289,35 +289,35 @@ def _move(
     return raw, state, _decode(recipe, tables, raw)
 
 
-_rows_of = jax.jit(_decode, static_argnums=(0,))
-_move_jit = jax.jit(_move, static_argnums=(0,))
+_decode_jit = jax.jit(_decode, static_argnums=(0,))
+_update_jit = jax.jit(_update, static_argnums=(0,))
 
 
 @partial(jax.jit, static_argnums=(0, 9, 10, 11))
-def _move_dense(
+def _update_dense(
     recipe: _Recipe, tables: _Tables, raw: jax.Array, state: RowAdamState, scale: Any,
     backgrounds: Any, targets: Any, drawn: Any, problem: tuple[Any, Any, Any], canvas: Canvas, memory_mb: float,
-    minimised: Objective,
+    objective: Objective,
 ) -> tuple[jax.Array, jax.Array, jax.Array, RowAdamState, jax.Array]:  # fmt: skip
-    """A whole step on the device: loss, whether all is finite, and what `_move` gives."""
+    """A complete step on the device: the loss, whether it and the gradient are finite, and the result of `_update`."""
     shares, present, weights = problem
 
-    def objective(rows: jax.Array) -> jax.Array:
-        # Rows that only fill the bucket are painted with opacity 0.
+    def loss_of(rows: jax.Array) -> jax.Array:
+        # Padding rows of the bucket have opacity 0.
         rows = rows * present
         losses = []
-        for background, wanted in zip(backgrounds, targets, strict=True):
+        for background, target in zip(backgrounds, targets, strict=True):
             image = draw(rows, tables.kinds, background, recipe.primitives, canvas, memory_mb)
             losses.append(
-                squared_loss(image, wanted, shares)
-                if minimised.is_mse
-                else _value(minimised, image, wanted, weights, drawn)
+                squared_loss(image, target, shares)
+                if objective.is_mse
+                else _value(objective, image, target, weights, drawn)
             )
         return jnp.asarray(mean(losses))
 
-    value, by_rows = jax.value_and_grad(objective)(_decode(recipe, tables, raw))
+    value, by_rows = jax.value_and_grad(loss_of)(_decode(recipe, tables, raw))
     finite = jnp.isfinite(value) & jnp.isfinite(by_rows).all()
-    return value, finite, *_move(recipe, tables, raw, state, by_rows, scale)
+    return value, finite, *_update(recipe, tables, raw, state, by_rows, scale)
 
 
 @partial(jax.jit, static_argnums=(0,))
@@ -341,15 +341,15 @@ def _value(objective: Objective, image: Any, prepared: Any, weights: Any, drawn:
 def _value_by_image(
     objective: Objective, image: Any, prepared: Any, weights: Any, drawn: Any
 ) -> tuple[jax.Array, jax.Array]:
-    """The loss of an image, and its gradient by the image."""
+    """The loss of an image, and dL/dimage."""
     return jax.value_and_grad(partial(_value, objective))(image, prepared, weights, drawn)
 
 
 class JaxFit(BaseFit):
     """A fit in JAX; see `base.Fit`.
 
-    The tiled kernel is called on the host between compiled updates, which costs less than a
-    callback out of a compiled loop, and cannot deadlock with XLA's threads.
+    The tiled kernel is called on the host between compiled updates, which is faster than a callback from a compiled
+    loop and cannot deadlock with XLA's threads.
     """
 
     def __init__(self, target: Array, canvas: Canvas, settings: FitSettings, renderer: JaxRenderer) -> None:
@@ -376,28 +376,28 @@ class JaxFit(BaseFit):
         self._recipe = _recipe_of(p, (s.beta1, s.beta2, s.epsilon))
 
         def filled(table: Array) -> Array:
-            """(..., 1), or (..., bucket): rows that only fill the bucket are like the last one."""
-            return table if table.shape[-1] == 1 else np.take(table, self._places(bucket), axis=-1)
+            """The table with padding rows, which repeat the last row: (..., 1) or (..., bucket)."""
+            return table if table.shape[-1] == 1 else np.take(table, self._padding_index(bucket), axis=-1)
 
         tables = (p.is_log, p.slope, p.rates, p.low, p.high)
-        kinds = p.kinds[self._places(bucket)] if self._count else np.zeros(bucket, np.uint8)
+        kinds = p.kinds[self._padding_index(bucket)] if self._count else np.zeros(bucket, np.uint8)
         self._tables = _Tables(*jax.device_put((kinds, *map(filled, tables)), self._device))
         self._raw = upload(raw)
         self._state = RowAdamState(*map(upload, kept))
-        self._drawn_rows = _rows_of(self._recipe, self._tables, self._raw)
-        # JAX reads an aligned array where it lies. It is written again only when the rows that came of it are there.
+        self._drawn_rows = _decode_jit(self._recipe, self._tables, self._raw)
+        # JAX reads an aligned array in place. It is overwritten only after the rows computed from it have arrived.
         self._by_rows = aligned(bucket * width).reshape(bucket, width)
         self._by_rows[self._count :] = 0
         if self.kernel_name == "dense":
-            backgrounds = tuple(split(backdrop.under(canvas))[0] for backdrop in self.backdrops)
-            self._plain_canvas = split(canvas)[1]
+            backgrounds = tuple(split_background(backdrop.under(canvas))[0] for backdrop in self.backdrops)
+            self._plain_canvas = split_background(canvas)[1]
             present = np.ones((bucket, width), np.float32)
             present[self._count :, OPACITY] = 0
             self._backgrounds = jax.device_put(backgrounds, self._device)
             self._problem = jax.device_put((self.shares, present, self._weights), self._device)
 
-    def _places(self, bucket: int) -> Array:
-        """(bucket,) the row that stands for each place of the bucket."""
+    def _padding_index(self, bucket: int) -> Array:
+        """The row index of each entry of a bucket, (bucket,); padding repeats the last row."""
         return np.minimum(np.arange(bucket), max(self._count - 1, 0))
 
     def _read(self) -> list[Array]:
@@ -414,10 +414,10 @@ class JaxFit(BaseFit):
     def _step(self, scale: float, objective: Objective) -> float:
         _GUARD.use()
         if self.kernel_name == "dense":
-            wanted = [self._wanted(objective, backdrop) for backdrop in self.backdrops]
-            loss, finite, raw, state, rows = _move_dense(
+            targets = [self._prepared_target(objective, backdrop) for backdrop in self.backdrops]
+            loss, finite, raw, state, rows = _update_dense(
                 self._recipe, self._tables, self._raw, self._state, np.float32(scale), self._backgrounds,
-                wanted, self._drawn(objective), self._problem, self._plain_canvas, self._memory_mb, objective,
+                targets, self._drawn(objective), self._problem, self._plain_canvas, self._memory_mb, objective,
             )  # fmt: skip
             if not bool(finite):  # waits for the device
                 raise FloatingPointError
@@ -426,7 +426,7 @@ class JaxFit(BaseFit):
             if not (np.isfinite(loss) and np.isfinite(by_rows).all()):
                 raise FloatingPointError
             self._by_rows[: self._count] = by_rows
-            raw, state, rows = _move_jit(
+            raw, state, rows = _update_jit(
                 self._recipe, self._tables, self._raw, self._state, self._by_rows, np.float32(scale)
             )
         self._raw, self._state, self._drawn_rows = raw, state, rows
@@ -437,6 +437,6 @@ class JaxFit(BaseFit):
 
     def _loss_by_image(self, objective: Objective, image: Array, backdrop: Backdrop) -> tuple[float, Array]:
         with jax.default_device(self._device):
-            wanted, drawn = self._wanted(objective, backdrop), self._drawn(objective)
-            value, by_image = _value_by_image(objective, image, wanted, self._weights, drawn)
+            prepared, drawn = self._prepared_target(objective, backdrop), self._drawn(objective)
+            value, by_image = _value_by_image(objective, image, prepared, self._weights, drawn)
         return float(value), np.asarray(by_image)

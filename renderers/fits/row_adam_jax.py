@@ -1,4 +1,4 @@
-"""Adam whose rows are of different age, as an optax transformation."""
+"""Adam with bias correction per row, as an optax transformation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class RowAdamState(NamedTuple):
     """Adam's state, row by row.
 
     Attributes:
-        weight: (2, N), running means of the number 1: what Adam's bias correction divides by.
+        weight: (2, N), running means of the number 1, the divisors of Adam's bias correction.
         mean: (P, N), running mean of gradients.
         square: (P, N), running mean of squared gradients.
     """
@@ -24,10 +24,10 @@ class RowAdamState(NamedTuple):
 
 
 def scale_by_row_adam(beta1: float, beta2: float, epsilon: float) -> optax.GradientTransformation:
-    """Rescales updates by Adam with each row's own bias correction, so that newcomers start at full stride.
+    """Adam with bias correction per row, so that new rows start with full steps.
 
-    Parameters are held column by column, (P, N) for N rows of P columns: what is one number a row then
-    lies side by side, which suits vector units.
+    Parameters are stored column by column, (P, N) for N rows of P columns: values of one column are then adjacent,
+    which suits vector units.
 
     Args:
         beta1: decay of the mean.
@@ -35,7 +35,7 @@ def scale_by_row_adam(beta1: float, beta2: float, epsilon: float) -> optax.Gradi
         epsilon: added to the root.
 
     Source: Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015, algorithm 1. There the correction
-    is 1 - beta^t with one t for all; here it is kept by row, as the running mean of ones that it equals.
+    is 1 - beta^t with one t for all rows; here each row stores it as the running mean of ones, which is equal.
     """
 
     def init(parameters: jax.Array) -> RowAdamState:

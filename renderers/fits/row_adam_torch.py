@@ -1,4 +1,4 @@
-"""Adam whose rows are of different age, as a `torch.optim.Optimizer`."""
+"""Adam with bias correction per row, as a `torch.optim.Optimizer`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 
 
 class RowAdam(torch.optim.Optimizer):
-    """Adam with each row's own bias correction, so that newcomers start at full stride.
+    """Adam with bias correction per row, so that new rows start with full steps.
 
-    Parameters are held column by column, (P, N) for N rows of P columns: what is one number a row then
-    lies side by side, which halves the time of a step. The state of each is `mean` and `square`, (P, N),
-    the running means of gradients and squared gradients, and `weight`, (2, N), the same two means of the
-    number 1: what Adam's bias correction divides by.
+    Parameters are stored column by column, (P, N) for N rows of P columns: values of one column are then adjacent,
+    which halves the time of a step. The state of each is `mean` and `square`, (P, N), the running means of gradients
+    and squared gradients, and `weight`, (2, N), the same two means of the number 1, the divisors of Adam's bias
+    correction.
 
     Args:
         parameters: tensors of shape (P, N).
@@ -24,7 +24,7 @@ class RowAdam(torch.optim.Optimizer):
         epsilon: added to the root.
 
     Source: Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015, algorithm 1. There the correction
-    is 1 - beta^t with one t for all; here it is kept by row, as the running mean of ones that it equals.
+    is 1 - beta^t with one t for all rows; here each row stores it as the running mean of ones, which is equal.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class RowAdam(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 zeros = torch.zeros_like(parameter)
-                # (2, 1): what one step moves the running means by.
+                # (2, 1): weight of a new value in the running means.
                 shares = torch.tensor([[1 - beta1], [1 - beta2]], dtype=parameter.dtype, device=parameter.device)
                 group.update(shares=shares, one=torch.ones_like(shares))
                 self.state[parameter] = {"weight": zeros[:1].repeat(2, 1), "mean": zeros, "square": zeros.clone()}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Moves every parameter that has a gradient; returns what `closure` returns, if one is given."""
+        """Updates every parameter that has a gradient; returns the result of `closure`, if given."""
         value = None
         if closure is not None:
             with torch.enable_grad():

@@ -1,4 +1,4 @@
-"""From rows to what an optimiser moves, and back: log lengths, logit opacities, limits, learning rates."""
+"""The parametrisation of rows for an optimiser: log lengths, logit opacities, limits, learning rates."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ _UNUSED = Column("", "share", "identity", "position", lambda w, h, s: (0.0, 0.0)
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """The columns of rows as an optimiser sees them.
+    """The transforms, limits and learning rates of the columns of rows.
 
-    Arrays are column by column, as fits hold them: (P, 1) if all rows are of one primitive, else (P, N).
+    Arrays are (P, 1) if all rows are of one primitive, otherwise (P, N).
 
     Attributes:
-        primitives: those that are present, or circles.
+        primitives: the primitives present; circles if there are no rows.
         kinds: (N,) uint8.
-        is_log: columns moved as their logarithm.
-        is_logit: columns moved as log(v / (1 - v)).
-        slope: (3, P, 1 or N) float32; a value v changes with its raw value by `slope[0] + slope[1] v + slope[2] v²`.
+        is_log: columns optimised as their logarithm.
+        is_logit: columns optimised as log(v / (1 - v)).
+        slope: (3, P, 1 or N) float32; the derivative of a value v with respect to its raw value is
+            `slope[0] + slope[1] v + slope[2] v²`.
         low: the smallest raw value, float32.
         high: the largest raw value, float32.
         rates: learning rates, float32.
@@ -51,11 +52,11 @@ class Parameters:
         return len(self.low)
 
     def encode(self, rows: Array, index: Array | slice = slice(None)) -> Array:
-        """(K, P) float32 raw values of rows, moved into the limits.
+        """The raw values of rows, (K, P) float32, clipped to the limits.
 
         Args:
             rows: (K, P).
-            index: which of the N rows they are.
+            index: their indices among the N rows.
         """
         is_log, is_logit, low, high = (
             (part if part.shape[1] == 1 else part[:, index]).T
@@ -70,13 +71,13 @@ class Parameters:
 
 
 def limited(xp: Any, primitives: tuple[Primitive, ...], raw: Any, kinds: Any) -> Any:
-    """Raw values moved to where each primitive allows them to be together; see `Primitive.limited`.
+    """Raw values projected onto each primitive's joint limits of several columns; see `Primitive.limited`.
 
     Args:
         xp: `numpy`, `jax.numpy` or `torch`.
-        primitives: those that are present.
+        primitives: the primitives present.
         raw: (P, N).
-        kinds: (N,) codes; not read where there is one primitive.
+        kinds: (N,) codes; not read if there is one primitive.
     """
     for primitive in primitives:
         if type(primitive).limited is Primitive.limited:
@@ -91,7 +92,7 @@ def limited(xp: Any, primitives: tuple[Primitive, ...], raw: Any, kinds: Any) ->
 
 
 def parameters_of(kinds: Array, canvas: Canvas, settings: FitSettings) -> Parameters:
-    """The parameters of rows of these kinds, (N,) codes, on this canvas."""
+    """The parametrisation of rows of these kinds, (N,) codes, on this canvas."""
     primitives = present(kinds) or (CIRCLE,)
     width = width_of(primitives)
     s = settings

@@ -32,13 +32,13 @@ Array = np.ndarray[Any, Any]
 
 
 class TorchRenderer(KernelRenderer):
-    """Draws with the tiled CPU kernel behind an autograd function, or densely on any PyTorch device.
+    """Draws with the tiled CPU kernel in an autograd function, or densely on any PyTorch device.
 
     Args:
         options: device, kernel, memory, and whether the dense kernel is compiled.
 
     Raises:
-        BackendUnavailable: the device is not there.
+        BackendUnavailable: PyTorch finds no such device.
     """
 
     name = "torch"
@@ -54,7 +54,7 @@ class TorchRenderer(KernelRenderer):
 
     @property
     def kernel(self) -> Kernel:  # type: ignore[override]
-        """The kernel; asked for each time, since a limit on threads may have changed."""
+        """The kernel; looked up at each use, since the thread limit may have changed."""
         if self.options.kernel_name == "numba":
             return shared_kernel(self.options.threads)
         return TorchKernel(self.device, self.options.memory_mb, self.pixels)
@@ -62,11 +62,11 @@ class TorchRenderer(KernelRenderer):
     def drawing(self, scene: Scene) -> Callable[..., torch.Tensor]:
         """A function `(rows, background=None) -> image` that autograd differentiates.
 
-        The dense kernel keeps the precision and device of its rows; the tiled one is float32 on the CPU. Rows of
-        integers are drawn as float32; see `base.FittingRenderer.drawing` for what is refused.
+        The dense kernel keeps the precision and device of the rows; the tiled one uses float32 on the CPU. Integer
+        rows are drawn as float32. See `base.FittingRenderer.drawing` for invalid values.
 
         Args:
-            scene: gives the canvas and the columns; there may be any number of rows, if all are of one primitive.
+            scene: defines canvas and columns; the number of rows is free if all are of one primitive.
 
         Example:
             >>> draw = TorchRenderer().drawing(scene)
@@ -76,10 +76,10 @@ class TorchRenderer(KernelRenderer):
         canvas = instance("scene", scene, Scene).canvas
         width = scene.rows.shape[1]
         mixed = len(scene.primitives) > 1
-        kinds = scene.kinds.copy()  # `torch.compile` takes no array that cannot be written to
+        kinds = scene.kinds.copy()  # `torch.compile` needs a writable array
         count = scene.count if mixed else None
         primitives = scene.primitives or (CIRCLE,)
-        low, high = (limit.tolist() for limit in row_limits(kinds, width))  # lists, which `torch.compile` can read
+        low, high = (limit.tolist() for limit in row_limits(kinds, width))  # lists: `torch.compile` can trace them
 
         def draw_rows(rows: torch.Tensor, background: Any = None) -> torch.Tensor:
             rows = _numbers("rows", rows, (count, width))
@@ -96,7 +96,7 @@ class TorchRenderer(KernelRenderer):
             limits = [torch.tensor(limit, dtype=rows.dtype, device=rows.device) for limit in (low, high)]
             rows, background = clamped(torch.where, rows, *limits), clamped(torch.where, background, 0.0, 1.0)
             image = self.draw(rows, own, background, primitives, canvas)
-            # The sums make the picture NaN where a value that is not finite could not be refused.
+            # The sums propagate to the picture any NaN that could not be checked.
             tiled = self.options.kernel_name == "numba"
             return image if tiled else image + 0 * (rows.sum() + background.sum())
 
@@ -110,7 +110,7 @@ class TorchRenderer(KernelRenderer):
         primitives: tuple[Primitive, ...],
         canvas: Canvas,
     ) -> torch.Tensor:
-        """The picture, (H, W, 3), of rows that are within the limits of a scene; `drawing` without its checks."""
+        """The picture, (H, W, 3), of rows within the limits of a scene; `drawing` without its checks."""
         if self.options.kernel_name == "numba":
             image: torch.Tensor = DrawByKernel.apply(rows, background, kinds, canvas, self.options.threads)
             return image
@@ -122,9 +122,9 @@ class TorchRenderer(KernelRenderer):
 
 
 def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> torch.Tensor:
-    """The tensor as floating-point numbers, if it has this shape; None is any size."""
+    """The tensor in floating point, checked to have this shape; None is any size."""
 
-    def needs() -> str:  # only where it is said: `torch.compile` cannot read it
+    def needs() -> str:  # evaluated only for errors: `torch.compile` cannot trace it
         return "(" + ", ".join("N" if size is None else str(size) for size in shape) + ") real numbers"
 
     if not isinstance(value, torch.Tensor):
@@ -139,7 +139,7 @@ def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> torch.Tens
 
 
 def _is_finite(*tensors: torch.Tensor) -> bool:
-    """Whether all values are finite; true inside `torch.func.vmap` and `torch.compile`, where no value can be read."""
+    """Whether all values are finite; True inside `torch.func.vmap` and `torch.compile`, where values are unknown."""
     if torch.compiler.is_compiling():
         return True
     try:
@@ -149,7 +149,7 @@ def _is_finite(*tensors: torch.Tensor) -> bool:
 
 
 class DrawByKernel(torch.autograd.Function):
-    """The picture, (H, W, 3) float32, by the tiled CPU kernel; differentiable by rows and background."""
+    """The picture, (H, W, 3) float32, drawn by the tiled CPU kernel; differentiable in rows and background."""
 
     @staticmethod
     def forward(
@@ -165,7 +165,7 @@ class DrawByKernel(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, image_gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None, None]:
-        """Pulls dL/dimage, (H, W, 3), back to rows and background."""
+        """The vector-Jacobian product: dL/drows and dL/dbackground of dL/dimage, (H, W, 3)."""
         rows, background = ctx.saved_tensors
         host = rows.detach().to("cpu", torch.float32).numpy()
         by_rows, by_background = ctx.kernel.vjp(
@@ -175,16 +175,16 @@ class DrawByKernel(torch.autograd.Function):
 
 
 class _OneThread:
-    """While any thread is inside, PyTorch computes with one thread; afterwards with as many as before.
+    """Context in which PyTorch uses one thread; afterwards the previous count is restored.
 
-    The count belongs to the process: of fits in several threads, the first to come sees what it was.
+    The count is global to the process, so the first thread to enter saves it for all.
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Starts with nobody inside."""
+        """Resets to no thread inside."""
         self._lock = threading.Lock()
         self._inside = 0
         self._before = 1
@@ -199,20 +199,20 @@ class _OneThread:
     def __exit__(self, *error: object) -> None:
         with self._lock:
             self._inside -= 1
-            torch.set_num_threads(self._before)  # also the calling thread's own count
+            torch.set_num_threads(self._before)  # also restores the count of the calling thread
 
 
 _ONE_THREAD = _OneThread()
 
 
-def _compute_alone() -> None:
-    """In a forked child, which has none of PyTorch's threads and would wait for them."""
-    _ONE_THREAD.reset()  # another thread may have held its lock
+def _use_one_thread_in_child() -> None:
+    """Restricts a forked child to one thread: PyTorch's threads do not exist there, and it would wait for them."""
+    _ONE_THREAD.reset()  # another thread may have held the lock
     torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_compute_alone)
+    os.register_at_fork(after_in_child=_use_one_thread_in_child)
 
 
 class TorchFit(BaseFit):
@@ -235,7 +235,7 @@ class TorchFit(BaseFit):
         self._kinds = torch.tensor(p.kinds, device=self._device)
         uniform = p.is_log.all(axis=1) | ~p.is_log.any(axis=1)
         self._log, self._logit = _runs(np.all(p.is_log, axis=1)), _runs(np.all(p.is_logit, axis=1))
-        # Columns that are a logarithm in some primitives only.
+        # Columns that are logarithmic in some primitives only.
         self._mixed = {int(k): torch.tensor(p.is_log[k], device=self._device) for k in np.flatnonzero(~uniform)}
         self._raw = torch.nn.Parameter(torch.tensor(raw.T.copy(), device=self._device))
         s = self.settings
@@ -256,7 +256,7 @@ class TorchFit(BaseFit):
         return self._values.t().contiguous().cpu().numpy()  # waits for the device
 
     def _decode(self, raw: torch.Tensor) -> torch.Tensor:
-        """The values that raw parameters stand for, both (P, N), each column by its own transform alone."""
+        """The values of raw parameters, both (P, N); each column computes only its own transform."""
         values = raw.clone()
         for run in self._log:
             values[run] = raw[run].exp()
@@ -270,8 +270,8 @@ class TorchFit(BaseFit):
         """Takes optimiser steps; see `base.Fit.step`."""
         if self.kernel_name == "dense":
             return super().step(scales, objective)
-        # After each parallel operation PyTorch's OpenMP threads spin for a while, on the cores that the
-        # kernel wants (a step took 4 ms instead of 1.5). The update is too small to gain from threads.
+        # After each parallel operation PyTorch's OpenMP threads spin on the cores that the kernel needs (a step took
+        # 4 ms instead of 1.5). The update is too small to benefit from threads.
         with _ONE_THREAD:
             return super().step(scales, objective)
 
@@ -290,7 +290,7 @@ class TorchFit(BaseFit):
         return loss
 
     def _gradient(self, objective: Objective) -> tuple[float, torch.Tensor]:
-        """The loss and its gradient by raw parameters. Raises FloatingPointError if they are not finite."""
+        """The loss and its gradient in the raw parameters. Raises FloatingPointError if they are not finite."""
         if self.kernel_name == "numba":
             loss, by_rows = self._kernel_loss_and_gradient(self._rows(), objective)
             if not (np.isfinite(loss) and np.isfinite(by_rows).all()):
@@ -298,7 +298,7 @@ class TorchFit(BaseFit):
             s0, s1, s2 = self._slope
             values = self._values
             return loss, torch.addcmul(s1, values, s2).mul_(values).add_(s0).mul_(torch.from_numpy(by_rows).t())
-        if self._raw.shape[1] == 0:  # a bare canvas depends on no parameter
+        if self._raw.shape[1] == 0:  # the loss depends on no parameter
             return self.loss(objective=objective), torch.zeros_like(self._raw)
         raw = self._raw.detach().requires_grad_()
         rows, p = self._decode(raw).t(), self.parameters
@@ -317,19 +317,17 @@ class TorchFit(BaseFit):
 
     def _value(self, objective: Objective, image: torch.Tensor, backdrop: Backdrop) -> torch.Tensor:
         """The loss of an image against the target over this backdrop, a scalar."""
-        wanted = self._wanted(objective, backdrop)
+        prepared = self._prepared_target(objective, backdrop)
         if objective.is_mse:
-            return squared_loss(image, wanted, self._pixel_shares)
+            return squared_loss(image, prepared, self._pixel_shares)
         random = self._drawn(objective)
         drawn = None if random is None else torch.tensor(random, device=self._device)
-        value = torch.as_tensor(objective.value(torch, image, wanted, self._weights, drawn))
+        value = torch.as_tensor(objective.value(torch, image, prepared, self._weights, drawn))
         if value.ndim or not value.is_floating_point():
             shape = tuple(value.shape)
             raise InputError(f"the loss returned {value.dtype} of shape {shape}; needs a floating-point scalar")
         if image.requires_grad and not value.requires_grad:
-            raise InputError(
-                "the loss does not depend on the image through operations of PyTorch, so that it has no gradient"
-            )
+            raise InputError("the loss does not depend on the image through PyTorch operations, so it has no gradient")
         return value
 
     def _prepare(self, objective: Objective, target: Array) -> Any:
@@ -342,6 +340,6 @@ class TorchFit(BaseFit):
 
 
 def _runs(mask: Array) -> list[slice]:
-    """The runs of true values, as slices: slicing is a view, where a list of indices copies and starts threads."""
+    """The runs of true values as slices: these make views, whereas indices copy and start threads."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
     return [slice(int(first), int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True)]

@@ -1,1 +1,1 @@
-"""What draws and differentiates rows of a scene: the float64 reference, dense drawing, and the tiled CPU kernel."""
+"""Kernels, which draw and differentiate rows: the float64 reference, dense drawing, and the tiled CPU kernel."""

@@ -1,4 +1,4 @@
-"""What a kernel is: it draws rows on a canvas, differentiates the drawing, and judges rows. Arrays in, arrays out."""
+"""The protocol of kernels, which draw rows, differentiate the drawing and evaluate rows. Arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 class Kernel(Protocol):
     """Draws rows and differentiates the drawing. All kernels agree to float32 rounding.
 
-    Arguments that all methods share:
+    Arguments of all methods:
         rows: (N, P) float32, as in `Scene.rows`.
         kinds: (N,) uint8, as in `Scene.kinds`.
         canvas: size, background, falloff.
@@ -38,15 +38,15 @@ class Kernel(Protocol):
         ...
 
     def vjp(self, rows: Array, kinds: Array, canvas: Canvas, image_gradient: Array) -> tuple[Array, Array]:
-        """The vector-Jacobian product: dL/drows, (N, P), and dL/dbackground, (3,), of dL/dimage, (H, W, 3); float32.
+        """The vector-Jacobian product with dL/dimage, (H, W, 3): dL/drows, (N, P), and dL/dbackground, (3,); float32.
 
         Raises:
-            NotFinite: `rows` or `image_gradient` has a number that is NaN or infinite.
+            NotFinite: `rows` or `image_gradient` holds NaN or infinity.
         """
         ...
 
     def worth(self, rows: Array, kinds: Array, canvas: Canvas, target: Array, shares: Array) -> tuple[float, Array]:
-        """The loss, and for each row how much it rises if that row alone is taken out, (N,) float64."""
+        """The loss, and the leave-one-out worth of each row: by how much the loss rises without it, (N,) float64."""
         ...
 
     def place(
@@ -61,29 +61,29 @@ class Kernel(Protocol):
         count: int,
         opacity_min: float,
     ) -> tuple[Array, Array]:
-        """Paints up to `count` of the candidates on a picture, as a rule each time the one that lowers the loss most.
+        """Chooses up to `count` candidates greedily, by how much each lowers the loss, and paints them on a picture.
 
         Args:
-            image: (H, W, 3), what they are painted on.
+            image: (H, W, 3), the picture.
             canvas: size and falloff.
             target: (3, H, W).
             shares: (H, W).
-            candidates: (M, P) rows; their colours are not read, their opacity is the most they may get.
+            candidates: (M, P) rows; colours are ignored, the opacity is the upper limit.
             kinds: (M,) codes.
-            costs: (M,) what each gain is divided by before gains are compared, above 0.
-            count: how many to choose.
-            opacity_min: the least opacity that they may get; their own if that is smaller.
+            costs: (M,) positive divisors of the gains.
+            count: number of rows to choose.
+            opacity_min: lower limit of the opacity; that of the candidate if it is lower.
 
         Returns:
             (K,) int64 indices of the chosen candidates and (K, P) float32 rows with their best colours and opacities,
-            both in painting order; K < count when no candidate is left whose gain, as last computed, is above 0.
+            both in painting order; K < count if no other candidate has a positive gain, as last computed.
         """
         ...
 
     def coloured(self, image: Array, canvas: Canvas, target: Array, shares: Array, rows: Array, kinds: Array) -> Array:
-        """The rows in the colours that are best for each of them alone on top of a picture, at its own opacity.
+        """The rows, each in the best colour for it alone on top of a picture, at its own opacity.
 
         Returns:
-            (M, P) float32. A row that touches no pixel that counts keeps its colour.
+            (M, P) float32. A row that touches no pixel of positive share keeps its colour.
         """
         ...

@@ -1,6 +1,6 @@
-"""Dense drawing: every row at every pixel, in a framework's own operations. Any device, any precision, any derivative.
+"""Dense drawing: every row at every pixel, in a framework's own operations, on any device and in any precision.
 
-The formulas are written once, on what numpy, JAX and PyTorch share: `xp` is `jax.numpy` or `torch`.
+The formulas are written once for all frameworks: `xp` is `jax.numpy` or `torch`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from ..scene import Scene, check_finite
 
 Array = np.ndarray[Any, Any]
 
-# Arrays of (pixels in a piece, N) that live at once, backward included.
+# Arrays of (pixels of a chunk, N) in memory at once, backward pass included.
 LIVE_ARRAYS = 10
 
 
 def opacities(
     xp: Any, rows: Any, kinds: Any, primitives: Sequence[Primitive], edge: str, across: Any, down: Any
 ) -> Any:
-    """(K, N): opacity times coverage of each row at each pixel.
+    """Opacity times coverage of each row at each pixel, (K, N).
 
     Args:
         xp: `jax.numpy` or `torch`.
         rows: (N, P).
-        kinds: (N,) codes; not read where there is one primitive.
-        primitives: those that are among them.
-        edge: the falloff.
+        kinds: (N,) codes; not read if there is one primitive.
+        primitives: the primitives present in `kinds`.
+        edge: name of the falloff.
         across: (K,) x of pixel centres.
         down: (K,) y of pixel centres.
     """
@@ -43,10 +43,10 @@ def opacities(
         shape = [rows[:, k] for k in range(SHAPE, primitive.width)]
         own = kinds == primitive.code
         if len(primitives) > 1:
-            # Rows of other primitives become a plain shape, whose derivative is a number.
+            # Rows of other primitives get an example shape, so that no NaN enters their derivatives.
             shape = [xp.where(own, column, plain) for column, plain in zip(shape, primitive.example, strict=True)]
         distance = primitive.distance(xp, px, py, [column[None, :] for column in shape])
-        # Only falloffs of circles read it.
+        # Only the falloffs of circles read the thickness.
         size = None if edge == LINEAR.name else primitive.thickness(shape)[None, :]
         found = falloff.coverage(xp, distance, softness, size)
         covered = found if covered is None else xp.where(own[None, :], found, covered)
@@ -54,33 +54,35 @@ def opacities(
 
 
 def composite(xp: Any, cumprod: Any, a: Any, rows: Any, background: Any) -> Any:
-    """(K, 3): the colours of pixels, from what each row covers of them, (K, N), painted one over the other.
+    """The colours of pixels, (K, 3).
 
     Args:
         xp: `jax.numpy` or `torch`.
-        cumprod: `(values, axis) -> products` of values with all before them along an axis.
+        cumprod: `(values, axis) -> cumulative products`, inclusive.
         a: (K, N) from `opacities`.
         rows: (N, P).
         background: (3,).
     """
     front = xp.flip(a, (1,))
-    light = cumprod(1 - front, 1)  # what is left after each row, front to back
-    before = xp.concatenate([xp.ones_like(light[:, :1]), light[:, :-1]], 1)
-    return (before * front) @ xp.flip(rows, (0,))[:, RED : BLUE + 1] + light[:, -1:] * background[None, :]
+    transmittance = cumprod(1 - front, 1)  # behind each row, front to back
+    before = xp.concatenate([xp.ones_like(transmittance[:, :1]), transmittance[:, :-1]], 1)
+    return (before * front) @ xp.flip(rows, (0,))[:, RED : BLUE + 1] + transmittance[:, -1:] * background[None, :]
 
 
-def pixels_in_a_piece(canvas: Canvas, row_count: int, memory_mb: float, bytes_each: int) -> int:
-    """How many pixels are drawn at a time to stay within the memory."""
+def pixels_per_chunk(canvas: Canvas, row_count: int, memory_mb: float, bytes_each: int) -> int:
+    """Number of pixels that are drawn at once to stay within the memory."""
     budget = memory_mb * 2**20 / (max(1, row_count) * bytes_each * LIVE_ARRAYS)
     return int(min(canvas.width * canvas.height, max(1, budget)))
 
 
-def worths(xp: Any, cumprod: Any, scan: Any, a: Any, rows: Any, background: Any, target: Any, shares: Any) -> Any:
-    """(N,): what pixels, (K,), add to the rise of the loss if each row alone is taken out.
+def leave_one_out(
+    xp: Any, cumprod: Any, scan: Any, a: Any, rows: Any, background: Any, target: Any, shares: Any
+) -> Any:
+    """The contribution of K pixels to the leave-one-out worth of each row, (N,).
 
     Args:
         xp: `jax.numpy` or `torch`.
-        cumprod: as of `composite`.
+        cumprod: as in `composite`.
         scan: `(step, carry, xs) -> (carry, ys)`, as `jax.lax.scan`.
         a: (K, N) from `opacities`.
         rows: (N, P).
@@ -89,8 +91,8 @@ def worths(xp: Any, cumprod: Any, scan: Any, a: Any, rows: Any, background: Any,
         shares: (K,).
     """
     error = composite(xp, cumprod, a, rows, background) - target
-    light = cumprod(1 - xp.flip(a, (1,)), 1)
-    above = xp.flip(xp.concatenate([xp.ones_like(light[:, :1]), light[:, :-1]], 1), (1,))
+    transmittance = cumprod(1 - xp.flip(a, (1,)), 1)
+    above = xp.flip(xp.concatenate([xp.ones_like(transmittance[:, :1]), transmittance[:, :-1]], 1), (1,))
 
     def step(beneath: Any, row: Any) -> tuple[Any, Any]:
         own, transmittance, colour = row
@@ -103,7 +105,7 @@ def worths(xp: Any, cumprod: Any, scan: Any, a: Any, rows: Any, background: Any,
 
 
 def gain_sums(xp: Any, m: Any, image: Any, target: Any, shares: Any) -> Any:
-    """(9, M): the sums over pixels of which gains are made (see `kernels.numba.placing`).
+    """The sums over pixels that determine gains, (9, M); see `kernels.numba.placing`.
 
     Args:
         xp: `jax.numpy` or `torch`.
@@ -124,7 +126,7 @@ def gain_sums(xp: Any, m: Any, image: Any, target: Any, shares: Any) -> Any:
 
 
 class DenseKernel(ABC):
-    """What the dense kernels of all frameworks share: choosing among candidates by their sums; see `base.Kernel`."""
+    """Base of the dense kernels: chooses among candidates by their `gain_sums`; see `base.Kernel`."""
 
     name = "dense"
 
@@ -132,7 +134,7 @@ class DenseKernel(ABC):
     def _gain_sums(
         self, image: Array, canvas: Canvas, target: Array, shares: Array, rows: Array, kinds: Array
     ) -> Array:
-        """`gain_sums` of rows, (9, M), at full opacity."""
+        """`gain_sums` of rows at full opacity, (9, M)."""
 
     @abstractmethod
     def render(self, rows: Array, kinds: Array, canvas: Canvas) -> Array:
@@ -152,18 +154,19 @@ class DenseKernel(ABC):
     ) -> tuple[Array, Array]:
         """See `Kernel.place`.
 
-        Greedy in rounds: all candidates are painted at once that gain more than any other that overlaps their boxes.
+        Greedy in rounds: each round paints all candidates whose gain exceeds that of every candidate with an
+        overlapping bounding box.
         """
         rows, image = np.array(candidates, np.float32), np.array(image, np.float32)
         check_finite(rows)
-        apart = _apart(rows, kinds, canvas)
+        disjoint = _disjoint(rows, kinds, canvas)
         waiting = np.ones(len(rows), bool)
         chosen: list[int] = []
         while waiting.any() and len(chosen) < count:
             sums = self._gain_sums(image, canvas, target, shares, rows, kinds)
-            gains, painted = _best(sums, rows, opacity_min)
+            gains, painted = _best_paint(sums, rows, opacity_min)
             gains = np.where(waiting & (gains > 0), gains / costs, 0.0)
-            rivals = np.where(apart, 0.0, gains[None, :])
+            rivals = np.where(disjoint, 0.0, gains[None, :])
             np.fill_diagonal(rivals, 0.0)
             tied = (rivals == gains[:, None]) & (np.arange(len(rows))[None, :] < np.arange(len(rows))[:, None])
             winners = np.flatnonzero((gains > 0) & (rivals.max(1, initial=0.0) <= gains) & ~tied.any(1))
@@ -171,7 +174,7 @@ class DenseKernel(ABC):
             if len(winners) == 0:
                 break
             rows[winners] = painted[winners]
-            image = self._over(image, canvas, rows[winners], kinds[winners])
+            image = self._composite_over(image, canvas, rows[winners], kinds[winners])
             waiting[winners] = False
             chosen += winners.tolist()
         return np.array(chosen, np.int64), rows[chosen]
@@ -181,16 +184,16 @@ class DenseKernel(ABC):
         rows = np.array(rows, np.float32)
         check_finite(rows)
         sums = self._gain_sums(np.asarray(image, np.float32), canvas, target, shares, rows, kinds)
-        return _best(sums, rows, 1.0)[1]
+        return _best_paint(sums, rows, 1.0)[1]
 
-    def _over(self, image: Array, canvas: Canvas, rows: Array, kinds: Array) -> Array:
-        """The image with rows painted over it: what they paint over black, and what they let through."""
+    def _composite_over(self, image: Array, canvas: Canvas, rows: Array, kinds: Array) -> Array:
+        """The image with rows painted over it; drawing them over black and over white gives their transmittance."""
         black, white = (self.render(rows, kinds, replace(canvas, background=(v, v, v))) for v in (0.0, 1.0))
         return black + (white - black) * image
 
 
-def _apart(rows: Array, kinds: Array, canvas: Canvas) -> Array:
-    """(M, M): whether the boxes of two candidates have no pixel in common."""
+def _disjoint(rows: Array, kinds: Array, canvas: Canvas) -> Array:
+    """Whether the bounding boxes of two candidates are disjoint, (M, M)."""
     left, top, right, bottom = Scene(rows, canvas, kinds=kinds).bounds().T
     return (
         (left[:, None] >= right[None]) | (right[:, None] <= left[None])
@@ -198,23 +201,22 @@ def _apart(rows: Array, kinds: Array, canvas: Canvas) -> Array:
     )  # fmt: skip
 
 
-def _best(sums: Array, rows: Array, opacity_min: float) -> tuple[Array, Array]:
-    """The gains of rows, (M,), and the rows at their best colours and opacities; from `gain_sums`."""
-    along, along_beneath = sums[:3], sums[3]
-    beneath, beneath2, weight = sums[4:7], sums[7], sums[8]
-    rows, most = rows.copy(), rows[:, OPACITY].astype(np.float64)
-    seen = (weight > 0) & (most > 0)
-    safe = np.where(seen, weight, 1.0)
-    opacity, least = np.where(seen, most, 1.0), np.minimum(opacity_min, most)
-    pull = push = np.zeros_like(opacity)
-    for turn in range(3):
-        if turn:
-            best = np.where(push > 0, pull / np.where(push > 0, push, 1.0), most)
-            opacity = np.where(seen, np.clip(best, least, most), 1.0)
-        colour = np.clip((along / opacity + beneath) / safe, 0, 1)
-        pull = (colour * along).sum(0) - along_beneath
-        # A sum of squares, which rounding must not make a gain.
-        push = np.maximum((colour * (colour * weight - 2 * beneath)).sum(0) + beneath2, 0.0)
-    rows[seen, RED : BLUE + 1] = colour.T[seen]
-    rows[seen, OPACITY] = opacity[seen]
-    return np.where(seen, opacity * (2 * pull - opacity * push), 0.0), rows
+def _best_paint(sums: Array, rows: Array, opacity_min: float) -> tuple[Array, Array]:
+    """The gains of rows, (M,), and the rows with their best colours and opacities; from `gain_sums`."""
+    md, mdc, mmc, mmcc, mm = sums[:3], sums[3], sums[4:7], sums[7], sums[8]
+    rows, opacity_max = rows.copy(), rows[:, OPACITY].astype(np.float64)
+    is_visible = (mm > 0) & (opacity_max > 0)
+    divisor = np.where(is_visible, mm, 1.0)
+    opacity, lowest = np.where(is_visible, opacity_max, 1.0), np.minimum(opacity_min, opacity_max)
+    linear = quadratic = np.zeros_like(opacity)
+    for iteration in range(3):
+        if iteration:
+            best = np.where(quadratic > 0, linear / np.where(quadratic > 0, quadratic, 1.0), opacity_max)
+            opacity = np.where(is_visible, np.clip(best, lowest, opacity_max), 1.0)
+        colour = np.clip((md / opacity + mmc) / divisor, 0, 1)
+        linear = (colour * md).sum(0) - mdc
+        # A sum of squares; rounding must not make it negative, which would be a gain.
+        quadratic = np.maximum((colour * (colour * mm - 2 * mmc)).sum(0) + mmcc, 0.0)
+    rows[is_visible, RED : BLUE + 1] = colour.T[is_visible]
+    rows[is_visible, OPACITY] = opacity[is_visible]
+    return np.where(is_visible, opacity * (2 * linear - opacity * quadratic), 0.0), rows

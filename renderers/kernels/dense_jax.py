@@ -13,13 +13,13 @@ from ..canvas import Canvas
 from ..primitives.base import OPACITY, Primitive
 from ..primitives.circle import CIRCLE
 from ..scene import present
-from .dense import DenseKernel, composite, gain_sums, opacities, pixels_in_a_piece, worths
+from .dense import DenseKernel, composite, gain_sums, leave_one_out, opacities, pixels_per_chunk
 
 Array = np.ndarray[Any, Any]
 
 
-def split(canvas: Canvas) -> tuple[Array, Canvas]:
-    """The background as an array, and a canvas without it, so that compiled code is not tied to a colour."""
+def split_background(canvas: Canvas) -> tuple[Array, Canvas]:
+    """The background as an array, and a canvas without it: a static argument that is equal for all backgrounds."""
     return np.array(canvas.background, np.float32), Canvas(canvas.width, canvas.height, edge=canvas.edge)
 
 
@@ -37,9 +37,9 @@ def draw(
         rows: (N, P).
         kinds: (N,) codes.
         background: (3,), sRGB in 0..1.
-        primitives: those that are among the kinds.
+        primitives: the primitives present in `kinds`.
         canvas: size and falloff (its background is not read).
-        memory_mb: pixels are drawn in pieces, and drawn again for the gradient, so that this suffices.
+        memory_mb: memory limit; pixels are drawn in chunks, and again for the gradient.
     """
     kinds = jnp.asarray(kinds)
     if rows.shape[0] == 0:
@@ -48,15 +48,15 @@ def draw(
     def draw_pixels(index: jax.Array) -> jax.Array:
         across, down = _centres(index, canvas, rows.dtype)
         a = opacities(jnp, rows, kinds, primitives, canvas.edge, across, down)
-        # Products of weights and colours in full precision: GPUs would round them to 10 bits.
+        # Full precision: GPUs would round the factors of the product to 10 bits.
         with jax.default_matmul_precision("highest"):
             return composite(jnp, _cumprod, a, rows, background.astype(rows.dtype))
 
-    return _in_pieces(draw_pixels, rows, canvas, memory_mb).reshape(canvas.height, canvas.width, 3)
+    return _in_chunks(draw_pixels, rows, canvas, memory_mb).reshape(canvas.height, canvas.width, 3)
 
 
 def _cumprod(values: jax.Array, axis: int) -> jax.Array:
-    """As of `composite`. A CPU compiles a loop in half the time of the tree of `jnp.cumprod`, and runs it faster."""
+    """`cumprod` as in `composite`. On a CPU a loop compiles in half the time of `jnp.cumprod` and runs faster."""
 
     def loop(values: jax.Array) -> jax.Array:
         def step(product: jax.Array, value: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -73,17 +73,17 @@ def _centres(index: jax.Array, canvas: Canvas, dtype: Any) -> tuple[jax.Array, j
     return (index % canvas.width + 0.5).astype(dtype), (index // canvas.width + 0.5).astype(dtype)
 
 
-def _in_pieces(of_pixels: Any, rows: jax.Array, canvas: Canvas, memory_mb: float) -> jax.Array:
-    """(H W, ...): what a function of flat pixel indices gives for all pixels, piece by piece."""
-    found = jax.lax.map(jax.checkpoint(of_pixels), _pieces(rows, canvas, memory_mb))
+def _in_chunks(of_pixels: Any, rows: jax.Array, canvas: Canvas, memory_mb: float) -> jax.Array:
+    """A function of flat pixel indices evaluated at all pixels, chunk by chunk: (H W, ...)."""
+    found = jax.lax.map(jax.checkpoint(of_pixels), _chunks(rows, canvas, memory_mb))
     return found.reshape(-1, *found.shape[2:])[: canvas.width * canvas.height]
 
 
-def _pieces(rows: jax.Array, canvas: Canvas, memory_mb: float) -> jax.Array:
-    """(pieces, K): flat indices of pixels that are drawn together; the last piece has some beyond the canvas."""
-    piece = pixels_in_a_piece(canvas, rows.shape[0], memory_mb, rows.dtype.itemsize)
-    piece_count = -(-canvas.width * canvas.height // piece)
-    return jnp.arange(piece_count * piece).reshape(piece_count, piece)
+def _chunks(rows: jax.Array, canvas: Canvas, memory_mb: float) -> jax.Array:
+    """(chunks, K): flat indices of pixels that are drawn together; the last chunk may extend beyond the canvas."""
+    chunk = pixels_per_chunk(canvas, rows.shape[0], memory_mb, rows.dtype.itemsize)
+    chunk_count = -(-canvas.width * canvas.height // chunk)
+    return jnp.arange(chunk_count * chunk).reshape(chunk_count, chunk)
 
 
 def squared_loss(image: jax.Array, target: jax.Array, shares: jax.Array) -> jax.Array:
@@ -124,9 +124,11 @@ def _worth(
         inside = index < flat_shares.shape[0]
         own = jnp.where(inside, flat_shares.at[index].get(mode="clip"), 0)
         with jax.default_matmul_precision("highest"):
-            return worths(jnp, _cumprod, jax.lax.scan, a, rows, background, flat_target.at[index].get(mode="clip"), own)
+            return leave_one_out(
+                jnp, _cumprod, jax.lax.scan, a, rows, background, flat_target.at[index].get(mode="clip"), own
+            )
 
-    return jax.lax.map(of_pixels, _pieces(rows, canvas, memory_mb)).sum(0)
+    return jax.lax.map(of_pixels, _chunks(rows, canvas, memory_mb)).sum(0)
 
 
 @partial(jax.jit, static_argnames=_STATIC)
@@ -143,15 +145,15 @@ def _sums(
             own_image, own_target = (flat.at[index].get(mode="clip") for flat in (flat_image, flat_target))
             return gain_sums(jnp, m, own_image, own_target, own)
 
-    return jax.lax.map(of_pixels, _pieces(rows, canvas, memory_mb)).sum(0)
+    return jax.lax.map(of_pixels, _chunks(rows, canvas, memory_mb)).sum(0)
 
 
 class JaxKernel(DenseKernel):
-    """The dense kernel on a device of JAX; see `kernels.base.Kernel`.
+    """The dense kernel on a JAX device; see `kernels.base.Kernel`.
 
     Args:
-        device: where it computes.
-        memory_mb: what it may hold at once.
+        device: the device.
+        memory_mb: memory limit, MB.
     """
 
     def __init__(self, device: jax.Device, memory_mb: float) -> None:
@@ -159,14 +161,13 @@ class JaxKernel(DenseKernel):
         self._memory_mb = memory_mb
 
     def _static(self, kinds: Array, canvas: Canvas) -> dict[str, Any]:
-        return {
-            "primitives": present(kinds) or (CIRCLE,), "canvas": split(canvas)[1], "memory_mb": self._memory_mb,
-        }  # fmt: skip
+        plain_canvas = split_background(canvas)[1]
+        return {"primitives": present(kinds) or (CIRCLE,), "canvas": plain_canvas, "memory_mb": self._memory_mb}
 
     def render(self, rows: Array, kinds: Array, canvas: Canvas) -> Array:
         """See `Kernel.render`."""
         with jax.default_device(self._device):
-            return np.asarray(_draw(rows, kinds, split(canvas)[0], **self._static(kinds, canvas)))
+            return np.asarray(_draw(rows, kinds, split_background(canvas)[0], **self._static(kinds, canvas)))
 
     def loss_and_gradient(
         self, rows: Array, kinds: Array, canvas: Canvas, target: Array, shares: Array
@@ -174,21 +175,28 @@ class JaxKernel(DenseKernel):
         """See `Kernel.loss_and_gradient`."""
         with jax.default_device(self._device):
             loss, (by_rows, by_background) = _loss_and_gradient(
-                rows, kinds, split(canvas)[0], np.moveaxis(target, 0, 2), shares, **self._static(kinds, canvas)
+                rows,
+                kinds,
+                split_background(canvas)[0],
+                np.moveaxis(target, 0, 2),
+                shares,
+                **self._static(kinds, canvas),
             )
             return float(loss), np.asarray(by_rows), np.asarray(by_background)
 
     def vjp(self, rows: Array, kinds: Array, canvas: Canvas, image_gradient: Array) -> tuple[Array, Array]:
         """See `Kernel.vjp`."""
         with jax.default_device(self._device):
-            by_rows, by_background = _vjp(rows, kinds, split(canvas)[0], image_gradient, **self._static(kinds, canvas))
+            by_rows, by_background = _vjp(
+                rows, kinds, split_background(canvas)[0], image_gradient, **self._static(kinds, canvas)
+            )
             return np.asarray(by_rows), np.asarray(by_background)
 
     def worth(self, rows: Array, kinds: Array, canvas: Canvas, target: Array, shares: Array) -> tuple[float, Array]:
         """See `Kernel.worth`."""
         with jax.default_device(self._device):
             problem = np.moveaxis(target, 0, 2), shares
-            static, background = self._static(kinds, canvas), split(canvas)[0]
+            static, background = self._static(kinds, canvas), split_background(canvas)[0]
             loss = _loss(rows, kinds, background, *problem, **static)
             found = _worth(rows, kinds, background, *problem, **static) if len(rows) else np.zeros(0)
             return float(loss), np.asarray(found, np.float64)

@@ -13,7 +13,7 @@ from ..canvas import Canvas
 from ..primitives.base import OPACITY, Primitive
 from ..primitives.circle import CIRCLE
 from ..scene import present
-from .dense import DenseKernel, composite, gain_sums, opacities, pixels_in_a_piece, worths
+from .dense import DenseKernel, composite, gain_sums, leave_one_out, opacities, pixels_per_chunk
 
 Array = np.ndarray[Any, Any]
 PixelDrawing = Callable[..., torch.Tensor]
@@ -28,7 +28,7 @@ def draw_pixels(
     width: int,
     edge: str,
 ) -> torch.Tensor:
-    """(K, 3): the colours of the pixels with these flat indices, (K,), on a canvas so wide."""
+    """The colours, (K, 3), of the pixels with these flat indices, (K,)."""
     a = opacities(torch, rows, kinds, primitives, edge, *_centres(index, width, rows.dtype))
     return composite(torch, torch.cumprod, a, rows, background)
 
@@ -54,17 +54,17 @@ def draw(
         rows: (N, P).
         kinds: (N,) codes.
         background: (3,), sRGB in 0..1.
-        primitives: those that are among the kinds.
+        primitives: the primitives present in `kinds`.
         canvas: size and falloff (its background is not read).
-        memory_mb: pixels are drawn in pieces, and drawn again for the gradient, so that this suffices.
-        pixels: `draw_pixels`, or what `torch.compile` made of it.
+        memory_mb: memory limit; pixels are drawn in chunks, and again for the gradient.
+        pixels: `draw_pixels`, or its compiled form.
     """
     if rows.shape[0] == 0:
         return background.expand(canvas.height, canvas.width, 3).clone()
-    piece = pixels_in_a_piece(canvas, rows.shape[0], memory_mb, rows.element_size())
+    chunk = pixels_per_chunk(canvas, rows.shape[0], memory_mb, rows.element_size())
     index = torch.arange(canvas.width * canvas.height, device=rows.device)
     codes = torch.tensor(kinds, device=rows.device)
-    if piece == len(index):
+    if chunk == len(index):
         image = pixels(rows, codes, background, index, primitives, canvas.width, canvas.edge)
     else:
         image = torch.cat(
@@ -72,7 +72,7 @@ def draw(
                 checkpoint(
                     pixels, rows, codes, background, part, primitives, canvas.width, canvas.edge, use_reentrant=False
                 )
-                for part in index.split(piece)
+                for part in index.split(chunk)
             ]
         )
     return image.reshape(canvas.height, canvas.width, 3)
@@ -84,7 +84,7 @@ def squared_loss(image: torch.Tensor, target: torch.Tensor, shares: torch.Tensor
 
 
 def _scan(step: Any, carry: Any, columns: tuple[torch.Tensor, ...]) -> tuple[Any, torch.Tensor]:
-    """As `jax.lax.scan`, of single values."""
+    """As `jax.lax.scan`, with a scalar per step."""
     found = []
     for row in zip(*columns, strict=True):
         carry, value = step(carry, row)
@@ -93,12 +93,12 @@ def _scan(step: Any, carry: Any, columns: tuple[torch.Tensor, ...]) -> tuple[Any
 
 
 class TorchKernel(DenseKernel):
-    """The dense kernel on a device of PyTorch; see `kernels.base.Kernel`.
+    """The dense kernel on a PyTorch device; see `kernels.base.Kernel`.
 
     Args:
-        device: where it computes.
-        memory_mb: what it may hold at once.
-        pixels: `draw_pixels`, or what `torch.compile` made of it.
+        device: the device.
+        memory_mb: memory limit, MB.
+        pixels: `draw_pixels`, or its compiled form.
     """
 
     def __init__(self, device: torch.device, memory_mb: float, pixels: PixelDrawing = draw_pixels) -> None:
@@ -123,18 +123,20 @@ class TorchKernel(DenseKernel):
         self, rows: Array, kinds: Array, canvas: Canvas, target: Array, shares: Array
     ) -> tuple[float, Array, Array]:
         """See `Kernel.loss_and_gradient`."""
-        wanted, counts = self._tensor(np.moveaxis(target, 0, 2)), self._tensor(shares)
-        return self._pulled(rows, kinds, canvas, lambda image: squared_loss(image, wanted, counts))
+        target_image, pixel_shares = self._tensor(np.moveaxis(target, 0, 2)), self._tensor(shares)
+        return self._loss_and_gradients(
+            rows, kinds, canvas, lambda image: squared_loss(image, target_image, pixel_shares)
+        )
 
     def vjp(self, rows: Array, kinds: Array, canvas: Canvas, image_gradient: Array) -> tuple[Array, Array]:
         """See `Kernel.vjp`."""
-        direction = self._tensor(image_gradient)
-        return self._pulled(rows, kinds, canvas, lambda image: torch.sum(image * direction))[1:]
+        cotangent = self._tensor(image_gradient)
+        return self._loss_and_gradients(rows, kinds, canvas, lambda image: torch.sum(image * cotangent))[1:]
 
-    def _pulled(
+    def _loss_and_gradients(
         self, rows: Array, kinds: Array, canvas: Canvas, loss_of: Callable[[torch.Tensor], torch.Tensor]
     ) -> tuple[float, Array, Array]:
-        """The loss of the picture, and its gradients by rows and background."""
+        """The loss of the picture, and its gradients with respect to rows and background."""
         leaf, background = (self._tensor(array).requires_grad_() for array in (rows, canvas.background))
         loss = loss_of(self._draw(leaf, kinds, background, canvas))
         by_rows, by_background = torch.autograd.grad(loss, (leaf, background), allow_unused=True)
@@ -151,17 +153,19 @@ class TorchKernel(DenseKernel):
         loss = squared_loss(self._tensor(image), flat_target.reshape(image.shape), self._tensor(shares)).item()
         held, background = self._tensor(rows), self._tensor(canvas.background)
         found = torch.zeros(len(rows), dtype=torch.float64, device=self._device)
-        for index, a in self._pieces(held, kinds, canvas):
-            found += worths(torch, torch.cumprod, _scan, a, held, background, flat_target[index], flat_shares[index])
+        for index, a in self._chunks(held, kinds, canvas):
+            found += leave_one_out(
+                torch, torch.cumprod, _scan, a, held, background, flat_target[index], flat_shares[index]
+            )
         return loss, found.cpu().numpy()
 
-    def _pieces(self, rows: torch.Tensor, kinds: Array, canvas: Canvas) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Flat indices of pixels that are looked at together, and what rows cover of them."""
+    def _chunks(self, rows: torch.Tensor, kinds: Array, canvas: Canvas) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Flat indices of the pixels of each chunk, and the rows' `opacities` there."""
         if len(rows) == 0:
             return
         codes, primitives = torch.tensor(kinds, device=self._device), present(kinds)
         index = torch.arange(canvas.width * canvas.height, device=self._device)
-        for part in index.split(pixels_in_a_piece(canvas, len(rows), self._memory_mb, rows.element_size())):
+        for part in index.split(pixels_per_chunk(canvas, len(rows), self._memory_mb, rows.element_size())):
             centres = _centres(part, canvas.width, rows.dtype)
             with torch.no_grad():
                 yield part, opacities(torch, rows, codes, primitives, canvas.edge, *centres)
@@ -173,7 +177,7 @@ class TorchKernel(DenseKernel):
         opaque[:, OPACITY] = 1.0
         pixels = [self._tensor(picture).reshape(-1, 3) for picture in (image, np.moveaxis(target, 0, 2))]
         flat_shares, found = self._tensor(shares).reshape(-1), np.zeros((9, len(rows)))
-        for index, m in self._pieces(opaque, kinds, canvas):
+        for index, m in self._chunks(opaque, kinds, canvas):
             sums = gain_sums(torch, m, pixels[0][index], pixels[1][index], flat_shares[index])
             found += sums.cpu().numpy()
         return found

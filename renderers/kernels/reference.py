@@ -1,7 +1,7 @@
-"""The judge: numpy, float64, one row at a time over the whole canvas, no tricks. Slow on purpose.
+"""The reference renderer: numpy, float64, one row at a time over the whole canvas. Deliberately simple and slow.
 
-Derivatives of coverage by the columns of a shape are central differences of the primitive's own distance: nothing
-here has to be written for a new primitive, and nothing can be wrong in the same way as a kernel's gradient.
+Derivatives of the coverage with respect to the columns of a shape are central differences of the primitive's distance:
+a new primitive needs no code here, and an error in a kernel's gradient cannot be repeated here.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ..scene import Scene
 
 Array = np.ndarray[Any, Any]
 
-# Half the step of central differences in float64: the error of a distance's derivative is about 1e-9.
+# Half the step of the central differences: in float64 the derivative of a distance is off by about 1e-9.
 STEP = 1e-5
 
 
 def render(scene: Scene) -> Array:
     """The picture, (H, W, 3) float64.
 
-    Back to front, `C = (1 - a) C + a c` with `a = opacity * coverage`: the over operator (Porter and
-    Duff, Compositing Digital Images, 1984) on sRGB values as they are, which is what SVG does.
+    Back to front, `C = (1 - a) C + a c` with `a = opacity * coverage`: the over operator (Porter and Duff, Compositing
+    Digital Images, 1984) on sRGB values without linearisation, as in SVG.
     """
     image = _background(instance("scene", scene, Scene))
     for i, row in enumerate(scene.rows.astype(np.float64)):
@@ -38,24 +38,24 @@ def render(scene: Scene) -> Array:
 
 
 def gradient(scene: Scene, image_gradient: Array) -> tuple[Array, Array]:
-    """Pulls a gradient on the picture back to the scene.
+    """The vector-Jacobian product of the drawing.
 
     Args:
-        scene: what was drawn.
-        image_gradient: (H, W, 3), the derivative of a loss by every value of the picture.
+        scene: the scene that was drawn.
+        image_gradient: (H, W, 3), dL/dimage.
 
     Returns:
-        (N, P) float64, the derivative by every value of `scene.rows` (for the linear falloff: one-sided, 0,
-        where a pixel lies on a kink), and (3,), the derivative by the background.
+        dL/drows, (N, P) float64, and dL/dbackground, (3,). Where a pixel lies on a kink of the linear falloff, the
+        one-sided derivative that is 0.
     """
     instance("scene", scene, Scene)
     shape = (scene.canvas.height, scene.canvas.width, 3)
-    # dL/d(composite up to and with row i)
+    # dL/d(composite up to and including row i)
     through = real_array("image_gradient", image_gradient, f"numbers, {shape}").astype(np.float64)
     if through.shape != shape:
         raise InputError(f"image_gradient has shape {through.shape}; needs {shape}")
     rows = scene.rows.astype(np.float64)
-    beneath = [_background(scene)]  # beneath[i]: all that lies under row i
+    beneath = [_background(scene)]  # beneath[i]: the composite under row i
     for i, row in enumerate(rows):
         a = row[OPACITY] * _coverage(scene, i)[:, :, None]
         beneath.append((1 - a) * beneath[-1] + a * row[RED : BLUE + 1])
@@ -75,7 +75,7 @@ def gradient(scene: Scene, image_gradient: Array) -> tuple[Array, Array]:
 
 
 def loss_and_gradient(scene: Scene, target: Array, weights: Array | None = None) -> tuple[float, Array, Array]:
-    """The weighted mean squared error and its gradient by rows, (N, P), and by background, (3,)."""
+    """The weighted mean squared error, dL/drows, (N, P), and dL/dbackground, (3,)."""
     image = render(scene)
     target = check_colours(target, scene.canvas.width, scene.canvas.height, np.float64)
     shares = pixel_shares(weights, scene.canvas.height, scene.canvas.width)
@@ -84,7 +84,7 @@ def loss_and_gradient(scene: Scene, target: Array, weights: Array | None = None)
 
 
 def worth(scene: Scene, target: Array, weights: Array | None = None) -> Array:
-    """(N,): how much the loss rises when each row alone is taken out. Renders the scene N + 1 times."""
+    """The leave-one-out worth of each row, (N,): how much the loss rises without it. Renders the scene N + 1 times."""
     image = render(scene)
     target = check_colours(target, scene.canvas.width, scene.canvas.height, np.float64)
     whole = mean_squared_error(image, target, weights)
@@ -95,13 +95,13 @@ def worth(scene: Scene, target: Array, weights: Array | None = None) -> Array:
 
 
 def _shape(scene: Scene, i: int) -> tuple[Primitive, Any]:
-    """The primitive of row i, and the columns of its shape, float64."""
+    """The primitive of row i, and its shape columns in float64."""
     primitive = BY_CODE[int(scene.kinds[i])]
     return primitive, scene.rows[i, SHAPE : primitive.width].astype(np.float64)
 
 
 def _coverage(scene: Scene, i: int) -> Array:
-    """(H, W): the coverage of row i."""
+    """The coverage of row i, (H, W)."""
     primitive, shape = _shape(scene, i)
     distance = primitive.distance(np, *_pixel_centres(scene), shape)
     softness = np.float64(scene.rows[i, SOFTNESS])
@@ -109,7 +109,7 @@ def _coverage(scene: Scene, i: int) -> Array:
 
 
 def _slopes(scene: Scene, i: int) -> tuple[Array, Array, list[Array]]:
-    """The coverage of row i, (H, W), and its derivatives by softness and by each column of the shape."""
+    """The coverage of row i, (H, W), and its derivatives with respect to softness and each shape column."""
     primitive, shape = _shape(scene, i)
     centres = _pixel_centres(scene)
     distance, size = primitive.distance(np, *centres, shape), primitive.thickness(shape)

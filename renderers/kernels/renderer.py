@@ -1,4 +1,4 @@
-"""A kernel as a renderer of scenes."""
+"""Renderers that wrap a kernel."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Array = np.ndarray[Any, Any]
 
 
 class KernelRenderer:
-    """Draws and differentiates scenes by a kernel; see `renderers.base.Renderer`.
+    """Draws and differentiates scenes with a kernel; see `renderers.base.Renderer`.
 
     Attributes:
-        kernel: what draws.
+        kernel: the kernel.
     """
 
     kernel: Kernel
@@ -47,7 +47,7 @@ class CpuRenderer(KernelRenderer):
     """The tiled CPU kernel without a framework.
 
     Args:
-        options: how many threads draw; the rest is for frameworks.
+        options: only `threads` is used.
     """
 
     name = "cpu"
@@ -57,11 +57,11 @@ class CpuRenderer(KernelRenderer):
 
     @property
     def kernel(self) -> Kernel:  # type: ignore[override]
-        """The kernel; asked for each time, since a limit on threads may have changed."""
+        """The kernel; looked up at each use, since the thread limit may have changed."""
         return shared_kernel(self.options.threads)
 
 
 def _problem(scene: Scene, target: Array, weights: Array | None) -> tuple[Array, Array]:
-    """The target as planes, (3, H, W), and the pixels' shares, (H, W), as kernels take them."""
+    """The target as planes, (3, H, W), and the pixels' shares, (H, W); both float32."""
     planes = np.ascontiguousarray(np.moveaxis(check_target(target, scene.canvas), 2, 0))
     return planes, pixel_shares(weights, scene.canvas.height, scene.canvas.width).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a loss is: a function of a picture and its target, written once for numpy, JAX and PyTorch."""
+"""The `Loss` type: a function of a picture and its target, written once for numpy, JAX and PyTorch."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class Loss:
     In both functions `xp` is `numpy`, `jax.numpy` or `torch`, and arrays are of that framework.
 
     Attributes:
-        name: the word for it in options and files.
+        name: its name in options and files.
         help: what it measures, for the documentation.
-        value: `(xp, image, prepared, weights) -> scalar`, differentiable by the image. The image is (H, W, 3), sRGB in
+        value: `(xp, image, prepared, weights) -> scalar`, differentiable in the image. The image is (H, W, 3), sRGB in
             0..1; weights are (H, W) with a mean of 1, or None.
-        prepare: `(xp, target) -> prepared`: what of the target, (H, W, 3), is computed once. Raises
-            `BackendUnavailable` if the loss needs a package that is missing.
-        settles: whether it is minimised in the settling only, after growth and search under the other terms.
-        draws: how many rows of three random numbers in 0..1, (draws, 3), `value` takes as a further argument. A fit
-            draws others at each step.
-        of: for a loss that needs an argument, as "guide:macaw": `argument -> Loss`. Raises `InputError` for an unknown
+        prepare: `(xp, target) -> prepared`: computes once what depends only on the target, (H, W, 3). Raises
+            `BackendUnavailable` if the loss needs a missing package.
+        settles: whether it is minimised only while settling, after growth and search under the other terms.
+        draws: number of rows of random numbers in 0..1, (draws, 3), that `value` takes as a further argument; new ones
+            at each step of a fit.
+        of: for a loss with an argument, such as "guide:macaw": `argument -> Loss`. Raises `InputError` for an unknown
             argument.
     """
 
@@ -42,5 +42,5 @@ class Loss:
 
 
 def weighted_mean(xp: Any, values: Any, weights: Any) -> Any:
-    """The mean of values, (H, W, C), over pixels and channels; pixels count by their weights, (H, W), if given."""
+    """The mean of values, (H, W, C), over pixels and channels, weighted by (H, W) `weights` if given."""
     return xp.mean(values if weights is None else values * weights[:, :, None])

@@ -11,4 +11,4 @@ def _value(xp: Any, image: Any, target: Any, weights: Any) -> Any:
     return weighted_mean(xp, xp.abs(image - target), weights)
 
 
-L1 = Loss("l1", "mean absolute error of sRGB values: less moved by outliers", _value)
+L1 = Loss("l1", "mean absolute error of sRGB values: less sensitive to outliers", _value)

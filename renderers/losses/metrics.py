@@ -1,4 +1,4 @@
-"""Losses between a picture and its target, in numpy; the weighting that every renderer follows."""
+"""Metrics between a picture and its target in numpy, and the pixel weighting that all renderers use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import InputError
 Array = np.ndarray[Any, Any]
 
 
-# Targets may leave 0..1 by this much: pictures of our own do, by float32 rounding.
+# Targets may exceed 0..1 by this much: our own pictures do, by float32 rounding.
 SLACK = 1e-5
 
 
@@ -28,7 +28,7 @@ def mean_squared_error(image: Array, target: Array, weights: Array | None = None
         weights: (H, W), not negative; only their proportions matter. Equal if not given.
 
     Raises:
-        InputError: a shape, a dtype or a value is not as above.
+        InputError: a shape, dtype or value is invalid.
     """
     image = real_array("image", image, "(H, W, 3) floating-point sRGB values in 0..1", "f")
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
@@ -41,20 +41,20 @@ def mean_squared_error(image: Array, target: Array, weights: Array | None = None
 
 
 def pixel_shares(weights: Array | None, height: int, width: int) -> Array:
-    """(H, W) float64: what one channel of each pixel counts in the loss; three times their sum is 1.
+    """The share of one channel of each pixel in the loss, (H, W) float64; three times their sum is 1.
 
     Raises:
         InputError: the weights have another shape, are negative, not finite or all zero.
     """
     if weights is None:
         return np.full((height, width), 1.0 / (3.0 * height * width))
-    needs = f"({height}, {width}) numbers, one a pixel"
+    needs = f"({height}, {width}) numbers, one per pixel"
     weights = real_array("weights", weights, needs, "biuf").astype(np.float64)
     if weights.shape != (height, width):
-        raise InputError(f"weights have shape {weights.shape}; needs ({height}, {width}), one a pixel")
+        raise InputError(f"weights have shape {weights.shape}; needs ({height}, {width}), one per pixel")
     if not np.isfinite(weights).all() or weights.min() < 0 or weights.max() == 0:
-        raise InputError("weights need to be finite, not negative, and somewhere above 0")
-    if not 1e-200 < weights.max() < 1e200:  # the sum is to be finite, and its inverse too
+        raise InputError("weights must be finite and not negative, with at least one above 0")
+    if not 1e-200 < weights.max() < 1e200:  # keeps the sum and its inverse finite
         weights = weights / weights.max()
     return weights / (3.0 * weights.sum())
 
@@ -63,17 +63,17 @@ def psnr(mse: float) -> float:
     """Peak signal-to-noise ratio in dB of a mean squared error on 0..1 values; infinite for 0.
 
     Raises:
-        InputError: it is no number, or negative.
+        InputError: it is not a number, or negative.
     """
     mse = real_number("mse", mse, 0, math.inf)
     return math.inf if mse == 0 else -10.0 * math.log10(mse)
 
 
 def seed_loss(mse: float) -> float:
-    """The same error on values in -1..1, as the seed project publishes it: 4 x MSE.
+    """The mean squared error on values in -1..1, as published by the seed project: 4 x MSE.
 
     Raises:
-        InputError: it is no number, or negative.
+        InputError: it is not a number, or negative.
     """
     return 4.0 * real_number("mse", mse, 0, math.inf)
 
@@ -82,7 +82,7 @@ def check_target(target: Array, canvas: Canvas) -> Array:
     """The target as (H, W, 3) float32, contiguous.
 
     Raises:
-        InputError: its shape is not the canvas's, or it has other values than floating-point numbers in 0..1.
+        InputError: its shape differs from the canvas, or its values are not floating-point numbers in 0..1.
     """
     return check_colours(target, canvas.width, canvas.height)
 
@@ -90,14 +90,14 @@ def check_target(target: Array, canvas: Canvas) -> Array:
 def check_colours(
     target: Array, width: int, height: int, dtype: Any = np.float32, channels: Sequence[int] = (3,)
 ) -> Array:
-    """A target of this size in this dtype, contiguous.
+    """The target, checked, in this dtype, contiguous.
 
     Args:
         target: (H, W, C), sRGB and straight alpha in 0..1.
-        width: W.
-        height: H.
+        width: expected W.
+        height: expected H.
         dtype: of the result.
-        channels: the C that are accepted.
+        channels: accepted values of C.
 
     Raises:
         InputError: as `check_target`.

@@ -1,16 +1,16 @@
-"""The local quadratic model of a loss, by which growth weighs and places shapes under any loss.
+"""The local quadratic model of a loss, with which growth places and removes shapes under any loss.
 
 Around a picture C,
 
     L(C + d) ~ L(C) + g·d + Σ w |d|²,        g = dL/dC, w >= 0 for each pixel.
 
-With the pseudo-target P = C - g / 2w that is Σ w |C + d - P|² up to a constant: a weighted squared error. Kernels
-therefore compute leave-one-out worth, the gain of a candidate and its best colour for any loss from P and w, as they
-do for the mean squared error. There P is the target, w are the pixels' shares, and the model is exact.
+With the pseudo-target P = C - g / 2w this is, up to a constant, the weighted squared error Σ w |C + d - P|². Kernels
+therefore compute leave-one-out worth, the gain of a candidate and its best colour for any loss from P and w. For the
+mean squared error P is the target, w are the pixels' shares, and the model is exact.
 
 For other losses w = |g| / 2|e|, with e = C - T: iteratively reweighted least squares, in which the best step at a pixel
-is as long as its error. Both are averaged over a neighbourhood, since the g of losses such as SSIM is not aligned with
-e at a single pixel.
+is as long as its error. |g| and |e| are averaged over a neighbourhood, since for losses such as SSIM g is not aligned
+with e at a single pixel.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-# Width, in pixels, of the Gaussian over which |g| and |e| are averaged.
+# Standard deviation, in pixels, of the Gaussian that averages |g| and |e|.
 NEIGHBOURHOOD = 2.0
 
 
 @dataclass(frozen=True, eq=False)
 class LocalModel:
-    """A loss around a picture, as a weighted squared error.
+    """The local model of a loss: a weighted squared error around a picture.
 
     Attributes:
         image: (H, W, 3) float32, the picture C.
         target: (H, W, 3) float32, the pseudo-target P.
         shares: (H, W) float64, w.
-        energy: (H, W) float32, what each pixel could gain, times the number of pixels.
+        energy: (H, W) float32, the possible gain of each pixel, times the number of pixels.
     """
 
     image: Array
@@ -44,7 +44,7 @@ class LocalModel:
 
 
 def pseudo_problem(gradient: Array, error: Array) -> tuple[Array, Array]:
-    """The pseudo-target less the picture, (H, W, 3) float32, and its shares, (H, W) float64.
+    """The pseudo-target minus the picture, (H, W, 3) float32, and its shares, (H, W) float64.
 
     Args:
         gradient: (H, W, 3), dL/dC.
@@ -60,14 +60,14 @@ def pseudo_problem(gradient: Array, error: Array) -> tuple[Array, Array]:
         )
         for array in (gradient, error)
     )
-    # Where the picture is right to rounding, a share as at an error of a thousandth.
+    # Errors below a thousandth count as a thousandth, so that shares stay finite.
     shares = slope / (2 * np.maximum(length, 1e-3))
     step = np.where(shares > 0, -0.5 / np.where(shares > 0, shares, 1), 0)
     return (gradient * step[:, :, None]).astype(np.float32), shares
 
 
 def squared_error(image: Array, target: Array, shares: Array) -> Array:
-    """(H, W) float32: the squared error of each pixel by its share, times the number of pixels."""
+    """The squared error of each pixel, weighted by its share, times the number of pixels, (H, W) float32."""
     difference = image - target
     error = np.einsum("ijk,ijk->ij", difference, difference)
     return error * (shares * shares.size).astype(np.float32)

@@ -12,4 +12,4 @@ def _value(xp: Any, image: Any, target: Any, weights: Any) -> Any:
 
 
 MSE = Loss("mse", "mean squared error of sRGB values", _value)
-"""The default. Alone, it is fused into the kernels; this function serves sums of losses."""
+"""The default loss. Alone, it is fused into the kernels; this function is used in sums of losses."""

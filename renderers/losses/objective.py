@@ -1,4 +1,4 @@
-"""What a fit minimises: a weighted sum of losses of the table, or a function of the caller's own."""
+"""The objective of a fit: a weighted sum of losses of the table, or a user-defined function."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .mse import MSE
 from .table import LOSSES, loss_named
 
 LossLike = str | Callable[..., Any]
-"""How callers give a loss: a sum such as "mse+0.2*ssim", or a function `(image, target[, weights]) -> scalar`."""
+"""A loss as an argument: a sum such as "mse+0.2*ssim", or a function `(image, target[, weights]) -> scalar`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """A weighted sum of losses, or one function. Equal objectives share compiled code.
+    """A weighted sum of losses, or a user-defined function. Equal objectives share compiled code.
 
     Attributes:
         terms: factor and name of each loss.
-        own: the caller's function; there are no terms then.
+        own: the user-defined function; `terms` is then empty.
     """
 
     terms: tuple[tuple[float, str], ...]
@@ -34,31 +34,31 @@ class Objective:
         return isinstance(other, Objective) and self.terms == other.terms and self.own is other.own
 
     def __hash__(self) -> int:
-        return hash((self.terms, id(self.own)))  # a caller's function need not be hashable
+        return hash((self.terms, id(self.own)))  # a user-defined function may be unhashable
 
     @property
     def is_mse(self) -> bool:
-        """Whether it is the mean squared error alone, which kernels compute themselves."""
+        """Whether it is the mean squared error alone, which is fused into the kernels."""
         return self.terms == ((1.0, MSE.name),)
 
     @property
     def name(self) -> str:
-        """The sum as `objective_of` reads it; "function" for a function."""
+        """The sum in the notation of `objective_of`; "function" for a function."""
         return "+".join(f"{name}" if factor == 1 else f"{factor!r}*{name}" for factor, name in self.terms) or "function"
 
     @property
     def searching(self) -> Objective:
-        """The part that is minimised before the settling; the mean squared error if no term acts before it."""
+        """The terms minimised before settling; the mean squared error if there are none."""
         if self.own is not None:
             return self
         kept = tuple(term for term in self.terms if not loss_named(term[1]).settles)
         return Objective(kept or ((1.0, MSE.name),))
 
     def prepare(self, xp: Any, target: Any) -> Any:
-        """What of a target, (H, W, 3), is computed once, for `value`; `xp` is `numpy`, `jax.numpy` or `torch`.
+        """Computes once what `value` needs of a target, (H, W, 3); `xp` is `numpy`, `jax.numpy` or `torch`.
 
         Raises:
-            BackendUnavailable: a loss needs a package that is missing.
+            BackendUnavailable: a loss needs a missing package.
         """
         if self.own is not None or self.is_mse:
             return target
@@ -73,7 +73,7 @@ class Objective:
         """The loss of an image, (H, W, 3), a scalar.
 
         Args:
-            xp: as of `prepare`.
+            xp: as in `prepare`.
             image: sRGB in 0..1.
             prepared: from `prepare`.
             weights: (H, W) with a mean of 1, or None.
@@ -92,10 +92,10 @@ class Objective:
 
 
 def objective_of(loss: LossLike) -> Objective:
-    """The objective that a sum such as "mse+0.2*ssim", or a function, stands for.
+    """The objective of a sum such as "mse+0.2*ssim", or of a function.
 
     Raises:
-        InputError: a loss is unknown or named twice, a factor is not a number above 0, or it is no function either.
+        InputError: a loss is unknown or repeated, a factor is out of range, or `loss` is neither text nor a function.
     """
     if callable(loss):
         return Objective((), loss)
@@ -123,7 +123,7 @@ def _factor(loss: str, text: str) -> float:
 
 
 def check_loss(name: str, value: Any) -> str:
-    """The text of an option, if it is a sum of losses; see `options.Option.check`."""
+    """The value of an option in canonical form, checked to be a sum of losses; see `options.Option.check`."""
     if not isinstance(value, str):
         raise InputError(f"{name} is {shown(value)}; needs a sum of {', '.join(LOSSES)}, such as mse+0.2*ssim")
     return objective_of(value).name
@@ -136,20 +136,20 @@ def check_guide(name: str, value: Any) -> str:
 
 
 def check_function(loss: Any, weighted: bool) -> None:
-    """Refuses a caller's loss that does not take the arguments it will get.
+    """Checks that a user-defined loss accepts its arguments.
 
     Raises:
-        InputError: it is not callable, or takes other arguments.
+        InputError: it does not.
     """
     arguments = ("image", "target", "weights") if weighted else ("image", "target")
     try:
         signature = inspect.signature(loss)
     except (TypeError, ValueError):
-        return  # written in C: it shows at the first step
+        return  # written in C: the first step will tell
     try:
         signature.bind(*arguments)
     except TypeError:
-        reason = "; weights are given, and act through it" if weighted else ""
+        reason = "; weights are given, so it must apply them" if weighted else ""
         raise InputError(
             f"loss takes {signature}; needs a function ({', '.join(arguments)}) -> scalar{reason}"
         ) from None

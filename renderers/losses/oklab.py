@@ -1,4 +1,4 @@
-"""The mean squared distance in OKLab, a colour space in which equal distances look about equally large."""
+"""The mean squared distance in OKLab, an approximately perceptually uniform colour space."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 from .base import Loss, weighted_mean
 
-# Linear sRGB to cone responses, and their cube roots to lightness, green-red and blue-yellow.
+# From linear sRGB to cone responses, and from their cube roots to lightness, green-red and blue-yellow.
 _TO_CONES = ((0.4122214708, 0.5363325363, 0.0514459929), (0.2119034982, 0.6806995451, 0.1073969566),
              (0.0883024619, 0.2817188376, 0.6299787005))  # fmt: skip
 _TO_LAB = ((0.2104542553, 0.7936177850, -0.0040720468), (1.9779984951, -2.4285922050, 0.4505937099),
            (0.0259040371, 0.7827717662, -0.8086757660))  # fmt: skip
-# Added to cone responses, so that the slope of the cube root is finite at black.
+# Added to cone responses, so that the derivative of the cube root is finite at black.
 _FLOOR = 1e-4
-# Ottosson's toe: lightness as in CIELAB, for which darks are not stretched.
+# Ottosson's toe: lightness as in CIELAB, which does not stretch dark colours.
 _K1, _K2 = 0.206, 0.03
 _K3 = (1 + _K1) / (1 + _K2)
 
@@ -21,28 +21,28 @@ _K3 = (1 + _K1) / (1 + _K2)
 def oklab(xp: Any, image: Any) -> Any:
     """The colours of an image, (H, W, 3) sRGB, in OKLab with the lightness of CIELAB.
 
-    Values outside 0..1 are moved to the nearest limit.
+    Values are clipped to 0..1.
 
     Source: Ottosson, "A perceptual color space for image processing", 2020, and "Okhsv and Okhsl", 2021 (the toe).
     """
     image = xp.clip(image, 0.0, 1.0)
-    # Both branches are evaluated: the power needs a base above 0 for its derivative.
+    # `where` evaluates both branches, and the derivative of the power needs a positive base.
     curved = _power(xp, (xp.clip(image, 0.04, 1.0) + 0.055) / 1.055, 2.4)
     linear = xp.where(image <= 0.04045, image / 12.92, curved)
-    cones = _power(xp, _mixed(xp, _TO_CONES, linear) + _FLOOR, 1 / 3) - _FLOOR ** (1 / 3)
-    lab = _mixed(xp, _TO_LAB, cones)
+    cones = _power(xp, _matrix_product(xp, _TO_CONES, linear) + _FLOOR, 1 / 3) - _FLOOR ** (1 / 3)
+    lab = _matrix_product(xp, _TO_LAB, cones)
     scaled = _K3 * lab[:, :, :1]
     lightness = 0.5 * (scaled - _K1 + xp.sqrt(xp.square(scaled - _K1) + 4 * _K2 * scaled))
     return xp.concatenate([lightness, lab[:, :, 1:]], 2)
 
 
 def _power(xp: Any, base: Any, exponent: float) -> Any:
-    """A power of numbers above 0; its derivative needs no second power, which takes most of the time."""
+    """A power of positive numbers; in this form the derivative needs no second power, which would dominate the time."""
     return xp.exp(exponent * xp.log(base))
 
 
-def _mixed(xp: Any, matrix: tuple[tuple[float, ...], ...], values: Any) -> Any:
-    """The channels of (H, W, 3) values under a matrix; as sums, which every device computes in full precision."""
+def _matrix_product(xp: Any, matrix: tuple[tuple[float, ...], ...], values: Any) -> Any:
+    """A 3 x 3 matrix applied to the channels of (H, W, 3) values, as sums, for full precision on every device."""
     return xp.stack([sum(own * values[:, :, k] for k, own in enumerate(row)) for row in matrix], -1)
 
 
@@ -50,4 +50,4 @@ def _value(xp: Any, image: Any, target: Any, weights: Any) -> Any:
     return weighted_mean(xp, xp.square(oklab(xp, image) - target), weights)
 
 
-OKLAB = Loss("oklab", "mean squared distance in OKLab: colours as the eye tells them apart", _value, oklab)
+OKLAB = Loss("oklab", "mean squared distance in OKLab: perceptual colour differences", _value, oklab)

@@ -1,4 +1,4 @@
-"""Structural similarity: how alike two pictures are in local mean, contrast and structure."""
+"""Structural similarity: agreement of two pictures in local mean, contrast and structure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .base import Loss, weighted_mean
 
 Array = np.ndarray[Any, Any]
 
-# The constants of the paper: a Gaussian window of 1.5 pixels cut off at 5, and two stabilisers on 0..1 values.
+# Constants of the paper: a Gaussian window of 1.5 pixels truncated at 5, and two stabilisers for 0..1 values.
 _SIGMA, _RADIUS = 1.5, 5
 _TAPS = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
 _TAPS /= _TAPS.sum()
@@ -20,23 +20,23 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 
 def structural_similarity(image: Array, target: Array, weights: Array | None = None) -> float:
-    """SSIM: the mean over pixels and channels; 1 for equal pictures.
+    """The SSIM, a mean over pixels and channels; 1 for equal pictures.
 
     Args:
         image: (H, W, 3), sRGB in 0..1.
-        target: the same.
-        weights: (H, W) with a mean of 1, what each pixel counts.
+        target: (H, W, 3), sRGB in 0..1.
+        weights: (H, W) with a mean of 1; equal if not given.
 
     Source: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
-    similarity", IEEE Transactions on Image Processing 13(4), 2004. Here on each channel, with mirrored borders, so that
-    small pictures have a value too.
+    similarity", IEEE Transactions on Image Processing 13(4), 2004. Here per channel, with mirrored borders, so that it
+    is defined for small pictures.
     """
     wanted = np.asarray(target, np.float64)
     return 1 - float(_value(np, np.asarray(image, np.float64), _prepare(np, wanted), weights))
 
 
 def _prepare(xp: Any, target: Any) -> Any:
-    """Planes of the target, (3, H, W), their local means and their local mean squares."""
+    """Planes of the target, (3, H, W), their local means and local mean squares."""
     planes = xp.moveaxis(target, 2, 0)
     smoothed = _smoothing(xp)
     return planes, smoothed(planes), smoothed(planes * planes)
@@ -54,12 +54,12 @@ def _value(xp: Any, image: Any, prepared: Any, weights: Any) -> Any:
 
 
 def _smoothing(xp: Any) -> Callable[[Any], Any]:
-    """The window as a function of planes, (C, H, W), in the form that is fastest in a framework."""
+    """The window as a filter of planes, (C, H, W), in the fastest form for the framework."""
     return _smoothed_in_jax() if xp.__name__ == "jax.numpy" else partial(_smoothed, xp)
 
 
 def _smoothed(xp: Any, planes: Any) -> Any:
-    """By two matrix products. PyTorch takes 5 ms for 9 planes of 256 x 256; convolutions 50 ms, slices 80 ms."""
+    """The filter as two matrix products. In PyTorch 5 ms for 9 planes of 256 x 256; convolutions 50, slices 80 ms."""
     down, across = (xp.asarray(_window(size), dtype=planes.dtype) for size in planes.shape[1:])
     if xp.__name__ == "torch":
         down, across = down.to(planes.device), across.to(planes.device)
@@ -68,7 +68,7 @@ def _smoothed(xp: Any, planes: Any) -> Any:
 
 @cache
 def _window(size: int) -> Array:
-    """(size, size) float64: the window along a side, its ends mirrored; symmetric."""
+    """The window along one axis with mirrored borders as a symmetric matrix, (size, size) float64."""
     mirrored = np.pad(np.arange(size), _RADIUS, mode="symmetric")
     window = np.zeros((size, size))
     for k, share in enumerate(_TAPS):
@@ -78,9 +78,9 @@ def _window(size: int) -> Array:
 
 @cache
 def _smoothed_in_jax() -> Callable[[Any], Any]:
-    """By sums of shifted slices, the inner loops of XLA: 1.3 ms for 9 planes of 256 x 256; matrix products 8 ms.
+    """The filter as sums of shifted slices. In JAX 1.3 ms for 9 planes of 256 x 256; matrix products take 8 ms.
 
-    The derivative is the smoothing itself, since the window is symmetric; that of the slices takes 100 ms.
+    Since the window is symmetric, its vector-Jacobian product is the filter itself; that of the slices takes 100 ms.
     """
     import jax
     import jax.numpy as jnp
@@ -88,7 +88,7 @@ def _smoothed_in_jax() -> Callable[[Any], Any]:
     def along(planes: Any, axis: int) -> Any:
         size = planes.shape[axis]
         width = [(_RADIUS, _RADIUS) if axis == k else (0, 0) for k in range(3)]
-        # Written to memory: fused into the sum, it would be computed again for each slice.
+        # Keeps XLA from fusing the padding into the sum, which would compute it again for each slice.
         padded = jax.lax.optimization_barrier(jnp.pad(planes, width, mode="symmetric"))
         return sum(
             share * jax.lax.slice_in_dim(padded, k, k + size, axis=axis) for k, share in enumerate(_TAPS.tolist())
@@ -102,4 +102,4 @@ def _smoothed_in_jax() -> Callable[[Any], Any]:
     return smoothed
 
 
-SSIM = Loss("ssim", "1 - structural similarity: texture and edges before exact colour", _value, _prepare)
+SSIM = Loss("ssim", "1 - structural similarity: favours texture and edges over exact colour", _value, _prepare)

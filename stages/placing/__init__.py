@@ -1,1 +1,1 @@
-"""Where new shapes are placed: seeders propose, the exact gain decides."""
+"""Placement of new shapes: seeders propose candidates, their exact gain decides."""

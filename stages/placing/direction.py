@@ -1,4 +1,4 @@
-"""Which way a picture runs at each place: along edges and lines, from its structure tensor."""
+"""The local direction of a picture, along edges and lines, from its structure tensor."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .energy import blurred
 
 Array = np.ndarray[Any, Any]
 
-# Widths of the blurs before and after the gradient, as shares of the size of newcomers.
+# Standard deviations of the blurs before and after the gradient, relative to the radius of newcomers.
 BEFORE, AFTER = 0.25, 0.6
-# Sizes are rounded to a power of this, so that a shrinking pool does not ask for another tensor each time.
+# Radii are rounded to a power of this, so that a shrinking pool rarely needs another tensor.
 _STEP = 2**0.25
 
 
 class Directions:
-    """The directions of one picture.
+    """The structure tensors of one picture.
 
     Args:
         picture: (H, W, 3).
@@ -29,12 +29,12 @@ class Directions:
         self._of_size = lru_cache(maxsize=4)(self._tensor)
 
     def at(self, x: Array, y: Array, radius: float) -> tuple[Array, Array]:
-        """How much the picture has one direction around places, and which.
+        """Coherence and direction at the given positions.
 
         Args:
             x: (N,) pixels.
             y: (N,) pixels.
-            radius: the size of what is to be placed there, pixels.
+            radius: size of the shapes to be placed there, pixels.
 
         Returns:
             (N,) coherence in 0..1, and (N,) angles along edges, radians from x towards y.
@@ -45,7 +45,7 @@ class Directions:
         return coherence[line, column], angle[line, column]
 
     def _tensor(self, size: int) -> tuple[Array, Array]:
-        """Coherence and angle, (H, W) each, for sizes around `_STEP ** size`.
+        """Coherence and angle, (H, W) each, for radii around `_STEP ** size`.
 
         The tensor sums over channels (Di Zenzo, A note on the gradient of a multi-image, 1986).
         """
@@ -54,7 +54,7 @@ class Directions:
         for channel in np.moveaxis(self._picture, 2, 0):
             across, down = _gradient(blurred(channel, BEFORE * radius))
             xx, xy, yy = xx + across * across, xy + across * down, yy + down * down
-        # A blur of a plane that is nowhere negative; xy is the difference of two such.
+        # `blurred` takes non-negative planes, so xy is blurred as the difference of two.
         xx, yy = blurred(xx, AFTER * radius), blurred(yy, AFTER * radius)
         xy = blurred(np.maximum(xy, 0), AFTER * radius) - blurred(np.maximum(-xy, 0), AFTER * radius)
         strength = np.hypot(xx - yy, 2 * xy)
@@ -63,6 +63,6 @@ class Directions:
 
 
 def _gradient(plane: Array) -> tuple[Array, Array]:
-    """Derivatives across and down; 0 along a side of a single pixel."""
+    """Derivatives across and down; 0 along an axis of a single pixel."""
     down, across = (np.gradient(plane, axis=axis) if plane.shape[axis] > 1 else np.zeros_like(plane) for axis in (0, 1))
     return across, down

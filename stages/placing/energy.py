@@ -1,4 +1,4 @@
-"""The blur of a plane, such as the error of each pixel."""
+"""Gaussian blur of a plane, such as the squared error of each pixel."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-# A blur this wide (pixels) is done on a plane of half the sides, twice as wide on one of a quarter, and so on. On a
-# canvas of 2048 pixels a side, blurring was a third of all work before.
+# From this standard deviation (pixels) the blur runs at half resolution, from twice as much at a quarter, and so on. At
+# full resolution, blurring took a third of the time on a canvas of 2048 x 2048 pixels.
 WIDE = 16.0
 
 
 def blurred(plane: Array, sigma: float) -> Array:
-    """(H, W): the plane under a Gaussian of this width, pixels; under a wide one, in blocks of an eighth of it or less.
+    """The plane blurred by a Gaussian, (H, W); for a wide one, in constant blocks of at most an eighth of `sigma`.
 
     Args:
         plane: (H, W), not negative.
-        sigma: standard deviation.
+        sigma: standard deviation, pixels.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -29,6 +29,6 @@ def blurred(plane: Array, sigma: float) -> Array:
     height, width = plane.shape
     padded = np.pad(plane, ((0, height % 2), (0, width % 2)), mode="edge")
     halved = padded.reshape(len(padded) // 2, 2, -1, 2).mean(axis=(1, 3))
-    # The mean over two pixels blurs too, by a variance of a quarter of a pixel².
+    # Averaging two pixels is itself a blur with a variance of 1/4 pixel².
     coarse = blurred(halved, math.sqrt(sigma * sigma - 0.25) / 2)
     return coarse.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]

@@ -1,4 +1,4 @@
-"""Placing a batch: candidates from a seeder, painted in the order of their exact gain."""
+"""Placing a batch of shapes: candidates from a seeder, chosen greedily by their exact gain."""
 
 from __future__ import annotations
 
@@ -22,32 +22,34 @@ Array = np.ndarray[Any, Any]
 RADIUS_MIN = 0.8  # pixels; smaller newcomers rarely outlive their first relocation
 
 
-def _shape(name: str, value: Any) -> str:
-    """Names of primitives by comma, each once."""
+def _check_shape(name: str, value: Any) -> str:
+    """Comma-separated names of primitives, checked."""
     words = [word.strip() for word in value.split(",")] if isinstance(value, str) else [value]
     for word in words:
         choice(name, word, PRIMITIVES)
     if len(set(words)) < len(words):
-        raise InputError(f"{name} is {shown(value)}; needs each shape once")
+        raise InputError(f"{name} is {shown(value)}; needs each shape at most once")
     return ",".join(words)
 
 
 @documented
 @dataclass(frozen=True)
 class Newcomers:
-    """How new shapes look.
+    """Appearance of new shapes.
 
     Attributes:
-        softness_share: their softness over their radius, or half their thickness.
-        opacity: the most that they start with, 0..1. Each gets the opacity of its largest gain.
-        opacity_min: the least that they start with; fainter ones have no gradient to grow by.
-        opacity_plain: what those start with that no opacity makes a gain. At the full opacity they tear
-            the picture up, and it takes the descent longer to mend it (trials: 3 % of the loss).
+        softness_share: softness relative to the radius, or to half the thickness.
+        opacity: upper limit of the initial opacity, 0..1. Each shape gets the opacity of its largest gain.
+        opacity_min: lower limit of the initial opacity; fainter shapes have too little gradient to grow.
+        opacity_plain: opacity of candidates whose best gain is not positive. At full opacity they damage the picture
+            more than the optimiser can repair (trials: 3 % of the loss).
     """
 
-    seeder: str = option("error", "Where new shapes are sought.", choices=SEEDERS, advanced=True, tunable=True)
+    seeder: str = option(
+        "error", "How positions of new shapes are proposed.", choices=SEEDERS, advanced=True, tunable=True
+    )
     radius_scale: float = option(
-        1.2, "Typical radius of new shapes over that of equal discs that tile the canvas.", low=0.05, high=20,
+        1.2, "Typical radius of new shapes, relative to equal discs that tile the canvas.", low=0.05, high=20,
         advanced=True, tunable=(0.6, 2.4),
     )  # fmt: skip
     softness_share: float = 0.3
@@ -55,26 +57,26 @@ class Newcomers:
     opacity_min: float = 0.3
     opacity_plain: float = 0.5
     shape: str = option(
-        CIRCLE.name, f"What is painted: {', '.join(PRIMITIVES)}. Of several by comma, each newcomer takes the best.",
-        check=_shape, metavar="SHAPE[,SHAPE]",
+        CIRCLE.name, f"Shapes: {', '.join(PRIMITIVES)}. Of a comma-separated list, each newcomer takes the best.",
+        check=_check_shape, metavar="SHAPE[,SHAPE]",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
         check_options(self)
 
 
-def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) -> Scene:
-    """The scene with `count` new shapes on top, where the picture is wrong.
+def place(run: Run, scene: Scene, count: int, total_count: int, newcomers: Newcomers) -> Scene:
+    """The scene with `count` new shapes on top, where the error is large.
 
     Args:
-        run: target, shares and generator.
-        scene: what they are painted on.
-        count: how many.
-        crowd: how many shapes will stand then; sets their size.
-        newcomers: how they look.
+        run: the fit, the target and the random generator.
+        scene: the scene to add to.
+        count: number of new shapes.
+        total_count: number of shapes after the batch is complete; determines the size of the new ones.
+        newcomers: their appearance.
     """
     canvas = scene.canvas
-    radius = newcomers.radius_scale * np.sqrt(canvas.width * canvas.height / (np.pi * max(1, crowd)))
+    radius = newcomers.radius_scale * np.sqrt(canvas.width * canvas.height / (np.pi * max(1, total_count)))
     model = run.fit.model(scene)
     x, y, radii = SEEDERS[newcomers.seeder](model.energy, count, radius, run.rng)
     _, radius_max = radius_limits(canvas.width, canvas.height, run.settings.softness_min)
@@ -85,7 +87,7 @@ def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) 
     coherence = angle = np.zeros(len(x))
     if any(primitive.is_directed for primitive in primitives):
         coherence, angle = run.directions.at(x, y, radius)
-    colour = run.flat_target[line, column]  # what they keep where no pixel counts
+    colour = run.flat_target[line, column]  # kept where all pixel weights are 0
     candidates = Scene.empty(canvas)
     for primitive in primitives:
         seeded = primitive.seed(x, y, radii, coherence, angle, run.rng)
@@ -99,7 +101,7 @@ def place(run: Run, scene: Scene, count: int, crowd: int, newcomers: Newcomers) 
     costs = np.repeat(np.array([primitive.width for primitive in primitives], np.float32), len(x))
     chosen, rows = run.fit.place(model, candidates.rows, candidates.kinds, costs, count, newcomers.opacity_min)
     scene = scene.append(rows, candidates.kinds[chosen])
-    if len(chosen) < count:  # nothing left would lower the loss: the rest are plain draws
+    if len(chosen) < count:  # no other candidate lowers the loss: add the first unchosen ones
         rest = np.delete(np.arange(candidates.count), chosen)[: count - len(chosen)]
         plain = candidates.select(rest).with_columns(opacity=newcomers.opacity_plain)
         scene = scene.append(run.fit.coloured(model, plain.rows, plain.kinds), plain.kinds)

@@ -1,7 +1,6 @@
-"""The table of seeders: where a new batch of shapes might stand, and how large.
+"""The table of seeders, which propose positions and sizes for a batch of new shapes.
 
-A seeder only proposes. Which of its candidates are painted, and in what colour, `placing` decides by their
-exact gain.
+`place` chooses among the candidates by their exact gain.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from .energy import blurred
 
 Array = np.ndarray[Any, Any]
 
-# (energy, count, radius, rng) -> x, y, radius of the candidates, at least `count` of them.
+# (energy, count, radius, rng) -> x, y, radius of at least `count` candidates.
 Seeder = Callable[[Array, int, float, "np.random.Generator"], tuple[Array, Array, Array]]
 
-# Spread of log radius about the size that would tile the canvas (trials: 0.1 to 0.4 are equal).
+# Standard deviation of the log radius (trials: 0.1 to 0.4 are equal).
 RADIUS_SPREAD = 0.25
-# Candidates for each circle that is wanted: 3, 8 and 20 were equal, so the cheapest.
+# Candidates per shape; the cheapest of 3, 8 and 20, which gave equal losses.
 CANDIDATES = 3
 
 
@@ -28,16 +27,16 @@ def seed_by_error(energy: Array, count: int, radius: float, rng: np.random.Gener
     """Draws positions with probability proportional to the square of the blurred squared error.
 
     Args:
-        energy: (H, W), squared error of each pixel, weighted.
-        count: shapes that are wanted.
+        energy: (H, W), weighted squared error of each pixel.
+        count: number of shapes to place.
         radius: their typical size, pixels.
-        rng: the generator.
+        rng: the random generator.
     """
-    # float64: the sum of 65536 float32 probabilities is off by more than a draw can bear.
-    chances = np.cumsum(np.square(blurred(energy, radius / 2), dtype=np.float64))
-    if not chances[-1] > 0:
+    # float32 rounding of a 65,536-term sum biases the draw; use float64.
+    cumulative = np.cumsum(np.square(blurred(energy, radius / 2), dtype=np.float64))
+    if not cumulative[-1] > 0:
         return seed_at_random(energy, count * CANDIDATES, radius, rng)
-    drawn = np.searchsorted(chances, rng.random(count * CANDIDATES) * chances[-1], side="right")
+    drawn = np.searchsorted(cumulative, rng.random(count * CANDIDATES) * cumulative[-1], side="right")
     drawn = np.minimum(drawn, energy.size - 1)
     width = energy.shape[1]
     x = drawn % width + rng.random(len(drawn))
@@ -46,27 +45,27 @@ def seed_by_error(energy: Array, count: int, radius: float, rng: np.random.Gener
 
 
 def seed_by_gain(energy: Array, count: int, radius: float, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """As `seed_by_error`, with four times the candidates and twice the spread of sizes: greedier."""
+    """As `seed_by_error`, with four times the candidates and twice the spread of sizes."""
     x, y, _ = seed_by_error(energy, 4 * count, radius, rng)
     return x, y, _radii(len(x), radius, 2 * RADIUS_SPREAD, rng)
 
 
 def seed_at_random(energy: Array, count: int, radius: float, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """Positions anywhere, alike."""
+    """Draws positions uniformly over the canvas."""
     height, width = energy.shape
     x, y = rng.random(count) * width, rng.random(count) * height
     return x, y, _radii(count, radius, RADIUS_SPREAD, rng)
 
 
 def seed_on_grid(energy: Array, count: int, radius: float, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """Positions on the coarsest square grid with enough places, shuffled; radii all the same."""
+    """Positions on the coarsest square grid with at least `count` points, shuffled; equal radii."""
     height, width = energy.shape
     longer, shorter = max(width, height), min(width, height)
     lines = max(1, int(np.ceil(np.sqrt(count * shorter / longer))))  # of the grid, along the longer side
     in_line = int(np.ceil(count / lines))
-    places = rng.permutation(in_line * lines)[:count]
-    along = (places % in_line + 0.5) * longer / in_line
-    beside = (places // in_line + 0.5) * shorter / lines
+    points = rng.permutation(in_line * lines)[:count]
+    along = (points % in_line + 0.5) * longer / in_line
+    beside = (points // in_line + 0.5) * shorter / lines
     x, y = (along, beside) if width >= height else (beside, along)
     return x, y, np.full(count, radius)
 

@@ -1,8 +1,8 @@
-"""Tile binning: which rows touch which 16 x 16 tile. Exact, since a coverage ends at its support.
+"""Tile binning: which rows touch which 16 x 16 tile. Exact, since coverage is 0 outside its support.
 
-An *entry* is one (row, tile) pair. Entries of a tile are listed in painting order. Each entry also owns a
-*slot*, numbered row by row, so that what tiles compute for a row lies side by side and can be summed in
-an order that depends neither on threads nor on timing.
+An *entry* is one (row, tile) pair. Entries of a tile are listed in painting order. Each entry also owns a *slot*,
+numbered row by row, so that the results of a row are adjacent and are summed in an order that depends neither on the
+thread count nor on timing.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from numba import njit
 
 from ...primitives.circle import CIRCLE
 from .cache import compiled
-from .shapes.circle import meets, reach
+from .shapes.circle import disc_overlaps_square, reach
 from .shapes.dispatch import box, span
 from .shapes.layout import P0, P1, TILE
 from .simd import LANES, lanes_not_finite
 
 _F = np.float32
-_U = np.uintp  # indices that are never negative: no select for wrapping around
+_U = np.uintp  # unsigned indices: no wrap-around select
 _ZERO, _ONE = _F(0), _F(1)
 _PER_TILE = _F(1 / TILE)
 _LANES = _U(LANES)
@@ -31,10 +31,10 @@ _CIRCLE = CIRCLE.code
 @njit(inline="always")
 def _tiles_reached(low, high, tile_count):
     """The first and past-last tile, along one axis, that an interval touches."""
-    # int() of what is not negative, since Numba makes of math.floor a call that takes longer than all the rest.
-    most = _F(tile_count)
-    first = int(min(max(low * _PER_TILE, _ZERO), most))
-    last = int(min(max(high * _PER_TILE + _ONE, _ZERO), most))
+    # int() of a non-negative number: Numba compiles math.floor to a call that takes longer than all the rest.
+    limit = _F(tile_count)
+    first = int(min(max(low * _PER_TILE, _ZERO), limit))
+    last = int(min(max(high * _PER_TILE + _ONE, _ZERO), limit))
     return first, max(first, last)
 
 
@@ -53,20 +53,20 @@ def _all_finite(numbers):
 
 @compiled(error_model="numpy")
 def measure(rows, kinds, edge, tiles_x, tiles_y, spans, per_tile_row):
-    """Fills the tile rectangle that each row's support touches, and how many entries each row of tiles may hold.
+    """Computes the tile rectangle of each row's support, and an upper bound of the entries of each row of tiles.
 
     Returns:
-        Whether all numbers are finite. What is compiled with fast-math flags makes any number of others; looking here
-        costs less than 1 µs for 2048 rows.
+        Whether all numbers are finite: code compiled with fast-math flags is undefined for others. The check takes
+        less than 1 µs for 2048 rows.
 
     Args:
-        rows: (N, W) float32, as `shapes.layout` says.
+        rows: (N, W) float32, as in `shapes.layout`.
         kinds: (N,) uint8, codes of primitives.
         edge: code of the falloff.
         tiles_x: tiles across.
         tiles_y: tiles down.
-        spans: (N, 4) int32, filled: first and past-last tile across, the same down (empty: equal).
-        per_tile_row: (tiles_y,) int64, filled: an upper bound of the entries there.
+        spans: (N, 4) int32, filled: first and past-last tile across, then down; equal if empty.
+        per_tile_row: (tiles_y,) int64, filled: the upper bounds.
     """
     if not _all_finite(rows.reshape(-1)):
         return False
@@ -97,15 +97,15 @@ def fill(
     slot_tiles,
     slots,
 ):
-    """Lists the entries of the tiles in a band of tile rows; returns how many there are, and in the fullest tile.
+    """Lists the entries of the tiles in a band; returns their number, and that of the fullest tile.
 
     Args:
-        rows: (N, W) float32, as `shapes.layout` says.
+        rows: (N, W) float32, as in `shapes.layout`.
         kinds: (N,) uint8, codes of primitives.
         edge: code of the falloff.
         tiles_x: tiles across.
         first_tile_row: the band's first row of tiles.
-        last_tile_row: the row of tiles after the band's last.
+        last_tile_row: past the band's last row of tiles.
         spans: (N, 4), from `measure`.
         starts: (tiles in the band + 1,) int64, filled: tile t holds entries starts[t] to starts[t + 1].
         cursors: (tiles in the band,) int64, scratch.
@@ -121,9 +121,9 @@ def fill(
         kind = kinds[i]
         across, across_end = spans[i, _U(0)], spans[i, _U(1)]
         is_circle = kind == _CIRCLE
-        x, y, square = rows[i, P0], rows[i, P1], _ZERO
-        if is_circle:  # a test of each tile takes less than the root of a span
-            square = reach(rows, i, edge) * reach(rows, i, edge)
+        x, y, reach_squared = rows[i, P0], rows[i, P1], _ZERO
+        if is_circle:  # testing each tile is cheaper than the square root of a span
+            reach_squared = reach(rows, i, edge) * reach(rows, i, edge)
         for tile_y in range(max(spans[i, _U(2)], first_tile_row), min(spans[i, _U(3)], last_tile_row)):
             first_tile = (tile_y - first_tile_row) * tiles_x
             low = _F(tile_y * TILE)
@@ -133,15 +133,15 @@ def fill(
                 first_reached, last_reached = _tiles_reached(left, right, tiles_x)
                 first, last = max(first, first_reached), min(last, last_reached if left <= right else 0)
             for tile_x in range(first, last):
-                if not is_circle or meets(x, y, square, _F(tile_x * TILE), low, _SIDE):
+                if not is_circle or disc_overlaps_square(x, y, reach_squared, _F(tile_x * TILE), low, _SIDE):
                     tile = _U(first_tile + tile_x)
                     starts[tile + _U(1)] += 1
                     slot_tiles[slot] = tile
                     slot += _U(1)
     slots[row_count] = slot
-    deepest = 0
+    fullest_count = 0
     for tile in range(_U(cursors.shape[0])):
-        deepest = max(deepest, starts[tile + _U(1)])
+        fullest_count = max(fullest_count, starts[tile + _U(1)])
         starts[tile + _U(1)] += starts[tile]
         cursors[tile] = starts[tile]
     for i in range(row_count):
@@ -151,12 +151,12 @@ def fill(
             cursors[tile] = entry + _U(1)
             entry_rows[entry] = i
             entry_slots[entry] = slot
-    return slots[row_count], deepest
+    return slots[row_count], fullest_count
 
 
 @compiled()
 def sum_slots(slots, per_slot, totals):
-    """Adds to (N, W) float64 `totals` what the entries of each row left in (M, W) `per_slot`, in slot order."""
+    """Adds the results of the entries of each row, `per_slot` (M, W), to `totals`, (N, W) float64, in slot order."""
     columns = _U(totals.shape[1])
     for i in range(_U(totals.shape[0])):
         for slot in range(_U(slots[i]), _U(slots[i + _U(1)])):

@@ -1,10 +1,10 @@
-"""Compiles kernels, and keeps the machine code on disk under a name that changes with everything it depends on.
+"""Compiles kernels, and caches the machine code on disk under a hash of everything it depends on.
 
-Numba's own cache looks only at the file that a function is in: after an edit of an imported module (`simd`, a column
-number) it loads old machine code, and it compiles again in every environment, since it files code by source path.
-Here the folder is named by a hash of all kernel sources and of the versions that shape machine code, so that an edit
-is never missed and environments with equal sources share one compilation. Numba's index inside the folder tells
-Python versions, CPU models and CPU features apart.
+Numba's own cache checks only the file of a function: after an edit of an imported module (`simd`, a column number) it
+loads stale machine code. It also compiles again in every environment, since its key is the source path. Here the key is
+a hash of all kernel sources and of the versions that affect machine code, so that no edit is missed and environments
+with equal sources share one compilation. Numba's index inside the folder distinguishes Python versions, CPU models and
+CPU features.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
 from ...errors import BackendUnavailable
 
-# The modules of `artpipe.renderers` that the machine code depends on: the kernels, and all that they import of it.
+# The modules of `artpipe.renderers` that the machine code depends on: the kernels and all that they import from it.
 SOURCES = (
     "errors", "kernels.numba.bins", "kernels.numba.cache", "kernels.numba.candidates",
     "kernels.numba.shapes.circle", "kernels.numba.shapes.dispatch", "kernels.numba.shapes.ellipse",
@@ -40,23 +40,21 @@ SOURCES = (
     "primitives.stroke", "primitives.triangle",
 )  # fmt: skip
 
-# Settings of Numba that change machine code, and are not in its index.
+# Settings of Numba that affect machine code and are not part of its index.
 _SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "USING_SVML")
 
-# Folders of machine code: this and the hash.
+# Folders are named by this prefix and the hash.
 _PREFIX = "kernels-"
-# Those of other sources or versions are removed after this long without use, seconds.
+# Folders of other sources or versions are removed when they were not used for this long, seconds.
 _KEPT_UNUSED = 30 * 86400
 
-_config: Any = numba.config  # its settings come from the environment, unseen by type checkers
+_config: Any = numba.config  # its attributes come from the environment; type checkers cannot see them
 if _config.DISABLE_JIT:
-    raise BackendUnavailable(
-        "NUMBA_DISABLE_JIT is set, and the CPU kernel cannot draw uncompiled; unset NUMBA_DISABLE_JIT"
-    )
+    raise BackendUnavailable("NUMBA_DISABLE_JIT is set, but the CPU kernel needs compilation; unset NUMBA_DISABLE_JIT")
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Decorates a function to be compiled by Numba at its first call, without the GIL, and kept on disk.
+    """Decorator that compiles a function with Numba at its first call, without the GIL, and caches it on disk.
 
     Args:
         **options: of `numba.njit`.
@@ -65,14 +63,14 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(nogil=True, **options)(function)
         if _folder() is not None:
-            dispatcher._cache = _KernelCache(function)  # as `cache=True` does with the cache of Numba
+            dispatcher._cache = _KernelCache(function)  # as `cache=True` does with Numba's cache
         return dispatcher
 
     return decorate
 
 
 class _Locator:
-    """Tells Numba's cache where a function is kept; see `numba.core.caching`."""
+    """Names the folder and the key of a cached function; see `numba.core.caching`."""
 
     def __init__(self, function: Any, source: str) -> None:
         self._py_file, self._line = source, function.__code__.co_firstlineno
@@ -99,26 +97,26 @@ class _KernelCacheImpl(CompileResultCacheImpl):
 
 
 class _KernelCache(FunctionCache):
-    """Numba's cache in our folder. A damaged or unwritable file only costs another compilation."""
+    """Numba's cache in our folder. A damaged or unwritable file leads to another compilation, not to an error."""
 
     _impl_class = _KernelCacheImpl
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except Exception:  # unpickling damaged bytes may raise anything
+        except Exception:  # unpickling damaged bytes can raise anything
             with suppress(OSError):
-                self.flush()  # saving reads the index too
+                self.flush()  # discards the damaged index, which saving would read too
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        with suppress(OSError):  # a full disk, say
+        with suppress(OSError):  # such as a full disk
             super().save_overload(sig, data)
 
 
 @lru_cache(maxsize=1)
 def _stamp() -> str:
-    """A hash of the kernel sources, and of what else shapes machine code beside what Numba's index tells apart."""
+    """A hash of the kernel sources, versions and settings that affect machine code and are not in Numba's index."""
     settings = [(name, getattr(_config, name, None)) for name in _SETTINGS]
     versions = (numba.__version__, llvmlite.__version__, np.__version__, sys.implementation.cache_tag, settings)
     digest = hashlib.sha256(repr(versions).encode())
@@ -128,7 +126,7 @@ def _stamp() -> str:
 
 
 def _source(name: str) -> bytes:
-    """The text of a module of `artpipe.renderers`, out of whatever it is imported from."""
+    """The source of a module of `artpipe.renderers`, also from a zip file."""
     loader: Any = __spec__.loader
     path = Path(__file__)
     data: bytes = loader.get_data(str(path.parents[2].joinpath(*name.split(".")).with_suffix(path.suffix)))
@@ -137,7 +135,7 @@ def _source(name: str) -> bytes:
 
 @lru_cache(maxsize=1)
 def _folder() -> Path | None:
-    """Where machine code is kept: the first of the candidates that can be used; None if none can."""
+    """The cache folder: in the first usable candidate; None if none is usable."""
     for root, is_private in _candidates():
         try:
             folder = root / f"{_PREFIX}{_stamp()}"
@@ -159,19 +157,19 @@ def _folder() -> Path | None:
 
 
 def _candidates() -> Iterator[tuple[Path, bool]]:
-    """Folders to keep machine code in, the best first, and whether others must not be able to write there.
+    """Root folders for the cache, in order of preference, and whether each must be private to the user.
 
-    What lies there is run. The folder that NUMBA_CACHE_DIR names is used as it is, as Numba does: it may be shared on
-    purpose.
+    Cached machine code is executed, so other users must not be able to write it. NUMBA_CACHE_DIR is exempt, as in
+    Numba: it may be shared on purpose.
     """
     if _config.CACHE_DIR:
         yield Path(_config.CACHE_DIR).absolute() / "artpipe", False
-    with suppress(RuntimeError, OSError):  # there is no home, or it cannot be looked into
+    with suppress(RuntimeError, OSError):  # no home folder, or no access to it
         caches = _user_caches()
-        # Root in the home of another user (sudo) would lock that user out of a folder made there.
+        # A folder that root creates in another user's home (sudo) would be closed to that user.
         if not _is_root() or _first_existing(caches).stat().st_uid == 0:
             yield caches / "artpipe", True
-    with suppress(OSError):  # there is no folder for temporary files
+    with suppress(OSError):  # no folder for temporary files
         user = os.getuid() if hasattr(os, "getuid") else "kernels"
         yield Path(tempfile.gettempdir()) / f"artpipe-{user}", True
         alone = tempfile.mkdtemp(prefix="artpipe-")
@@ -180,7 +178,7 @@ def _candidates() -> Iterator[tuple[Path, bool]]:
 
 
 def _user_caches() -> Path:
-    """The folder for caches of this user, by the custom of the system."""
+    """The user's cache folder, by the convention of the operating system."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     if sys.platform == "darwin":
@@ -198,7 +196,7 @@ def _first_existing(path: Path) -> Path:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether this is a folder, no link, into which this user alone can write."""
+    """Whether this is a folder, not a link, that only this user can write to."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
         return False
@@ -206,9 +204,9 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _prune(root: Path, used: Path) -> None:
-    """Removes folders of other sources and versions that were not used for long.
+    """Removes folders of other sources and versions that have been unused for `_KEPT_UNUSED`.
 
-    A process that still uses one finds files missing, which only costs it a compilation.
+    A process that still uses one compiles again.
     """
     for folder in root.glob(f"{_PREFIX}*"):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The compiled loops of placing: what a row on top would gain, and which of many to paint first."""
+"""The compiled loops of placing: the gain of a row on top of a picture, and the greedy choice among many."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from .shapes.dispatch import PLANES_KEPT_MOST, box, cover, span
 from .shapes.layout import A, B, R
 from .simd import LANES, load, spread, store, total
 
-# Planes of the flat buffer, each (H, padded W): the composite's and the target's red, green and blue, the
-# pixels' shares.
+# Planes of the flat buffer, (H, padded W) each: red, green and blue of composite and target, then the pixels' shares.
 COMPOSITE, TARGET, SHARES = 0, 3, 6
 PLANES = 7
-# Lines of the second buffer, each (padded W,): x and y of the pixels' centres, and what `cover` fills.
+# Lines of the second buffer, (padded W,) each: x and y of pixel centres, and what `cover` fills.
 _ACROSS, _DOWN, _COVERED, _KEPT = range(4)
 LINES = 2 + PLANES_KEPT_MOST - 1
-# Side of the cells (pixels) in which it is noted when something was last painted there.
+# Side, in pixels, of the cells that record when a row was last painted there.
 CELL = 8
 
 _F = np.float32
@@ -27,31 +26,31 @@ _LANES = _U(LANES)
 
 
 @njit(inline="always")
-def _whole(low, high, size):
-    """The first and past-last pixel of a line of `size` whose squares an interval touches."""
-    most = _F(size)
-    first = int(min(max(low, _ZERO), most))
-    last = int(min(max(high + _ONE, _ZERO), most))
+def _pixel_range(low, high, size):
+    """The first and past-last pixel, of `size` along one axis, that an interval touches."""
+    limit = _F(size)
+    first = int(min(max(low, _ZERO), limit))
+    last = int(min(max(high + _ONE, _ZERO), limit))
     return first, max(first, last)
 
 
 @njit(error_model="numpy")
-def _box(rows, i, kind, edge, height, width):
-    """First and past-last pixel column and row of what a row covers on the canvas."""
+def _pixel_box(rows, i, kind, edge, height, width):
+    """First and past-last pixel column, then pixel row, of the bounding box of a row on the canvas."""
     left, right, top, bottom = box(rows, i, kind, edge)
-    left, right = _whole(left, right, width)
-    top, bottom = _whole(top, bottom, height)
+    left, right = _pixel_range(left, right, width)
+    top, bottom = _pixel_range(top, bottom, height)
     return left, right, top, bottom
 
 
 @njit(error_model="numpy")
 def _cover_line(line, padded, width, rows, i, kind, edge, row):
-    """Fills the coverage of a line of pixels; returns the first and past-last pixel that it may reach."""
+    """Fills the coverage of a pixel row; returns the first and past-last pixel that it may touch."""
     y = _F(row) + _HALF
     low, high = span(rows, i, kind, edge, y, y, False)
     if low > high:
         return _U(0), _U(0)
-    left, right = _whole(low, high, width)
+    left, right = _pixel_range(low, high, width)
     first, size = _U(left), _U(padded)
     last = first + (_U(right) - first + _LANES - _U(1)) // _LANES * _LANES
     centre = spread(y)
@@ -65,10 +64,10 @@ def _cover_line(line, padded, width, rows, i, kind, edge, row):
 
 
 @njit(nogil=True, error_model="numpy")
-def _gain(planes, line, height, width, padded, edge, rows, kinds, i, opacity_min):
-    """How much row i on top lowers the loss; sets its colour and opacity to the best within their limits."""
+def _best_gain(planes, line, height, width, padded, edge, rows, kinds, i, opacity_min):
+    """The gain of row i on top, with its best colour and opacity, which are stored in the row."""
     kind = kinds[i]
-    _, _, top, bottom = _box(rows, i, kind, edge, height, width)
+    _, _, top, bottom = _pixel_box(rows, i, kind, edge, height, width)
     plane, covered = _U(height * padded), _U(_COVERED) * _U(padded)
     # Sums over pixels of w m d, w m d C, w m² C (a channel each), w m² C² (all channels), w m².
     md_r = md_g = md_b = mdc = mmc_r = mmc_g = mmc_b = mmcc = mm = spread(_ZERO)
@@ -90,35 +89,35 @@ def _gain(planes, line, height, width, padded, edge, rows, kinds, i, opacity_min
             mmc_r, mmc_g, mmc_b = mmc_r + er, mmc_g + eg, mmc_b + eb
             mmcc = mmcc + (er * cr + (eg * cg + eb * cb))
             mm = mm + wmm
-    weight = total(mm)
-    if weight <= _ZERO or rows[i, A] <= _ZERO:
+    mm_sum = total(mm)
+    if mm_sum <= _ZERO or rows[i, A] <= _ZERO:
         return _ZERO
-    along = (total(md_r), total(md_g), total(md_b))
-    beneath = (total(mmc_r), total(mmc_g), total(mmc_b))
-    along_beneath, beneath2 = total(mdc), total(mmcc)
+    md_sums = (total(md_r), total(md_g), total(md_b))
+    mmc_sums = (total(mmc_r), total(mmc_g), total(mmc_b))
+    mdc_sum, mmcc_sum = total(mdc), total(mmcc)
     opacity_max = rows[i, A]
     opacity = opacity_max
-    gain = pull = push = _ZERO
-    for turn in range(1 if opacity_min >= opacity_max else 3):
-        if turn > 0:
-            best = pull / push if push > _ZERO else opacity_max
+    gain = linear = quadratic = _ZERO
+    for iteration in range(1 if opacity_min >= opacity_max else 3):
+        if iteration > 0:
+            best = linear / quadratic if quadratic > _ZERO else opacity_max
             opacity = min(max(best, opacity_min), opacity_max)
-        pull, push = -along_beneath, beneath2
+        linear, quadratic = -mdc_sum, mmcc_sum
         for k in range(3):
-            colour = min(max((along[k] / opacity + beneath[k]) / weight, _ZERO), _ONE)
+            colour = min(max((md_sums[k] / opacity + mmc_sums[k]) / mm_sum, _ZERO), _ONE)
             rows[i, R + _U(k)] = colour
-            pull += colour * along[k]
-            push += colour * (colour * weight - _F(2) * beneath[k])
-        gain = opacity * (_F(2) * pull - opacity * push)
+            linear += colour * md_sums[k]
+            quadratic += colour * (colour * mm_sum - _F(2) * mmc_sums[k])
+        gain = opacity * (_F(2) * linear - opacity * quadratic)
     rows[i, A] = opacity
     return gain
 
 
 @njit(nogil=True, error_model="numpy")
-def _paint(planes, line, height, width, padded, edge, rows, kinds, i):
+def _composite_row(planes, line, height, width, padded, edge, rows, kinds, i):
     """Paints row i over the composite."""
     kind = kinds[i]
-    _, _, top, bottom = _box(rows, i, kind, edge, height, width)
+    _, _, top, bottom = _pixel_box(rows, i, kind, edge, height, width)
     plane, covered = _U(height * padded), _U(_COVERED) * _U(padded)
     opacity = spread(rows[i, A])
     red, green, blue = spread(rows[i, R]), spread(rows[i, R + _U(1)]), spread(rows[i, B])
@@ -149,40 +148,40 @@ def _sift_down(heap, gains, size, k):
 
 
 @compiled(error_model="numpy")
-def choose(planes, line, height, width, padded, edge, rows, kinds, costs, opacity_min, stamps, chosen):
-    """Paints candidates, each time the one with the largest gain; see `placing.place`.
+def choose(planes, line, height, width, padded, edge, rows, kinds, costs, opacity_min, painted_at, chosen):
+    """Paints candidates greedily, by their last computed gain; see `placing.place`.
 
-    If none is to be chosen, all get their best colours at their own opacities (`placing.coloured`). (A function of its
-    own would take as long to compile as this one.)
+    If `chosen` is empty, all rows get their best colours at their own opacities (`placing.coloured`): a separate
+    function would take as long to compile as this one.
 
     Args:
         planes: flat float32 buffer of PLANES planes of (height, padded).
-        line: flat float32 buffer of LINES lines of (padded,); the first holds the x of the pixels' centres.
+        line: flat float32 buffer of LINES lines of (padded,); the first holds the x of pixel centres.
         height: pixel rows.
         width: pixels of a row that are on the canvas.
         padded: pixels of a row in memory, at least width + 2 LANES.
         edge: code of the falloff.
-        rows: (M, W) float32 candidates, as `shapes.layout` says; their colours and opacities are filled in.
+        rows: (M, W) float32 candidates, as in `shapes.layout`; their colours and opacities are filled in.
         kinds: (M,) uint8, codes of primitives.
-        costs: (M,) float32, what each gain is divided by.
-        opacity_min: the least opacity that a candidate may be given; its own is the most.
-        stamps: (cells down, cells across) int32 zeros.
+        costs: (M,) float32, divisors of the gains.
+        opacity_min: lower limit of the opacity; a candidate's own is its upper limit.
+        painted_at: (cells down, cells across) int32 zeros: number of rows painted when a cell was last painted.
         chosen: (K,) int64, filled with candidate indices in painting order.
 
     Returns:
-        How many were painted.
+        The number of painted candidates.
     """
     size = rows.shape[0]
     if chosen.shape[0] == 0:
         for i in range(size):
-            _gain(planes, line, height, width, padded, edge, rows, kinds, i, rows[i, A])
+            _best_gain(planes, line, height, width, padded, edge, rows, kinds, i, rows[i, A])
         return 0
-    most = rows[:, A].copy()
+    opacity_max = rows[:, A].copy()
     gains = np.empty(size, np.float32)
-    seen = np.zeros(size, np.int32)  # how many had been painted when the gain was computed
+    computed_at = np.zeros(size, np.int32)  # number of rows painted when a gain was computed
     heap = np.empty(size, np.int64)
     for i in range(size):
-        gains[i] = _gain(planes, line, height, width, padded, edge, rows, kinds, i, opacity_min) / costs[i]
+        gains[i] = _best_gain(planes, line, height, width, padded, edge, rows, kinds, i, opacity_min) / costs[i]
         heap[i] = i
     for k in range(size // 2 - 1, -1, -1):
         _sift_down(heap, gains, size, k)
@@ -191,23 +190,23 @@ def choose(planes, line, height, width, padded, edge, rows, kinds, costs, opacit
         i = heap[0]
         if gains[i] <= 0:
             break
-        left, right, top, bottom = _box(rows, i, kinds[i], edge, height, width)
-        newest = 0
+        left, right, top, bottom = _pixel_box(rows, i, kinds[i], edge, height, width)
+        last_painted = 0
         for cell_y in range(top // CELL, (bottom + CELL - 1) // CELL):
             for cell_x in range(left // CELL, (right + CELL - 1) // CELL):
-                newest = max(newest, stamps[cell_y, cell_x])
-        if newest > seen[i]:
-            rows[i, A] = most[i]
-            gains[i] = _gain(planes, line, height, width, padded, edge, rows, kinds, i, opacity_min) / costs[i]
-            seen[i] = painted
+                last_painted = max(last_painted, painted_at[cell_y, cell_x])
+        if last_painted > computed_at[i]:
+            rows[i, A] = opacity_max[i]
+            gains[i] = _best_gain(planes, line, height, width, padded, edge, rows, kinds, i, opacity_min) / costs[i]
+            computed_at[i] = painted
             _sift_down(heap, gains, size, 0)
             continue
-        _paint(planes, line, height, width, padded, edge, rows, kinds, i)
+        _composite_row(planes, line, height, width, padded, edge, rows, kinds, i)
         chosen[painted] = i
         painted += 1
         for cell_y in range(top // CELL, (bottom + CELL - 1) // CELL):
             for cell_x in range(left // CELL, (right + CELL - 1) // CELL):
-                stamps[cell_y, cell_x] = painted
+                painted_at[cell_y, cell_x] = painted
         size -= 1
         heap[0] = heap[size]
         _sift_down(heap, gains, size, 0)

@@ -1,11 +1,11 @@
 """Placing new rows on top of a picture: best colour and opacity, exact gain, lazy greedy choice.
 
 A new topmost row with coverage m, colour c and opacity α adds α m (c - C) to the composite C. With the
-error d = t - C to the target and pixel shares w, it lowers the loss by
+difference d = t - C to the target t and pixel shares w, it lowers the loss by
 
     2 α (c Σ w m d - Σ w m d C) - α² (c² Σ w m² - 2 c Σ w m² C + Σ w m² C²),   summed over channels:
 
-quadratic in c for a given α and in α for a given c, so that five sums over its pixels give both, by turns.
+quadratic in c for a given α and in α for a given c, so that five sums over its pixels give both alternately.
 """
 
 from __future__ import annotations
@@ -38,40 +38,39 @@ def place(
 ) -> tuple[Array, Array]:
     """See `kernels.base.Kernel.place`.
 
-    Lazy greedy (Minoux, Accelerated greedy algorithms, 1978): a gain is computed again only when the
-    candidate comes up and something was painted near it since. Where a painting raises the gain of
-    another candidate, that is not seen until the other comes up; plain greedy would see it, for many
-    times the work and about the same loss.
+    Lazy greedy (Minoux, Accelerated greedy algorithms, 1978): a gain is recomputed only when its candidate reaches
+    the top of the heap and a row was painted near it since. A gain that rises by painting another candidate is
+    therefore noticed late; plain greedy notices it at once, at many times the cost and about the same loss.
     """
-    chosen, rows = _chosen(image, canvas, target, shares, candidates, kinds, costs, count, opacity_min)
+    chosen, rows = _place_or_colour(image, canvas, target, shares, candidates, kinds, costs, count, opacity_min)
     return chosen, rows[chosen]
 
 
 def coloured(image: Array, canvas: Canvas, target: Array, shares: Array, rows: Array, kinds: Array) -> Array:
     """See `kernels.base.Kernel.coloured`."""
-    return _chosen(image, canvas, target, shares, rows, kinds, np.ones(len(rows), np.float32), 0, 1.0)[1]
+    return _place_or_colour(image, canvas, target, shares, rows, kinds, np.ones(len(rows), np.float32), 0, 1.0)[1]
 
 
-def _chosen(
+def _place_or_colour(
     image: Array, canvas: Canvas, target: Array, shares: Array,
     candidates: Array, kinds: Array, costs: Array, count: int, opacity_min: float,
 ) -> tuple[Array, Array]:  # fmt: skip
-    """Which candidates were painted, and all of them, with the colours and opacities that they were given."""
+    """Indices of the painted candidates, and all candidates with their fitted colours and opacities."""
     rows = np.array(candidates, np.float32)
     check_finite(rows)
-    ready, codes = packed(rows, kinds)
+    packed_rows, codes = packed(rows, kinds)
     chosen = np.empty(min(count, len(rows)), np.int64)
-    stamps = np.zeros((-(-canvas.height // CELL), -(-canvas.width // CELL)), np.int32)
+    painted_at = np.zeros((-(-canvas.height // CELL), -(-canvas.width // CELL)), np.int32)
     costs = np.require(costs, np.float32, ["C", "W"])
-    board = _board(image, canvas, target, shares)
-    chosen = chosen[: choose(*board, ready, codes, costs, np.float32(opacity_min), stamps, chosen)]
-    rows[:, :SHAPE] = ready[:, :SHAPE]
+    buffers = _buffers(image, canvas, target, shares)
+    chosen = chosen[: choose(*buffers, packed_rows, codes, costs, np.float32(opacity_min), painted_at, chosen)]
+    rows[:, :SHAPE] = packed_rows[:, :SHAPE]
     return chosen, rows
 
 
-def _board(image: Array, canvas: Canvas, target: Array, shares: Array) -> tuple[Array, Array, int, int, int, int]:
-    """What the compiled loops take first: planes, a line, height, width, padded width, and the falloff's code."""
-    padded = canvas.width + 2 * LANES  # a vector may hang over the right end of a row
+def _buffers(image: Array, canvas: Canvas, target: Array, shares: Array) -> tuple[Array, Array, int, int, int, int]:
+    """The first arguments of `choose`: planes, lines, height, width, padded width, and the code of the falloff."""
+    padded = canvas.width + 2 * LANES  # a vector may extend past the right end of a row
     planes = np.zeros((PLANES, canvas.height, padded), np.float32)
     planes[COMPOSITE : COMPOSITE + 3, :, : canvas.width] = np.moveaxis(image, 2, 0)
     planes[TARGET : TARGET + 3, :, : canvas.width] = target

@@ -12,10 +12,10 @@ from .simd import absolute, least, power_of_half, spread, where_positive, whole
 _F = np.float32
 _ONE, _HALF = _F(1), _F(0.5)
 
-# 2**f on -1/2..1/2: Taylor terms ln(2)**k / k!; the first one left out is below 1.2e-7 of the value.
+# Taylor coefficients ln(2)**k / k! of 2**f on -1/2..1/2; the first omitted term is below 1.2e-7 of the value.
 _E1, _E2, _E3, _E4, _E5, _E6 = (_F(math.log(2) ** k / math.factorial(k)) for k in range(1, 7))
 _LOG2E = _F(1 / math.log(2))
-_Z_MAX = _F(80)  # exp(-80) is nothing beside 1, and 2**-115 still a normal float32
+_Z_MAX = _F(80)  # exp(-80) is negligible against 1, and 2**-115 still a normal float32
 
 
 @njit(inline="always")

@@ -1,10 +1,10 @@
-"""Eight float32 values as one Numba value, so that inner loops say how they vectorise.
+"""Eight float32 values as one Numba value, so that inner loops are vectorised explicitly.
 
-Numba's loop vectoriser guards every loop with overlap checks, a scalar remainder and sums that it reduces
-one by one. A tile's rows touched by a small circle are few, and those guards took longer than the work.
-`Float8` is LLVM's `<8 x float>`: one AVX register, two of SSE or NEON; LLVM splits it where it must.
+Numba's loop vectoriser adds overlap checks, a scalar remainder and separate reductions to every loop. For small
+circles, which touch few pixel rows of a tile, these took longer than the loop itself. `Float8` is LLVM's
+`<8 x float>`: one AVX register, or two of SSE or NEON.
 
-    a = load(plane, p) * spread(x) + b      # plane: 1-D float32 array, p: uintp; operators + - * on Float8
+    a = load(plane, p) * spread(x) + b      # plane: 1-D float32 array, p: uintp; operators + - * / on Float8
 
 All arithmetic carries LLVM's fast-math flags: products contract to fused multiply-add, and
 `inverse_square_root` becomes the reciprocal-square-root instruction with one Newton step (below 3 ulp).
@@ -102,7 +102,7 @@ def load(typing_context: Any, plane: Any, index: Any) -> Any:
 
 @intrinsic
 def lanes_not_finite(typing_context: Any, plane: Any, index: Any) -> Any:
-    """A bit for each of `plane[index : index + 8]` that is NaN or infinite, by its exponent bits: without fast-math."""
+    """A bit mask of the NaN and infinite values of `plane[index : index + 8]`, by exponent bits, despite fast-math."""
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         address = builder.bitcast(_address(context, builder, sig.args[0], *arguments), _LLVM_INTS.as_pointer())
@@ -150,7 +150,7 @@ def inverse_square_root(typing_context: Any, values: Any) -> Any:
 
 @intrinsic
 def clamp(typing_context: Any, values: Any) -> Any:
-    """`values`, but at least 0 and at most 1."""
+    """`values` clamped to 0..1."""
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         return _call(
@@ -203,7 +203,7 @@ def greatest(typing_context: Any, left: Any, right: Any) -> Any:
 
 @intrinsic
 def whole(typing_context: Any, values: Any) -> Any:
-    """`values`, from 0 to 2**31, without their fractions."""
+    """`values`, from 0 to 2**31, truncated to integers."""
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         return builder.sitofp(builder.fptosi(arguments[0], _LLVM_INTS), _LLVM_FLOATS)
@@ -213,7 +213,7 @@ def whole(typing_context: Any, values: Any) -> Any:
 
 @intrinsic
 def power_of_half(typing_context: Any, values: Any) -> Any:
-    """`2 ** -values` for whole values from 0 to 126, by writing the exponent bits."""
+    """`2 ** -values` for integers from 0 to 126, by setting the exponent bits."""
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         exponent = builder.sub(ir.Constant(_LLVM_INTS, [127] * LANES), builder.fptosi(arguments[0], _LLVM_INTS))
@@ -246,10 +246,10 @@ def largest(typing_context: Any, values: Any) -> Any:
 
 @intrinsic
 def totals(typing_context: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
-    """The sums of eight vectors, one a lane: an 8 x 8 transpose and add in 24 instructions."""
+    """The sums of eight vectors, one per lane: an 8 x 8 transpose and add in 24 instructions."""
 
     def add_halves(builder: Any, left: Any, right: Any, width: int) -> Any:
-        """Adds neighbouring runs of `width` lanes of both, and interleaves the sums."""
+        """Adds adjacent runs of `width` lanes in each vector, and interleaves the sums."""
         first: list[int] = []
         second: list[int] = []
         for lane in range(0, LANES, 2 * width):

@@ -1,4 +1,4 @@
-"""Threads that work beside the caller's, each woken by a queue of its own, which is faster than an executor."""
+"""Worker threads, each with its own queue of tasks, which is faster than an executor."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from queue import SimpleQueue
 from typing import Any
 
 Task = Callable[[int], object]
-# A task, the number of the worker, and where it says that it has returned from the task; None ends the worker.
+# A task, the number of the worker, and the queue for its message after the task; None ends the worker.
 _Order = tuple[Task, int, "SimpleQueue[None]"] | None
 
 
 class Workers:
-    """Up to `count` threads, started when they are first needed, and again after `close`, a fork or their death.
+    """Up to `count` threads, started on demand, and again after `close`, a fork or their death.
 
-    They end when this object is no longer used.
+    They end when this object is garbage-collected.
     """
 
     def __init__(self, count: int) -> None:
@@ -26,12 +26,12 @@ class Workers:
         weakref.finalize(self, _end, self._started)
 
     def wake(self, task: Task, count: int, returned: SimpleQueue[None]) -> None:
-        """Has workers call `task` with their numbers, from 1 on; does not wait for them.
+        """Has workers call `task` with their numbers, starting at 1; does not wait for them.
 
         Args:
-            task: may still be called when the caller has long gone on.
-            count: of workers; fewer may come.
-            returned: each worker puts None there when it is back from the task.
+            task: may be called late, even after the caller has continued.
+            count: number of workers; fewer may be available.
+            returned: each worker puts None there after the task.
         """
         for number in range(1, min(count, self.count) + 1):
             orders = self._orders(number)
@@ -40,12 +40,12 @@ class Workers:
             orders.put((task, number, returned))
 
     def check(self) -> None:
-        """Raises what a task has raised in a worker, if anything, once."""
+        """Raises the oldest exception of a worker's task that was not raised yet, if any."""
         if not self._errors.empty():
             raise self._errors.get()
 
     def close(self) -> None:
-        """Ends the threads, and waits until they have ended."""
+        """Ends the threads and waits for them."""
         _end(self._started)
         for thread, _ in self._started:
             if thread.is_alive():
@@ -53,12 +53,12 @@ class Workers:
         self._started.clear()
 
     def _orders(self, number: int) -> SimpleQueue[_Order] | None:
-        """The queue of a worker; None if the system gives no more threads."""
+        """The queue of a worker; None if the system cannot start another thread."""
         at = slice(number - 1, number)
         for thread, orders in self._started[at]:
             if thread.is_alive():
                 return orders
-            orders.put(None)  # an interrupt may have hidden that it has started
+            orders.put(None)  # it may be running after all: an interrupt can hide a start
         orders = SimpleQueue()
         thread = threading.Thread(target=_serve, args=(orders, self._errors), name="artpipe-kernel", daemon=True)
         self._started[at] = [(thread, orders)]
@@ -74,10 +74,10 @@ def _serve(orders: SimpleQueue[_Order], errors: SimpleQueue[BaseException]) -> N
         task, number, returned = order
         try:
             task(number)
-        except BaseException as error:  # for the caller's thread to raise
+        except BaseException as error:  # raised by the caller's thread, in `check`
             errors.put(error)
         returned.put(None)
-        del order, task, returned  # not to hold the task's arrays until the next one
+        del order, task, returned  # frees the task's arrays before the next one
 
 
 def _end(started: list[tuple[threading.Thread, Any]]) -> None:

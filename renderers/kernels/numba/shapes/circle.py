@@ -1,4 +1,4 @@
-"""The circle in the kernel. Its floats: x, y, radius. The only primitive with the logistic falloff."""
+"""The circle in the kernel. Floats: x, y, radius. The only primitive with the logistic falloff."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REACH = F(LOGISTIC_REACH)
 
 @njit(inline="always")
 def reach(rows, i, edge):
-    """The distance to the centre at which coverage ends (see `falloff.Falloff.margin`)."""
+    """The distance from the centre at which the support ends; see `falloff.Falloff.margin`."""
     radius, softness = rows[i, P2], rows[i, S]
     if edge == _LOGISTIC:
         return math.sqrt(radius * radius + _REACH * softness)
@@ -25,10 +25,10 @@ def reach(rows, i, edge):
 
 
 @njit(inline="always")
-def span(rows, i, edge, low, high, turned):
-    """Left and right of what is covered between the lines y = low and y = high; if turned, top and bottom between x."""
+def span(rows, i, edge, low, high, transposed):
+    """See `dispatch.span`."""
     x, y = rows[i, P0], rows[i, P1]
-    if turned:
+    if transposed:
         x, y = y, x
     radius = reach(rows, i, edge)
     off = max(low - y, ZERO, y - high)
@@ -40,43 +40,45 @@ def span(rows, i, edge, low, high, turned):
 
 
 @njit(inline="always")
-def meets(x, y, square, left, top, side):
-    """Whether a disc around (x, y), of this squared radius, meets a square of the plane."""
+def disc_overlaps_square(x, y, radius_squared, left, top, side):
+    """Whether a disc around (x, y) overlaps an axis-aligned square."""
     dx = max(left - x, ZERO, x - (left + side))
     dy = max(top - y, ZERO, y - (top + side))
-    return dx * dx + dy * dy < square
+    return dx * dx + dy * dy < radius_squared
 
 
 @njit(inline="always")
-def cover(s, px, py, covered, kept, first, last, rows, i, edge, left, top):
-    """Coverage of the pixels first..last of a buffer, and for the linear falloff 1 / distance; see `dispatch.cover`."""
+def cover(buffer, px, py, covered, kept, first, last, rows, i, edge, left, top):
+    """Computes the coverage, and for the linear falloff 1 / distance; see `dispatch.cover`."""
     x, y, radius, softness = rows[i, P0] - left, rows[i, P1] - top, rows[i, P2], rows[i, S]
     x8, y8 = spread(x), spread(y)
     if edge == _LOGISTIC:
         slope = spread(ONE / softness)
         square = spread(radius * radius)
         for p in range(first, last, LANES):
-            dx = load(s, px + p) - x8
-            dy = load(s, py + p) - y8
-            store(s, covered + p, sigmoid((square - (dx * dx + dy * dy)) * slope))
+            dx = load(buffer, px + p) - x8
+            dy = load(buffer, py + p) - y8
+            store(buffer, covered + p, sigmoid((square - (dx * dx + dy * dy)) * slope))
     else:
         slope = spread(HALF / softness)
         middle = spread(HALF + radius * (HALF / softness))
         tiny = spread(TINY)
         for p in range(first, last, LANES):
-            dx = load(s, px + p) - x8
-            dy = load(s, py + p) - y8
+            dx = load(buffer, px + p) - x8
+            dy = load(buffer, py + p) - y8
             d2 = dx * dx + (dy * dy + tiny)
             inverse = inverse_square_root(d2)
-            store(s, kept + p, inverse)
-            store(s, covered + p, clamp(middle - d2 * inverse * slope))
+            store(buffer, kept + p, inverse)
+            store(buffer, covered + p, clamp(middle - d2 * inverse * slope))
 
 
 @njit(inline="always")
-def pull(s, px, py, covered, da, kept, first, last, rows, i, edge, left, top, red, green, blue, opacity, results, slot):
-    """Stores dL/drow of an entry, in the order of the columns; see `dispatch.pull`.
+def backward(
+    buffer, px, py, covered, da, kept, first, last, rows, i, edge, left, top, red, green, blue, opacity, results, slot
+):
+    """Stores dL/drow of an entry, in the order of the columns; see `dispatch.backward`.
 
-    On a linear ramp (distance - radius) / 2 softness is 1/2 - m: the softness needs no distance.
+    With the linear falloff (distance - radius) / 2 softness = 1/2 - m, so that the softness needs no distance.
     """
     x, y, radius, softness = rows[i, P0] - left, rows[i, P1] - top, rows[i, P2], rows[i, S]
     x8, y8 = spread(x), spread(y)
@@ -84,10 +86,10 @@ def pull(s, px, py, covered, da, kept, first, last, rows, i, edge, left, top, re
     if edge == _LOGISTIC:
         square, one = spread(radius * radius), spread(ONE)
         for p in range(first, last, LANES):
-            m = load(s, covered + p)
-            v = load(s, da + p) * (m * (one - m))
-            dx = load(s, px + p) - x8
-            dy = load(s, py + p) - y8
+            m = load(buffer, covered + p)
+            v = load(buffer, da + p) * (m * (one - m))
+            dx = load(buffer, px + p) - x8
+            dy = load(buffer, py + p) - y8
             by_radius = by_radius + v
             by_softness = by_softness + v * ((dx * dx + dy * dy) - square)
             by_x = by_x + v * dx
@@ -96,13 +98,13 @@ def pull(s, px, py, covered, da, kept, first, last, rows, i, edge, left, top, re
         radius_slope, slope, softness_slope = TWO * radius * slope, TWO * slope, slope / softness
     else:
         for p in range(first, last, LANES):
-            m = load(s, covered + p)
-            v = where_partial(m, load(s, da + p))
+            m = load(buffer, covered + p)
+            v = where_partial(m, load(buffer, da + p))
             by_radius = by_radius + v
             by_softness = by_softness + v * m
-            v = v * load(s, kept + p)
-            by_x = by_x + v * (load(s, px + p) - x8)
-            by_y = by_y + v * (load(s, py + p) - y8)
+            v = v * load(buffer, kept + p)
+            by_x = by_x + v * (load(buffer, px + p) - x8)
+            by_y = by_y + v * (load(buffer, py + p) - y8)
         by_softness = by_radius * spread(HALF) - by_softness
         slope = HALF * rows[i, A] / softness
         radius_slope, softness_slope = slope, rows[i, A] / softness

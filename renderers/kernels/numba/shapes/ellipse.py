@@ -1,7 +1,7 @@
 """The ellipse in the kernel.
 
-Its floats: x, y; the inverse of its matrix (11, 12, 22); the softness over the minor semi-axis, sigma; the square of
-its matrix (11, 12, 22), whose roots are how far it reaches; 1 / minor semi-axis; the product of the semi-axes.
+Floats: x, y; the inverse of its matrix (11, 12, 22); softness / minor semi-axis, sigma; the square of its matrix
+(11, 12, 22), whose diagonal holds the squared half-extents; 1 / minor semi-axis; the product of the semi-axes.
 
 With u = inverse (pixel - centre), rho = |u|: m = clamp(1/2 - (rho - 1) / (2 sigma)).
 """
@@ -16,13 +16,13 @@ from ..simd import clamp, inverse_square_root, load, spread, store, where_partia
 from .layout import HALF, LANES, ONE, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, P10, TINY, ZERO, A, D, S
 from .sums import store_sums
 
-# Below this the quotients of hyperbolic functions come from their series.
+# Below this e², quotients of hyperbolic functions are computed by their series.
 _NEAR = 1e-3
 
 
 @njit
 def _matrix(size, stretch, shear):
-    """exp(-size), cosh e, sinh(e) / e, (cosh e - sinh(e) / e) / e², e; float64."""
+    """exp(-size), cosh e, sinh(e) / e, (cosh e - sinh(e) / e) / e², and e = hypot(stretch, shear); float64."""
     square = stretch * stretch + shear * shear
     e = math.sqrt(square)
     if square < _NEAR:
@@ -39,7 +39,7 @@ def _matrix(size, stretch, shear):
 
 @njit
 def prepare(rows, i, out):
-    """Fills the floats of a row from its columns."""
+    """Computes the floats of a row from its columns."""
     size, stretch, shear = D(rows[i, P2]), D(rows[i, P3]), D(rows[i, P4])
     shrink, cosh, ratio, _, e = _matrix(size, stretch, shear)
     out[i, P0], out[i, P1] = rows[i, P0], rows[i, P1]
@@ -59,10 +59,10 @@ def prepare(rows, i, out):
 
 
 @njit
-def span(rows, i, low, high, turned):
-    """Left and right of what is covered between the lines y = low and y = high; if turned, top and bottom between x."""
+def span(rows, i, low, high, transposed):
+    """See `dispatch.span`."""
     x, y, xx, yy = rows[i, P0], rows[i, P1], rows[i, P6], rows[i, P8]
-    if turned:
+    if transposed:
         x, y, xx, yy = y, x, yy, xx
     grown = ONE + rows[i, P5]
     grown = grown * grown
@@ -71,9 +71,9 @@ def span(rows, i, low, high, turned):
     low, high = max(low - y, -half), min(high - y, half)
     if low > high:
         return ONE, ZERO
-    # The line x(y) through the middles of the chords, and the half-chord over sqrt(1 - y² / yy)
+    # The slope of the line through the midpoints of the chords, and half-chord / sqrt(1 - y² / yy)
     lean, chord = xy / yy, grown * rows[i, P10] / half
-    farthest = xy / math.sqrt(xx)  # the y at which the ellipse reaches farthest to the right
+    farthest = xy / math.sqrt(xx)  # y of the rightmost point
     at = min(max(farthest, low), high)
     right = lean * at + chord * math.sqrt(max(ONE - at * at / yy, ZERO))
     at = min(max(-farthest, low), high)
@@ -82,36 +82,38 @@ def span(rows, i, low, high, turned):
 
 
 @njit
-def cover(s, px, py, covered, kept, first, last, rows, i, left, top):
-    """Coverage of the pixels first..last of a buffer, and 1 / rho; see `dispatch.cover`."""
+def cover(buffer, px, py, covered, kept, first, last, rows, i, left, top):
+    """Computes the coverage, and 1 / rho; see `dispatch.cover`."""
     x, y = spread(rows[i, P0] - left), spread(rows[i, P1] - top)
     xx, xy, yy = spread(rows[i, P2]), spread(rows[i, P3]), spread(rows[i, P4])
     steep = HALF / rows[i, P5]
     slope, middle, tiny = spread(steep), spread(HALF + steep), spread(TINY)
     for p in range(first, last, LANES):
-        dx = load(s, px + p) - x
-        dy = load(s, py + p) - y
+        dx = load(buffer, px + p) - x
+        dy = load(buffer, py + p) - y
         u = xx * dx + xy * dy
         v = xy * dx + yy * dy
         square = u * u + (v * v + tiny)
         inverse = inverse_square_root(square)
-        store(s, kept + p, inverse)
-        store(s, covered + p, clamp(middle - square * inverse * slope))
+        store(buffer, kept + p, inverse)
+        store(buffer, covered + p, clamp(middle - square * inverse * slope))
 
 
 @njit
-def pull(s, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot):
-    """Stores an entry's sums over the ramp of D = dL/dm: of D / rho times dx, dy, dx², dx dy and dy²; see `chain`."""
+def backward(
+    buffer, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot
+):
+    """Stores the sums of D / rho times dx, dy, dx², dx dy and dy², with D = dL/dm where 0 < m < 1."""
     x, y = spread(rows[i, P0] - left), spread(rows[i, P1] - top)
     by_x = by_y = by_xx = by_xy = by_yy = by_m = by_all = spread(ZERO)
     for p in range(first, last, LANES):
-        m = load(s, covered + p)
-        d = where_partial(m, load(s, da + p))
+        m = load(buffer, covered + p)
+        d = where_partial(m, load(buffer, da + p))
         by_all = by_all + d
         by_m = by_m + d * m
-        dx = load(s, px + p) - x
-        dy = load(s, py + p) - y
-        d = d * load(s, kept + p)
+        dx = load(buffer, px + p) - x
+        dy = load(buffer, py + p) - y
+        d = d * load(buffer, kept + p)
         u = d * dx
         v = d * dy
         by_x = by_x + u
@@ -124,14 +126,14 @@ def pull(s, px, py, covered, da, kept, first, last, rows, i, left, top, red, gre
 
 
 @njit
-def chain(rows, packed, i, sums):
-    """Turns the sums of a row, float64, into its gradient in place.
+def apply_chain_rule(rows, packed, i, sums):
+    """Converts the sums of a row to its gradient, in place.
 
     Args:
-        rows: (N, P) the scene's.
-        packed: (N, 16) the kernel's.
-        i: the row.
-        sums: (16,) as `pull` stores them, summed over entries.
+        rows: (N, P) float32, the scene's rows.
+        packed: (N, 16) float32, the kernel's rows.
+        i: index of the row.
+        sums: (16,) float64, as stored by `backward`, summed over entries.
     """
     opacity, softness = D(rows[i, A]), D(rows[i, S])
     a11, a12, a22 = D(packed[i, P2]), D(packed[i, P3]), D(packed[i, P4])

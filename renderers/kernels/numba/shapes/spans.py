@@ -1,4 +1,4 @@
-"""How far discs and straight edges reach across a horizontal band: the pieces of every shape's exact extent.
+"""The spans of discs and segments within a horizontal band, of which the extent of every shape is made.
 
 A span is (left, right), empty where left > right; all numbers are float32 pixels.
 """
@@ -14,7 +14,7 @@ from .layout import ZERO
 
 @njit
 def disc_span(x, y, radius, low, high, left, right):
-    """The span, widened by the part of a disc that lies between the lines y = low and y = high."""
+    """The span, widened by the part of a disc between the lines y = low and y = high."""
     off = max(low - y, y - high, ZERO)
     square = radius * radius - off * off
     if square >= ZERO:
@@ -25,7 +25,7 @@ def disc_span(x, y, radius, low, high, left, right):
 
 @njit
 def edge_span(ax, ay, bx, by, low, high, left, right):
-    """The span, widened by the part of a segment that lies between the lines y = low and y = high."""
+    """The span, widened by the part of a segment between the lines y = low and y = high."""
     if ay > by:
         ax, ay, bx, by = bx, by, ax, ay
     if by >= low and ay <= high:

@@ -1,6 +1,7 @@
-"""The stroke in the kernel. Its floats: x0, y0; from there to the other end, x and y; half the width; 1 / length².
+"""The stroke in the kernel. Floats: x0, y0; the vector to the other end (x, y); half the width; 1 / length².
 
-With t = clamp((pixel - end) · along / length², 0, 1) and E = pixel - end - t along: m = clamp(1/2 - (|E| - half) / 2s).
+With the start A, the vector V to the other end, t = clamp((pixel - A) · V / length², 0, 1) and E = pixel - A - t V:
+m = clamp(1/2 - (|E| - half width) / 2 softness).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .sums import store_sums
 
 @njit
 def prepare(rows, i, out):
-    """Fills the floats of a row from its columns."""
+    """Computes the floats of a row from its columns."""
     x0, y0 = rows[i, P0], rows[i, P1]
     dx, dy = rows[i, P2] - x0, rows[i, P3] - y0
     square = dx * dx + dy * dy
@@ -27,10 +28,10 @@ def prepare(rows, i, out):
 
 
 @njit
-def span(rows, i, low, high, turned):
-    """Left and right of what is covered between the lines y = low and y = high; if turned, top and bottom between x."""
+def span(rows, i, low, high, transposed):
+    """See `dispatch.span`."""
     x, y, dx, dy = rows[i, P0], rows[i, P1], rows[i, P2], rows[i, P3]
-    if turned:
+    if transposed:
         x, y, dx, dy = y, x, dy, dx
     reach = rows[i, P4] + rows[i, S]
     left, right = disc_span(x, y, reach, low, high, FAR, -FAR)
@@ -42,39 +43,41 @@ def span(rows, i, low, high, turned):
 
 
 @njit
-def cover(s, px, py, covered, kept, first, last, rows, i, left, top):
-    """Coverage of the pixels first..last of a buffer, and 1 / |E|; see `dispatch.cover`."""
+def cover(buffer, px, py, covered, kept, first, last, rows, i, left, top):
+    """Computes the coverage, and 1 / |E|; see `dispatch.cover`."""
     x, y, dx, dy = spread(rows[i, P0] - left), spread(rows[i, P1] - top), spread(rows[i, P2]), spread(rows[i, P3])
     ux, uy = spread(rows[i, P2] * rows[i, P5]), spread(rows[i, P3] * rows[i, P5])
     steep = HALF / rows[i, S]
     slope, middle, tiny = spread(steep), spread(HALF + rows[i, P4] * steep), spread(TINY)
     for p in range(first, last, LANES):
-        wx = load(s, px + p) - x
-        wy = load(s, py + p) - y
+        wx = load(buffer, px + p) - x
+        wy = load(buffer, py + p) - y
         t = clamp(wx * ux + wy * uy)
         wx = wx - t * dx
         wy = wy - t * dy
         square = wx * wx + (wy * wy + tiny)
         inverse = inverse_square_root(square)
-        store(s, kept + p, inverse)
-        store(s, covered + p, clamp(middle - square * inverse * slope))
+        store(buffer, kept + p, inverse)
+        store(buffer, covered + p, clamp(middle - square * inverse * slope))
 
 
 @njit
-def pull(s, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot):
-    """Stores an entry's sums over the ramp of D = dL/dm: with g = D E / |E|, of g, t g and D; see `chain`."""
+def backward(
+    buffer, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot
+):
+    """Stores the sums of g, t g and D, with D = dL/dm where 0 < m < 1 and g = D E / |E|."""
     x, y, dx, dy = spread(rows[i, P0] - left), spread(rows[i, P1] - top), spread(rows[i, P2]), spread(rows[i, P3])
     ux, uy = spread(rows[i, P2] * rows[i, P5]), spread(rows[i, P3] * rows[i, P5])
     by_x = by_y = by_tx = by_ty = by_m = by_all = spread(ZERO)
     for p in range(first, last, LANES):
-        m = load(s, covered + p)
-        d = where_partial(m, load(s, da + p))
+        m = load(buffer, covered + p)
+        d = where_partial(m, load(buffer, da + p))
         by_all = by_all + d
         by_m = by_m + d * m
-        wx = load(s, px + p) - x
-        wy = load(s, py + p) - y
+        wx = load(buffer, px + p) - x
+        wy = load(buffer, py + p) - y
         t = clamp(wx * ux + wy * uy)
-        d = d * load(s, kept + p)
+        d = d * load(buffer, kept + p)
         gx = d * (wx - t * dx)
         gy = d * (wy - t * dy)
         by_x = by_x + gx
@@ -86,8 +89,8 @@ def pull(s, px, py, covered, da, kept, first, last, rows, i, left, top, red, gre
 
 
 @njit
-def chain(rows, packed, i, sums):
-    """Turns the sums of a row, (16,) float64, into its gradient in place; see `ellipse.chain`."""
+def apply_chain_rule(rows, packed, i, sums):
+    """Converts the sums of a row to its gradient, in place; see `ellipse.apply_chain_rule`."""
     opacity, softness = D(rows[i, A]), D(rows[i, S])
     k = opacity / (2 * softness)
     x, y, tx, ty, by_all = sums[P0], sums[P1], sums[P2], sums[P3], sums[P4]

@@ -1,4 +1,4 @@
-"""What every shape but the circle stores of an entry."""
+"""The sums per entry that every shape but the circle stores."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .layout import HALF, NARROW, ZERO, U
 def store_sums(results, slot, red, green, blue, opacity, by_all, by_m, a, b, c, d, e, f):
     """Stores the sums of an entry, eight lanes each, in a row of `results`: paint, softness, and six of the shape.
 
-    With D = dL/dm over the ramp, `by_all` is the sum of D and `by_m` that of D m: every shape's softness moves with
-    D (1/2 - m). The sums a to f are those of the shape, in the order in which its `chain` reads them.
+    With D = dL/dm where 0 < m < 1, `by_all` is the sum of D and `by_m` that of D m: the gradient of the softness is the
+    sum of D (1/2 - m), up to a factor. The sums a to f are in the order in which `apply_chain_rule` reads them.
     """
     none = spread(ZERO)
     by_softness = by_all * spread(HALF) - by_m

@@ -1,8 +1,8 @@
-"""The triangle in the kernel. Its floats: x and y of the corners; 1 / length² of the edges; the sense of rotation.
+"""The triangle in the kernel. Floats: x and y of the corners; 1 / length² of the edges; the orientation, ±1 or 0.
 
-The nearest point of the rim lies on edge k at the share t of its length. The pair is kept as one number k + t, the
-place on the rim: the corners lie at 0, 1, 2 and 3 = 0, and each pulls with a weight that falls from 1 there to 0 at the
-next.
+The nearest point of the rim lies on edge k, at a fraction t of its length. It is stored as one number, the rim position
+k + t. The corners are at 0, 1, 2 and 3 = 0; the weight of each in the gradient falls from 1 at its position to 0 at its
+neighbours.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .sums import store_sums
 
 @njit
 def prepare(rows, i, out):
-    """Fills the floats of a row from its columns."""
+    """Computes the floats of a row from its columns."""
     ax, ay, bx, by, cx, cy = rows[i, P0], rows[i, P1], rows[i, P2], rows[i, P3], rows[i, P4], rows[i, P5]
     out[i, P0], out[i, P1], out[i, P2], out[i, P3], out[i, P4], out[i, P5] = ax, ay, bx, by, cx, cy
     ab = (bx - ax) * (bx - ax) + (by - ay) * (by - ay)
@@ -44,7 +44,7 @@ def prepare(rows, i, out):
 
 @njit
 def _side_span(ax, ay, bx, by, inverse, reach, low, high, left, right):
-    """The span, widened by an edge moved outwards and inwards by `reach`, and by the disc around its first corner."""
+    """The span, widened by an edge offset by `reach` to both sides, and by the disc around its first corner."""
     left, right = disc_span(ax, ay, reach, low, high, left, right)
     scale = reach * math.sqrt(inverse)
     nx, ny = -scale * (by - ay), scale * (bx - ax)
@@ -53,10 +53,10 @@ def _side_span(ax, ay, bx, by, inverse, reach, low, high, left, right):
 
 
 @njit
-def span(rows, i, low, high, turned):
-    """Left and right of what is covered between the lines y = low and y = high; if turned, top and bottom between x."""
+def span(rows, i, low, high, transposed):
+    """See `dispatch.span`."""
     ax, ay, bx, by, cx, cy = rows[i, P0], rows[i, P1], rows[i, P2], rows[i, P3], rows[i, P4], rows[i, P5]
-    if turned:
+    if transposed:
         ax, ay, bx, by, cx, cy = ay, ax, by, bx, cy, cx
     reach = rows[i, S]
     left, right = _side_span(ax, ay, bx, by, rows[i, P6], reach, low, high, FAR, -FAR)
@@ -65,66 +65,63 @@ def span(rows, i, low, high, turned):
 
 
 @njit
-def _edge(dx, dy, ex, ey, inverse, turn):
-    """From an edge's first corner to its nearest point and on to the pixel, t, squared distance, and cross product."""
+def _edge(dx, dy, ex, ey, inverse, orientation):
+    """The vector from an edge's nearest point to the pixel, t, squared distance, and signed side of the edge."""
     t = clamp((dx * ex + dy * ey) * inverse)
     qx, qy = dx - t * ex, dy - t * ey
-    return qx, qy, t, qx * qx + qy * qy, (dx * ey - dy * ex) * turn
+    return qx, qy, t, qx * qx + qy * qy, (dx * ey - dy * ex) * orientation
 
 
 @njit
-def cover(s, px, py, covered, kept, size, first, last, rows, i, left, top):
-    """Coverage of the pixels first..last of a buffer, and three planes; see `dispatch.cover`.
-
-    The planes hold x and y of the unit vector that leads away from the inside, and the place on the rim.
-    """
+def cover(buffer, px, py, covered, kept, size, first, last, rows, i, left, top):
+    """Computes the coverage, x and y of the outward unit vector, and the rim position; see `dispatch.cover`."""
     ax, ay, bx, by = rows[i, P0] - left, rows[i, P1] - top, rows[i, P2] - left, rows[i, P3] - top
-    cx, cy, turn = rows[i, P4] - left, rows[i, P5] - top, spread(rows[i, P9])
+    cx, cy, orientation = rows[i, P4] - left, rows[i, P5] - top, spread(rows[i, P9])
     ax8, ay8, bx8, by8, cx8, cy8 = spread(ax), spread(ay), spread(bx), spread(by), spread(cx), spread(cy)
     abx, aby, bcx, bcy, cax, cay = bx8 - ax8, by8 - ay8, cx8 - bx8, cy8 - by8, ax8 - cx8, ay8 - cy8
     ab, bc, ca = spread(rows[i, P6]), spread(rows[i, P7]), spread(rows[i, P8])
     slope, half, tiny = spread(HALF / rows[i, S]), spread(HALF), spread(TINY)
     one, two, minus = spread(ONE), spread(TWO), spread(-ONE)
-    # A triangle without an area has no inside: then this keeps every pixel outside.
+    # A triangle of zero area has no inside: this puts every pixel outside.
     flat = spread(ONE if rows[i, P9] == ZERO else -FAR)
     for p in range(first, last, LANES):
-        x = load(s, px + p)
-        y = load(s, py + p)
-        qx, qy, place, square, out = _edge(x - ax8, y - ay8, abx, aby, ab, turn)
-        rx, ry, t, other, beyond = _edge(x - bx8, y - by8, bcx, bcy, bc, turn)
+        x = load(buffer, px + p)
+        y = load(buffer, py + p)
+        qx, qy, rim_position, square, out = _edge(x - ax8, y - ay8, abx, aby, ab, orientation)
+        rx, ry, t, other, beyond = _edge(x - bx8, y - by8, bcx, bcy, bc, orientation)
         nearer = square - other
         qx, qy = where_positive(nearer, rx, qx), where_positive(nearer, ry, qy)
-        place, square = where_positive(nearer, t + one, place), where_positive(nearer, other, square)
+        rim_position, square = where_positive(nearer, t + one, rim_position), where_positive(nearer, other, square)
         out = greatest(out, beyond)
-        rx, ry, t, other, beyond = _edge(x - cx8, y - cy8, cax, cay, ca, turn)
+        rx, ry, t, other, beyond = _edge(x - cx8, y - cy8, cax, cay, ca, orientation)
         nearer = square - other
         qx, qy = where_positive(nearer, rx, qx), where_positive(nearer, ry, qy)
-        place, square = where_positive(nearer, t + two, place), where_positive(nearer, other, square)
+        rim_position, square = where_positive(nearer, t + two, rim_position), where_positive(nearer, other, square)
         out = greatest(greatest(out, beyond), flat)
         square = square + tiny
         inverse = inverse_square_root(square)
         sign = where_positive(out, one, minus)
         away = sign * inverse
-        store(s, kept + p, qx * away)
-        store(s, kept + size + p, qy * away)
-        store(s, kept + size + size + p, place)
-        store(s, covered + p, clamp(half - square * away * slope))
+        store(buffer, kept + p, qx * away)
+        store(buffer, kept + size + p, qy * away)
+        store(buffer, kept + size + size + p, rim_position)
+        store(buffer, covered + p, clamp(half - square * away * slope))
 
 
 @njit
-def pull(s, covered, da, kept, size, first, last, rows, i, red, green, blue, opacity, results, slot):
-    """Stores an entry's sums over the ramp of D = dL/dm: with g = D away, of g and of its parts at corners 1 and 2."""
+def backward(buffer, covered, da, kept, size, first, last, rows, i, red, green, blue, opacity, results, slot):
+    """Stores the sums of g, and of g weighted for corners 1 and 2, with g = dL/dm times the outward vector."""
     by_x = by_y = by_bx = by_by = by_cx = by_cy = by_m = by_all = spread(ZERO)
     one, two, none = spread(ONE), spread(TWO), spread(ZERO)
     for p in range(first, last, LANES):
-        m = load(s, covered + p)
-        d = where_partial(m, load(s, da + p))
+        m = load(buffer, covered + p)
+        d = where_partial(m, load(buffer, da + p))
         by_all = by_all + d
         by_m = by_m + d * m
-        gx, gy = d * load(s, kept + p), d * load(s, kept + size + p)
-        place = load(s, kept + size + size + p)
-        b = greatest(one - absolute(place - one), none)
-        c = greatest(one - absolute(place - two), none)
+        gx, gy = d * load(buffer, kept + p), d * load(buffer, kept + size + p)
+        rim_position = load(buffer, kept + size + size + p)
+        b = greatest(one - absolute(rim_position - one), none)
+        c = greatest(one - absolute(rim_position - two), none)
         by_x = by_x + gx
         by_y = by_y + gy
         by_bx = by_bx + b * gx
@@ -135,8 +132,8 @@ def pull(s, covered, da, kept, size, first, last, rows, i, red, green, blue, opa
 
 
 @njit
-def chain(rows, packed, i, sums):
-    """Turns the sums of a row, (16,) float64, into its gradient in place; see `ellipse.chain`."""
+def apply_chain_rule(rows, packed, i, sums):
+    """Converts the sums of a row to its gradient, in place; see `ellipse.apply_chain_rule`."""
     opacity, softness = D(rows[i, A]), D(rows[i, S])
     k = opacity / (2 * softness)
     x, y, bx, by, cx, cy = sums[P0], sums[P1], sums[P2], sums[P3], sums[P4], sums[P5]
