@@ -1,4 +1,4 @@
-"""What the networks of perceptual losses are made of, for JAX and PyTorch; `xp` is `jax.numpy` or `torch`."""
+"""Layers of the networks of perceptual losses, for JAX and PyTorch; `xp` is `jax.numpy` or `torch`."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution with a bias; its arrays are of NumPy, or of the framework that runs it (see `Constants`)."""
+    """A convolution with a bias, in NumPy arrays or in those of a framework (see `Constants`)."""
 
-    kernel: Any  # (O, I, side, side); depthwise: (O, 1, side, side), of each channel its own
+    kernel: Any  # (O, I, side, side); depthwise: (O, 1, side, side), one kernel per channel
     bias: Any  # (O,)
     stride: int = 1
-    padding: tuple[int, int] = (0, 0)  # zeros before and after, down and across alike
+    padding: tuple[int, int] = (0, 0)  # zeros before and after, on both axes
     is_depthwise: bool = False
 
 
 class Constants:
-    """The layers of a network in the dtype and on the device of the arrays that they meet; converted once for each.
+    """The layers of a network, converted once per dtype and device.
 
     Args:
         xp: `jax.numpy` or `torch`.
-        layers: float32 arrays of NumPy.
+        layers: in float32 NumPy arrays.
     """
 
     def __init__(self, xp: Any, layers: Sequence[Convolution]) -> None:
@@ -35,7 +35,7 @@ class Constants:
         self._converted: dict[tuple[Any, Any], list[Convolution]] = {}
 
     def like(self, x: Any) -> list[Convolution]:
-        """The layers for an array such as `x`."""
+        """The layers in the dtype and on the device of `x`."""
         key = x.dtype, None if is_jax(self._xp) else x.device
         if key not in self._converted:
             self._converted[key] = [self._convert(layer, x) for layer in self._layers]
@@ -54,19 +54,19 @@ def is_jax(xp: Any) -> bool:
 
 
 def like(xp: Any, array: Array, x: Any) -> Any:
-    """A constant of NumPy in the dtype and on the device of `x`; for JAX still of NumPy: `x` may be traced."""
+    """A NumPy constant in the dtype and on the device of `x`; for JAX still in NumPy, since `x` may be traced."""
     if is_jax(xp):
         return np.asarray(array, x.dtype)
     return xp.tensor(np.asarray(array), dtype=x.dtype, device=x.device)
 
 
 def convolve(xp: Any, x: Any, layer: Convolution) -> Any:
-    """(B, H', W', O): the convolution of (B, H, W, I)."""
+    """The convolution of (B, H, W, I), (B, H', W', O)."""
     if is_jax(xp):
         return (_depthwise_in_jax if layer.is_depthwise else _in_jax)(x, layer) + layer.bias[None, None, None, :]
     from torch.nn import functional
 
-    x = x.permute(0, 3, 1, 2)  # the strides of PyTorch's format "channels last", which is the faster one on a CPU
+    x = x.permute(0, 3, 1, 2)  # strides of "channels last", the faster memory format on a CPU
     before, after = layer.padding
     if before != after:
         x, before = functional.pad(x, (before, after, before, after)), 0
@@ -83,7 +83,7 @@ def _in_jax(x: Any, layer: Convolution) -> Any:
 
 
 def _depthwise_in_jax(x: Any, layer: Convolution) -> Any:
-    """Sums of shifted pictures: on a CPU, XLA takes 20 to 200 times as long for the gradient of grouped channels."""
+    """A sum of shifted pictures: on a CPU, XLA takes 20 to 200 times as long for the gradient of grouped channels."""
     import jax
     from jax import numpy as jnp
 
@@ -95,21 +95,21 @@ def _depthwise_in_jax(x: Any, layer: Convolution) -> Any:
     def convolved(x: Any) -> Any:
         return _shifted_sum(jnp.pad(x, ((0, 0), (before, after), (before, after), (0, 0))), kernel, stride)
 
-    def pull(_: None, gradient: Any) -> tuple[Any]:
-        # The transpose: steps are spread out, the kernel is mirrored.
+    def vjp(_: None, gradient: Any) -> tuple[Any]:
+        # The transposed convolution: the gradient is dilated by the stride, the kernel mirrored.
         spread = [(reach - before, reach - after + rest, stride - 1) for rest in unreached]
         spread_out = jax.lax.pad(gradient, jnp.zeros((), x.dtype), ((0, 0, 0), *spread, (0, 0, 0)))
         return (_shifted_sum(spread_out, kernel[:, ::-1, ::-1], 1),)
 
-    convolved.defvjp(lambda x: (convolved(x), None), pull)
+    convolved.defvjp(lambda x: (convolved(x), None), vjp)
     return convolved(x)
 
 
 def _shifted_sum(x: Any, kernel: Any, stride: int) -> Any:
-    """(B, H', W', C): the depthwise convolution of (B, H, W, C) with (C, side, side), without padding."""
+    """The depthwise convolution of (B, H, W, C) with (C, side, side), without padding, (B, H', W', C)."""
     from jax.lax import optimization_barrier
 
-    x = optimization_barrier(x)  # else XLA writes the padding into each summand: compiling takes half as long again
+    x = optimization_barrier(x)  # else XLA fuses the padding into each summand, and compiles 1.5 times as long
     side, total = kernel.shape[1], 0.0
     down, across = (length - side + 1 for length in x.shape[1:3])
     for i in range(side):
@@ -120,7 +120,7 @@ def _shifted_sum(x: Any, kernel: Any, stride: int) -> Any:
 
 
 def max_pool(xp: Any, x: Any) -> Any:
-    """(B, H', W', C): the largest of each 3 x 3 pixels at a stride of 2, without padding."""
+    """Max pooling over 3 x 3 pixels at a stride of 2, without padding, (B, H', W', C)."""
     if is_jax(xp):
         from jax import lax
 
@@ -131,13 +131,13 @@ def max_pool(xp: Any, x: Any) -> Any:
 
 
 def area_mean(xp: Any, x: Any, height: int, width: int) -> Any:
-    """(height, width): the mean of (H, W) over equal cells, which pixels may belong to in part."""
+    """The means of (H, W) over equal cells with fractional borders, (height, width)."""
     down, across = (like(xp, cells(*counts), x) for counts in ((height, x.shape[0]), (width, x.shape[1])))
     return down @ x @ across.T
 
 
 def cells(count: int, pixels: int) -> Array:
-    """(count, pixels) float64: the share of each pixel in the mean over each of `count` equal cells of a line."""
+    """The share of each pixel of a line in the mean over each of `count` equal cells, (count, pixels) float64."""
     edges = np.arange(count + 1) * (pixels / count)
     left = np.arange(pixels)
     covered = np.minimum(edges[1:, None], left + 1) - np.maximum(edges[:-1, None], left)
@@ -145,7 +145,7 @@ def cells(count: int, pixels: int) -> Array:
 
 
 def enlarged(xp: Any, image: Any, least: int) -> Any:
-    """An image, (H, W, C), of at least so many pixels a side: each pixel becomes a square of equal ones."""
+    """An image, (H, W, C), enlarged by repeating pixels until each side has at least `least` of them."""
     height, width, channels = image.shape
     by = -(-least // min(height, width))
     if by <= 1:

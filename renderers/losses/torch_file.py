@@ -1,4 +1,4 @@
-"""Reader of weight files that `torch.save` wrote: into NumPy arrays, without PyTorch, running no code of the file."""
+"""Reads weight files of `torch.save` into NumPy arrays, without PyTorch and without executing code of the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 _STORAGES = {"HalfStorage": "<f2", "FloatStorage": "<f4", "DoubleStorage": "<f8", "LongStorage": "<i8"}
-# Pickles before the object in the format of PyTorch before 1.6: magic number, protocol, facts about the machine.
+# Pickles before the object in the format before PyTorch 1.6: magic number, protocol, system information.
 _LEGACY_PICKLES = 3
 
 
@@ -22,7 +22,7 @@ def read_torch_file(path: Path) -> Any:
     """The saved object, with NumPy arrays for tensors.
 
     Raises:
-        pickle.UnpicklingError: it holds other classes than tensors and Python's containers.
+        pickle.UnpicklingError: it holds classes other than tensors and Python's containers.
     """
     with path.open("rb") as file:
         if zipfile.is_zipfile(file):
@@ -46,13 +46,13 @@ def _read_legacy(file: IO[bytes]) -> Any:
     storages: dict[str, Array] = {}
 
     def storage(key: str, dtype: str, count: int) -> Array:
-        return storages.setdefault(key, np.empty(count, dtype))  # tensors are views of it; it is filled below
+        return storages.setdefault(key, np.empty(count, dtype))  # filled below; tensors are views of it
 
     for _ in range(_LEGACY_PICKLES):
         _Unpickler(file, storage).load()
     saved = _Unpickler(file, storage).load()
     for key in _Unpickler(file, storage).load():
-        file.seek(8, 1)  # the count again
+        file.seek(8, 1)  # skips the repeated count
         storages[key].data.cast("B")[:] = file.read(storages[key].nbytes)
     return saved
 
