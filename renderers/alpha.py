@@ -1,17 +1,17 @@
-"""Transparency from opaque pictures: a scene drawn over black and over white tells its colours and its alpha.
+"""Transparency from opaque pictures: colours and alpha of a scene from its pictures over black and over white.
 
-Painting a row, `C = (1 - a) C + a c`, is linear in what lies beneath. All rows together therefore draw, over a
-background b, in each channel
+Painting a row, `C = (1 - a) C + a c`, is linear in what lies beneath. Over a background b, all rows together therefore
+give, in each channel,
 
     D(b) = P + (1 - A) b        with 1 - A = Π (1 - a_i), the same in all channels,
 
-where A is their alpha and P their colour times it. So D(black) = P and D(white) = P + 1 - A say all, and
+where A is their alpha and P their colour times it. So D(black) = P and D(white) = P + 1 - A, and
 
     alpha = 1 - mean over channels of (D(white) - D(black))        colour = D(black) / alpha.
 
 The difference to a target, e(b) = D(b) - T(b), is linear in b too, so that its square is convex: over any b in 0..1 it
-is at most (1 - b) e(0)² + b e(1)². A picture that is right over black and over white is right over all, in every
-channel of its own, and the mean of both losses is what a fit of a transparent picture lowers.
+is at most (1 - b) e(0)² + b e(1)². A picture that is right over black and over white is right over any background, and
+a fit of a transparent picture minimises the mean of both losses.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ Colour = tuple[float, float, float]
 
 BLACK: Colour = (0.0, 0.0, 0.0)
 WHITE: Colour = (1.0, 1.0, 1.0)
-# The mean of both, over which a transparent picture is placed on.
+# The mean of both, over which rows of a transparent picture are placed.
 GREY: Colour = (0.5, 0.5, 0.5)
-# Fainter than half a level of 8 bits: there is no colour to tell.
+# Half an 8-bit level; below it, the colour cannot be recovered.
 ALPHA_MIN = 1 / 512
 
 
@@ -45,9 +45,9 @@ class Backdrop:
     """A background over which a picture is compared with its target.
 
     Attributes:
-        background: sRGB in 0..1; None for the canvas's own, whatever it is.
+        background: sRGB in 0..1; None for the canvas's own.
         target: (H, W, 3) float32, the target over it.
-        planes: (3, H, W) float32, the same as the kernel takes it.
+        planes: (3, H, W) float32, the same in the kernel's layout.
     """
 
     background: Colour | None
@@ -60,14 +60,14 @@ class Backdrop:
 
 
 def backdrops(target: Array, canvas: Canvas) -> tuple[Backdrop, ...]:
-    """Over what a picture is compared with its target: over black and white if the target has alpha.
+    """Backgrounds over which a picture is compared with its target: black and white if the target has alpha.
 
     Args:
         target: (H, W, 3), or (H, W, 4) with straight alpha; sRGB and alpha in 0..1.
         canvas: what it is painted on.
 
     Raises:
-        InputError: the target's shape is not the canvas's, or a value is not finite or no alpha.
+        InputError: the target's shape is not the canvas's, a value is not finite, or alpha is not in 0..1.
     """
     target = check_picture(target, canvas)
     if target.shape[2] == 3:
@@ -80,7 +80,7 @@ def check_picture(target: Array, canvas: Canvas) -> Array:
     """The target as (H, W, 3) or (H, W, 4) float32, contiguous.
 
     Raises:
-        InputError: its shape is not the canvas's, or a value is not finite or no alpha.
+        InputError: its shape is not the canvas's, a value is not finite, or alpha is not in 0..1.
     """
     return check_colours(target, canvas.width, canvas.height, channels=(3, 4))
 
@@ -94,7 +94,7 @@ def flattened(picture: Array, background: Colour) -> Array:
 
 
 def render_with_alpha(renderer: Renderer, scene: Scene) -> Array:
-    """The rows over nothing, (H, W, 4): straight sRGB and alpha, 0..1, in the renderer's precision.
+    """The rows without a background, (H, W, 4): straight sRGB and alpha, 0..1, in the renderer's precision.
 
     Exact up to rounding, for any renderer; see the head of this module. Where alpha is below `ALPHA_MIN` the colour
     is 0.
@@ -108,7 +108,7 @@ def render_with_alpha(renderer: Renderer, scene: Scene) -> Array:
 
 
 def picture_of(scene: Scene) -> Array:
-    """The picture as it is shown, by the CPU renderer: (H, W, 4) on a transparent canvas, else (H, W, 3), float32."""
+    """The picture by the CPU renderer: (H, W, 4) on a transparent canvas, else (H, W, 3), float32."""
     return (
         render_with_alpha(load_renderer("cpu"), scene)
         if scene.canvas.transparent
@@ -127,7 +127,7 @@ def picture_bands(scene: Scene, rows_each: int) -> Iterator[Array]:
 
 
 def comparable(scene: Scene) -> Array:
-    """The picture in which scenes are told apart: on a transparent canvas, over black and beside it over white.
+    """A picture for comparing scenes: on a transparent canvas, the picture over black beside that over white.
 
     Returns:
         (H, W, 3), or (H, 2 W, 3) on a transparent canvas, float32.
@@ -166,5 +166,5 @@ def _with_alpha(over_black: Array, over_white: Array) -> Array:
 
 
 def as_planes(target: Array) -> Array:
-    """(3, H, W), contiguous: a picture, (H, W, 3), channel by channel, as kernels take it."""
+    """(3, H, W), contiguous: the planes of a picture, (H, W, 3), the layout of kernels."""
     return np.ascontiguousarray(np.moveaxis(target, 2, 0))

@@ -29,6 +29,6 @@ def bands(scene: Scene, rows_each: int) -> Iterator[Array]:
     highest, lowest = bounds[:, 1], bounds[:, 3]
     for top in range(0, canvas.height, rows_each):
         count = min(rows_each, canvas.height - top)
-        # A pixel more than they reach, for what float32 may misplace.
+        # One pixel more than their bounds, for float32 rounding.
         part = scene.select((lowest > top - 1) & (highest < top + count + 1)).moved(0, -top)
         yield renderer.render(replace(part, canvas=replace(canvas, height=count)))

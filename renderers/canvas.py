@@ -23,8 +23,8 @@ class Canvas:
         height: rows of pixels.
         background: sRGB in 0..1, painted first.
         edge: the falloff of rims, a key of `primitives.falloff.FALLOFFS`.
-        transparent: whether what rows leave bare is transparent. The background is then what shows through where
-            nothing transparent can be: in renderers (see `alpha.render_with_alpha`) and in films without alpha.
+        transparent: whether what rows leave uncovered is transparent. The background is then used only where
+            transparency is not possible: in renderers (see `alpha.render_with_alpha`) and in films without alpha.
 
     Raises:
         InputError: a side is out of range, a colour is not three numbers in 0..1, or the edge is unknown.

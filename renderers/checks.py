@@ -1,6 +1,6 @@
-"""Checks at the border of public functions; each refuses in one line that names the argument.
+"""Argument checks of public functions; each error is one line that names the argument.
 
-Every public function checks type, rank, width, dtype and range here once. What lies behind it trusts its arguments.
+Public functions check type, rank, width, dtype and range here once; inner code trusts its arguments.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Kind = TypeVar("Kind")
 
 
 def shown(value: object) -> str:
-    """The value in one short line, for a message."""
+    """The value's `repr` in one short line, for a message."""
     return one_line(repr(value), 80)
 
 
@@ -54,8 +54,8 @@ def whole_number(name: str, value: Any, low: int, high: int, unit: str = "") -> 
     Args:
         name: of the argument.
         value: what was passed; booleans are refused.
-        low: the least that is accepted.
-        high: the most that is accepted.
+        low: smallest accepted value.
+        high: largest accepted value.
         unit: words that follow "a whole number".
 
     Raises:
@@ -72,8 +72,8 @@ def real_number(name: str, value: Any, low: float, high: float, is_open: bool = 
     Args:
         name: of the argument.
         value: what was passed.
-        low: the least that is accepted.
-        high: the most that is accepted.
+        low: smallest accepted value.
+        high: largest accepted value.
         is_open: whether `low` itself is refused.
 
     Raises:
@@ -148,7 +148,7 @@ def check_path(name: str, value: object) -> Path:
     """The value as a path, if it is a string or a path.
 
     Raises:
-        InputError: it is something else, such as a number, which `open` would take for a file that is open.
+        InputError: it is something else, such as a number, which `open` would use as a file descriptor.
     """
     if not isinstance(value, (str, os.PathLike)) or not isinstance(os.fspath(value), str):
         raise InputError(f"{name} is {shown(value)}; needs a path")

@@ -1,7 +1,6 @@
 """Options as dataclass fields: one field holds the default, the help, the unit and the range of an option.
 
-From it come the checks of the dataclass, its JSON, its documentation, the options of the command line and the space of
-a sweep.
+It defines the checks of the dataclass, its JSON, its documentation, the command-line options and the space of a sweep.
 
     @documented
     @dataclass(frozen=True)
@@ -35,24 +34,24 @@ _OPTION, _NESTED = "option", "nested"  # keys of the metadata of a field
 
 @dataclass(frozen=True)
 class Option:
-    """What an option means, and which values it accepts.
+    """Meaning and accepted values of an option.
 
     Attributes:
         help: a sentence.
         unit: of a number, such as "pixels".
         low: the smallest number that is accepted.
-        above: in place of `low`, the number that all accepted numbers are above.
+        above: in place of `low`, an exclusive lower bound.
         high: the largest.
         choices: the words that are accepted, often the keys of a table.
-        unset: what happens without a value, in words that are shown in place of the default.
+        unset: what happens without a value, shown in place of the default.
         group: the name under which related options are listed together.
         flags: on the command line; the name of the field with dashes if empty.
         metavar: how the command line names the value.
-        alone: the value where the flag has none behind it; None if the flag needs a value.
+        alone: the value of the flag alone; None if the flag needs a value.
         advanced: whether few users need it.
-        tunable: whether a sweep may vary it; of a number, the range that it is sought in by default.
+        tunable: whether a sweep may vary it; for a number, the default range of the search.
         check: `(name, value) -> value` in place of the checks of type and range; raises `InputError`.
-        read: `text -> value`, what a text on the command line stands for; raises `InputError`.
+        read: `text -> value`, parses text of the command line; raises `InputError`.
     """
 
     help: str
@@ -78,7 +77,7 @@ class Option:
 
     @property
     def range(self) -> str:
-        """The accepted numbers in words; empty if there is no range, or if users write something else than numbers."""
+        """The accepted numbers in words; empty if there is no range, or if the option is parsed by `read`."""
         if self.high is None or self.read is not None:
             return ""
         least = f"above {shown_number(self.above)}" if self.above is not None else shown_number(self.low or 0)
@@ -97,7 +96,7 @@ class Nested:
     Attributes:
         kind: the dataclass.
         help: a sentence.
-        prefix: what stands before the names of its options on the command line, such as "rate" in `--rate-position`.
+        prefix: prefix of its options on the command line, such as "rate" in `--rate-position`.
         group: of all its options.
     """
 
@@ -109,11 +108,11 @@ class Nested:
 
 @dataclass(frozen=True)
 class Setting:
-    """An option of a certain dataclass.
+    """An option as a field of a dataclass.
 
     Attributes:
-        name: of the field; behind the name of the outer field and a dot where it is nested, as in "rates.position".
-        option: what it means.
+        name: of the field; if nested, after the name of the outer field and a dot, as in "rates.position".
+        option: its meaning.
         kind: bool, int, float, str or `Path`; of a tuple, the kind of its items.
         many: whether the value is a tuple.
         optional: whether None is accepted.
@@ -147,7 +146,7 @@ class Setting:
         return shown_number(self.default) if isinstance(self.default, float) else str(self.default)
 
     def checked(self, value: Any, name: str = "") -> Any:
-        """The value, if the option accepts it; as the type that the field has.
+        """The value, if the option accepts it, converted to the type of the field.
 
         Args:
             value: what was given.
@@ -192,7 +191,7 @@ def option(default: Any, help: str, **attributes: Any) -> Any:
 
 
 def option_of(options: type, name: str, **changes: Any) -> Any:
-    """A dataclass field that is the same option as that of another dataclass.
+    """A dataclass field that copies an option of another dataclass.
 
     Args:
         options: the other dataclass.
@@ -257,7 +256,7 @@ def _kind(hint: Any) -> tuple[type, bool, bool]:
 
 
 def check_options(options: Any, label: str = "{}") -> None:
-    """Checks the options of a frozen dataclass, and brings their values to the types of their fields.
+    """Checks the options of a frozen dataclass, and converts their values to the types of their fields.
 
     Args:
         options: the dataclass, in its `__post_init__`.
@@ -276,7 +275,7 @@ def check_options(options: Any, label: str = "{}") -> None:
 
 
 def changed(options: Options, values: Mapping[str, Any]) -> Options:
-    """The options with these values in place of their own.
+    """The options with these values changed.
 
     Args:
         options: a dataclass.
@@ -329,11 +328,11 @@ def from_json(kind: type[Options], values: Any, what: str = "option") -> Options
 
     Args:
         kind: the dataclass.
-        values: a JSON object; what it lacks has its default.
+        values: a JSON object; missing options have their defaults.
         what: what one of them is called in messages.
 
     Raises:
-        InputError: it is no object, a name is unknown, or a value is not accepted.
+        InputError: it is not an object, a name is unknown, or a value is not accepted.
     """
     if not isinstance(values, dict):
         raise InputError(f"{what}s need to be a JSON object")

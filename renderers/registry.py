@@ -1,4 +1,4 @@
-"""The table of renderers, each loaded only when it is asked for."""
+"""The table of renderers, each loaded on first use."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def load_renderer(name: str, options: RendererOptions | None = None) -> Renderer
         renderer_class = getattr(import_module(f".{module}", __package__), class_name)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(__package__.split(".")[0]):
-            raise  # a fault of ours, not a missing library
+            raise  # our own bug, not a missing library
         cure = _CURES.get(name, "pip install artpipe")
         raise BackendUnavailable(
             f"the {name} renderer needs {error.name}, which is not installed; try: {cure}"

@@ -1,4 +1,4 @@
-"""The scene: rows of primitives in painting order on a canvas. The only thing that stages hand on."""
+"""The scene: rows of primitives in painting order on a canvas. Stages pass on nothing else."""
 
 from __future__ import annotations
 
@@ -350,7 +350,7 @@ class Scene:
         return values
 
     def append(self, rows: Array, kinds: str | Array = CIRCLE.name) -> Self:
-        """This scene with rows painted on top; they get ids that no row ever had.
+        """This scene with rows painted on top, under new ids.
 
         Args:
             rows: (n, P), as wide as their primitives need.
@@ -374,7 +374,7 @@ class Scene:
 
     @classmethod
     def stacked(cls, scenes: Sequence[Scene]) -> Self:
-        """The rows of several scenes of one canvas, with their ids, one scene over the other.
+        """Several scenes of one canvas stacked, the first at the bottom; ids are kept.
 
         Raises:
             InputError: there is no scene, or an id is in two of them.
@@ -403,7 +403,7 @@ class Scene:
         positions: Any
         try:
             positions = np.arange(self.count)[index]
-        except Exception:  # an array of another library raises its own
+        except Exception:  # arrays of other libraries raise their own errors
             positions = None
         if np.ndim(positions) != 1:
             raise InputError(f"index is {shown(index)}; needs a mask or positions of {self.count} rows")
@@ -443,7 +443,7 @@ class Scene:
         factor = canvas.width / self.canvas.width
         canvas = replace(canvas, height=max(1, round(self.canvas.height * factor)) if height is None else height)
         rows = self.rows.copy()
-        # What leaves the limits of a scene by it is too small or too far to be seen.
+        # Values that are clipped here are too small or too far away to be seen.
         for primitive, index, _ in self.parts():
             rows[index, SHAPE : primitive.width] = primitive.scaled(rows[index, SHAPE : primitive.width], factor)
         softness = rows[:, SOFTNESS] * np.float32(factor ** FALLOFFS[self.canvas.edge].power)
@@ -469,7 +469,7 @@ def present(kinds: Array) -> tuple[Primitive, ...]:
 
 
 def width_of(primitives: Sequence[Primitive]) -> int:
-    """Columns of a row that has room for all of these; those of a circle for none."""
+    """Columns of the widest of these; of a circle if there are none."""
     return max((primitive.width for primitive in primitives), default=CIRCLE.width)
 
 
@@ -479,13 +479,13 @@ def columns_of(primitive: Primitive) -> tuple[Column, ...]:
 
 
 def stacked_rows(parts: Sequence[Array]) -> Array:
-    """Rows of different widths one after the other, filled up with 0."""
+    """Rows of different widths concatenated, padded with 0."""
     width = max(part.shape[1] for part in parts)
     return np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts])
 
 
 def check_rows(rows: Array, kinds: Array) -> None:
-    """Refuses rows that no renderer can draw.
+    """Checks that renderers can draw these rows.
 
     Args:
         rows: (N, P) numbers.
@@ -504,7 +504,7 @@ def check_rows(rows: Array, kinds: Array) -> None:
 
 
 def row_limits(kinds: Array, width: int) -> tuple[Array, Array]:
-    """The least and the most of every column, (1, P) float64 each, or (N, P) if there are several primitives.
+    """Lower and upper limits of every column, (1, P) float64 each, or (N, P) if there are several primitives.
 
     Columns that a primitive does not have are not limited.
     """
@@ -520,22 +520,22 @@ def row_limits(kinds: Array, width: int) -> tuple[Array, Array]:
 
 
 def clamped(where: Callable[..., Any], values: Any, low: Any, high: Any) -> Any:
-    """Values outside the limits moved to them; those that are not finite stay. What every drawing function starts with.
+    """Values clipped to limits, except NaN and infinity; the first step of every drawing function.
 
-    A limit is inside: there the derivative is 1, as for a colour of exactly 0 or 1. Outside it is 0.
+    The derivative is 1 inside and at a limit, as for a colour of exactly 0 or 1, and 0 outside.
 
     Args:
         where: the framework's `where`.
         values: an array of the framework.
-        low: the least, a number or an array that broadcasts against it.
-        high: the most.
+        low: limit, a number or an array that broadcasts against the values.
+        high: limit, likewise.
     """
     below, above = (values < low) & (values > -np.inf), (values > high) & (values < np.inf)
     return where(below, low, where(above, high, values))
 
 
 def check_finite(rows: Array) -> None:
-    """Refuses rows with NaN or infinity.
+    """Checks that all values are finite.
 
     Raises:
         NotFinite: an InputError that names the first such row and column.
@@ -547,7 +547,7 @@ def check_finite(rows: Array) -> None:
 
 
 def check_drawable(rows: Array, background: Array) -> None:
-    """Refuses what drawing functions cannot make a picture of.
+    """Checks that rows and background are finite.
 
     Raises:
         InputError: a value of the rows, (N, P), or of the background, (3,), is not finite.
@@ -558,7 +558,7 @@ def check_drawable(rows: Array, background: Array) -> None:
 
 
 def _position(primitive: Primitive, name: str) -> int:
-    """Where a column of this name stands in rows of this primitive."""
+    """Index of a column in rows of this primitive."""
     names = [column.name for column in columns_of(primitive)]
     if name not in names:
         raise InputError(f"a {primitive.name} has no column {name!r}; it has {', '.join(names)}")
@@ -600,20 +600,20 @@ def _as_wide_as_needed(rows: Array, kinds: Array) -> Array:
 
 
 def _whole_numbers(name: str, values: Any, count: int) -> Array:
-    """One whole number a row."""
+    """One whole number per row."""
     array = real_array(name, values, "whole numbers")
     if array.shape != (count,):
-        raise InputError(f"{name} have shape {array.shape}; needs one a row, ({count},)")
+        raise InputError(f"{name} have shape {array.shape}; needs one per row, ({count},)")
     if count and array.dtype.kind not in "iu":
         raise InputError(f"{name} are {array.dtype}; needs whole numbers")
     return array
 
 
 def _count_of(name: str, values: Array, primitive: Primitive) -> int:
-    """How many shapes a column is for.
+    """Number of shapes in a column.
 
     Raises:
-        InputError: it is no column.
+        InputError: it is not one-dimensional.
     """
     if values.ndim != 1:
         raise InputError(f"{name} has shape {values.shape}; needs one value for each {primitive.name}, (N,)")
@@ -625,7 +625,7 @@ def _column(name: str, value: Any) -> Array:
 
 
 def _float32(name: str, value: Any, needs: str) -> Array:
-    with np.errstate(over="ignore"):  # becomes infinite, which is refused
+    with np.errstate(over="ignore"):  # gives infinity, which is refused
         return np.array(real_array(name, value, needs), np.float32, order="C")
 
 
@@ -640,5 +640,5 @@ def _for_each(name: str, values: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _immutable(array: Array) -> Array:
-    """A copy that nothing can make writeable again, since its memory belongs to bytes."""
+    """A copy that cannot be made writeable, since its memory belongs to bytes."""
     return np.ndarray(array.shape, array.dtype, buffer=array.tobytes())

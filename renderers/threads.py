@@ -1,4 +1,4 @@
-"""How many threads draw: what the caller asks for, else ARTPIPE_THREADS, else the cores that this process may use."""
+"""The number of drawing threads: the caller's, else ARTPIPE_THREADS, else the cores available to this process."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any
 from .checks import whole_number
 
 VARIABLE = "ARTPIPE_THREADS"
-# More than any machine has cores; a larger number is a slip.
+# More cores than any machine has; larger numbers are mistakes.
 THREADS_MAX = 1024
 
 _limit: ContextVar[int | None] = ContextVar("artpipe threads", default=None)  # set by `thread_limit`
 
 
 def thread_count(asked: int | None = None) -> int:
-    """How many threads draw.
+    """The number of drawing threads.
 
     Args:
-        asked: by the caller; None to follow `thread_limit`, then the environment's ARTPIPE_THREADS, then
+        asked: the caller's; None to follow `thread_limit`, then the environment's ARTPIPE_THREADS, then
             `usable_cores`.
 
     Raises:
@@ -39,7 +39,7 @@ def thread_count(asked: int | None = None) -> int:
         return usable_cores()
     try:
         return check_threads(int(text), VARIABLE)
-    except ValueError:  # it is no number, and is refused as the text that it is
+    except ValueError:  # not a number: the check refuses the text
         return check_threads(text, VARIABLE)
 
 
@@ -48,7 +48,7 @@ def check_threads(threads: Any, name: str = "threads") -> int:
 
     Args:
         threads: the number.
-        name: what it is called where it comes from.
+        name: for the message.
 
     Raises:
         InputError: it is not a whole number from 1 to `THREADS_MAX`.
@@ -58,7 +58,7 @@ def check_threads(threads: Any, name: str = "threads") -> int:
 
 @contextmanager
 def thread_limit(threads: int | None) -> Iterator[None]:
-    """While entered, this is `thread_count` for whoever asks for no number, in this thread; None changes nothing.
+    """Sets the default of `thread_count` in this thread while entered; None changes nothing.
 
     Raises:
         InputError: as `check_threads`.
@@ -71,9 +71,9 @@ def thread_limit(threads: int | None) -> Iterator[None]:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use: by its affinity, and by the CPU quota of its container, rounded up.
+    """Cores available to this process, by its affinity and the CPU quota of its container, rounded up.
 
-    Up, since the serial parts of a step leave some of the quota to the parallel ones.
+    Rounded up, since the serial parts of a step leave some of the quota to the parallel ones.
     """
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         cores = len(os.sched_getaffinity(0))
@@ -85,9 +85,9 @@ def usable_cores() -> int:
 
 @lru_cache(maxsize=1)
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """Cores that Linux control groups (versions 1 and 2) grant this process the time of; None if there is no limit.
+    """CPU quota of this process in cores, by Linux control groups (versions 1 and 2); None if there is no limit.
 
-    The tightest limit counts, of the group of the process and of all groups around it.
+    The tightest limit of the process's group and its ancestors counts.
 
     Args:
         root: where /proc and /sys are.
@@ -105,7 +105,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
             mounts, read = [f"sys/fs/cgroup/{controllers}", "sys/fs/cgroup/cpu"], _quota_v1
         else:
             continue
-        # A container may see its own group at the mount's top, under a path that leads elsewhere: all are tried.
+        # In a container the mount's root may be its own group, and the path not exist there: all ancestors are tried.
         path = PurePosixPath(group.lstrip("/"))
         for mount in mounts:
             for inner in (path, *path.parents):

@@ -425,7 +425,7 @@ def test_huge_pictures_are_shrunk_piece_by_piece_and_look_as_others_do(scans, mo
 def test_a_large_scan_that_was_cut_off_is_refused_in_one_line(tmp_path, capfd):
     (tmp_path / "a.png").write_bytes(png(30000, 30000, 8, RGB, zlib.compress(bytes(3_000_000), 0)))
     assert picture_size(tmp_path / "a.png") == (30000, 30000)
-    with pytest.raises(InputError, match="Is the file whole") as caught:
+    with pytest.raises(InputError, match="Is the file complete") as caught:
         load_picture(tmp_path / "a.png")
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
     assert capfd.readouterr() == ("", "")

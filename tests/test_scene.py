@@ -124,7 +124,7 @@ def test_ids_are_taken_if_and_only_if_they_are_unique_and_not_negative(ids):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"ids": [0]}, r"ids have shape \(1,\); needs one a row, \(2,\)"),
+        ({"ids": [0]}, r"ids have shape \(1,\); needs one per row, \(2,\)"),
         ({"ids": [0.0, 1.0]}, "ids are float64; needs whole numbers"),
         ({"kinds": [0, 0, 0]}, r"kinds have shape \(3,\)"),
         ({"kinds": [0.0, 0.0]}, "kinds are float64"),
@@ -376,7 +376,7 @@ def test_with_rows_keeps_ids_and_refuses_another_count():
     assert moved.ids.tolist() == [2, 0]
     assert moved.next_id == 3
     assert moved.column("x").tolist() == [5, 5]
-    with pytest.raises(InputError, match="needs one a row"):
+    with pytest.raises(InputError, match="needs one per row"):
         scene.with_rows(scene.rows[:1])
 
 

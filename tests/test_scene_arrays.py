@@ -189,7 +189,7 @@ def test_rows_that_are_too_narrow_are_refused(tmp_path):
 def test_a_row_whose_kind_is_not_there_is_refused(tmp_path, place):
     arrays = good()
     arrays["row_kinds"][3] = place
-    assert f"row 3 has kind {place}; needs a place in kinds, which has {len(PRIMITIVES)}" in refusal(
+    assert f"row 3 has kind {place}; needs an index into the {len(PRIMITIVES)} kinds" in refusal(
         written(tmp_path, arrays)
     )
 
@@ -199,10 +199,10 @@ def test_kinds_that_are_unknown_or_stand_there_twice_are_refused(tmp_path, kind)
     for other in ("square", "", kind.upper()):
         kinds = [other if name == kind else name for name in PRIMITIVES]
         message = refusal(written(tmp_path, {**good(), "kinds": np.array(kinds)}))
-        assert f"the kind {other!r}" in message and ", ".join(PRIMITIVES) in message and "newer" in message
+        assert f"unknown kind {other!r}" in message and ", ".join(PRIMITIVES) in message and "newer" in message
     for name in set(PRIMITIVES) - {kind}:
         kinds = [name if other == kind else other for other in PRIMITIVES]
-        assert "each of them once" in refusal(written(tmp_path, {**good(), "kinds": np.array(kinds)}))
+        assert "each kind once" in refusal(written(tmp_path, {**good(), "kinds": np.array(kinds)}))
 
 
 @pytest.mark.parametrize("kind", PRIMITIVES)

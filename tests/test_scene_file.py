@@ -256,13 +256,13 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     ids=["empty", "words", "brace", "list", "comma", "deep", "mark", "cut off"],
 )
 def test_a_file_that_is_no_json_is_refused(tmp_path, content):
-    assert "not JSON" in refusal(written(tmp_path, content))
+    assert "neither JSON nor .npz" in refusal(written(tmp_path, content))
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     path = tmp_path / "scene.json"
     path.write_bytes(bytes(range(256)))
-    assert "not JSON" in refusal(path)
+    assert "neither JSON nor .npz" in refusal(path)
 
 
 @pytest.mark.parametrize(
@@ -393,7 +393,7 @@ def test_a_row_whose_kind_is_not_among_the_kinds_is_refused(tmp_path, kind):
     del content["kinds"][kind]
     row = [kind for kind, *_ in content["rows"]].index(kind)
     assert f"row {row} begins with '{kind}'" in refusal(written(tmp_path, content))
-    assert "kinds has none" in refusal(written(tmp_path, {**content, "kinds": {}}))
+    assert "kinds is empty" in refusal(written(tmp_path, {**content, "kinds": {}}))
 
 
 @pytest.mark.parametrize("kind", PRIMITIVES)

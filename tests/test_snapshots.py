@@ -76,9 +76,9 @@ def test_missing_arrays_and_other_versions_are_refused_by_name(tmp_path, rng):
     ("name", "value", "words"),
     [
         ("canvas", [30, 40], "30 x 40; needs 40 x 30"),
-        ("kinds", ["square"] * len(PRIMITIVES), "each of them once"),
+        ("kinds", ["square"] * len(PRIMITIVES), "each kind once"),
         ("columns", [""] * len(PRIMITIVES), "columns of circle"),
-        ("counts", [1] * (len(PRIMITIVES) + 2), "fit together"),
+        ("counts", [1] * (len(PRIMITIVES) + 2), "add up"),
         ("steps", np.arange(len(PRIMITIVES) + 2)[::-1], "order"),
     ],
 )

@@ -177,7 +177,7 @@ def test_what_is_srgb_anyway_is_not_touched(name, rng):
         ([cicp(3, 13)], "primaries 3 and transfer 13"),
         ([cicp(12, 13, matrix=1)], "matrix 1"),
         ([cicp(12, 13, full=0)], "range 0"),
-        ([chrm(*P3)], "cHRM chunk stands without gAMA"),
+        ([chrm(*P3)], "cHRM chunk has no gAMA"),
         ([gama(0)], "gamma of 0"),
         ([gama(0.00001)], "gamma of 1e-05"),
         ([gama(1.0), chrm(*[0] * 8)], "0 0 0 0 0 0 0 0"),

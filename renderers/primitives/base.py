@@ -1,8 +1,8 @@
 """What a primitive is: its columns, its distance, and what follows from them.
 
 A row of a scene is *paint* (red, green, blue, opacity, softness), the same for all primitives, and then a *shape*: the
-columns of its own primitive. Rows are as wide as the widest primitive in the scene; columns that a narrower one does
-not use hold 0. A new primitive is one file with a subclass of `Primitive`, one row in `table.py`, and one file in
+columns of its own primitive. Rows are as wide as the widest primitive in the scene, and padded with 0. A new primitive
+is one file with a subclass of `Primitive`, one row in `table.py`, and one file in
 `kernels/numba/shapes` for the compiled kernel.
 """
 
@@ -43,10 +43,10 @@ class Column:
     """One column of a row.
 
     Attributes:
-        name: the word for it in files and options.
+        name: in files and options.
         unit: what it measures: a position across or down, a length (pixels), a logarithm of one, or none of these.
-        transform: the optimiser moves `transform(value)`, so that steps fit the quantity's nature.
-        rate: the key of the learning rate that moves it (see `renderers.base.Rates`).
+        transform: the optimiser steps in `transform(value)`.
+        rate: key of its learning rate (see `renderers.base.Rates`).
         limits: the values that a fit may reach.
         low: the least that a scene may hold.
         high: the most.
@@ -97,8 +97,8 @@ class Outline:
         tag: the element's name.
         lengths: its attributes that are numbers in pixels, such as {"cx": 3.0, "r": 2.5}.
         points: corners, pixels: of a polygon, or of a path.
-        arc: radius of the arcs of a path, clockwise, from its first point to the second and so on by turns with
-            straight lines, pixels.
+        arc: radius of the clockwise arcs of a path, pixels: from its first point to the second, then alternating with
+            straight lines.
         matrix: (a, b, c, d, e, f) of an SVG `matrix(...)` that maps the element to where it is to be drawn.
         stroke: the width of a line with round ends, pixels.
     """
@@ -113,16 +113,16 @@ class Outline:
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of the plane where the distance to a shape is that to one point or one line, and a constant.
+    """A region where the distance to a shape is the distance to one point or one line plus a constant.
 
     Attributes:
-        corners: of the part, pixels, in order; it may hold more than what lies within reach of the shape.
+        corners: of the region, pixels, in order; it may extend beyond the reach of the shape.
         x: of the point, or of one on the line, pixels.
         y: likewise.
         distance: to the shape at (x, y); negative inside.
         turn: degrees clockwise from the x axis to the direction in which the distance from the line grows; None for a
             point.
-        mirrored: whether the distance grows to the other side of the line too.
+        mirrored: whether the distance also grows on the other side of the line.
     """
 
     corners: tuple[tuple[float, float], ...]
@@ -139,12 +139,12 @@ class Primitive(ABC):
     Shapes are sequences of their columns in order: numbers, or arrays that broadcast against each other.
 
     Attributes:
-        name: the word for it in files and options.
+        name: in files and options.
         code: its number in `Scene.kinds` and in the compiled kernel.
         columns: of its shape.
         falloffs: names of the falloffs that it can be drawn with.
         is_radial: whether every curve of equal coverage is the image of a circle, so that a radial gradient draws it.
-        is_directed: whether newcomers are laid along the picture's direction.
+        is_directed: whether newcomers are aligned with the picture's direction.
         example: a plain shape around (0, 0), drawn in place of rows of other primitives.
     """
 
@@ -174,7 +174,7 @@ class Primitive(ABC):
 
     @abstractmethod
     def bounds(self, shape: Sequence[Array], margin: Array) -> tuple[Array, Array, Array, Array]:
-        """Left, top, right and bottom of what lies within this signed distance, pixels."""
+        """Left, top, right and bottom of the region within this signed distance, pixels."""
 
     @abstractmethod
     def thickness(self, shape: Sequence[Array]) -> Array:
@@ -191,13 +191,13 @@ class Primitive(ABC):
     def seed(
         self, x: Array, y: Array, radius: Array, coherence: Array, angle: Array, rng: np.random.Generator
     ) -> tuple[Array, ...]:
-        """Shapes of newcomers, as large as circles of these radii.
+        """Shapes of newcomers, with the areas of circles of these radii.
 
         Args:
             x: (N,) centres, pixels.
             y: (N,) centres, pixels.
             radius: (N,) of the circle with the same area, pixels.
-            coherence: (N,) how much the picture there has one direction, 0..1.
+            coherence: (N,) how clearly the picture has one direction there, 0..1.
             angle: (N,) of that direction (along edges, not across), radians from x towards y.
             rng: the generator.
         """
@@ -207,19 +207,19 @@ class Primitive(ABC):
         """The curve at this signed distance from one shape, pixels; not deeper inside than its thickness."""
 
     def pieces(self, shape: Sequence[float], reach: float) -> Sequence[Piece]:
-        """Parts that hold all within this distance, above 0, of one shape, none of them twice.
+        """Disjoint regions that cover everything within this distance, above 0, of one shape.
 
-        With them SVG draws a soft shape exactly; none, if there is no such division of this primitive.
+        SVG draws a soft shape exactly with them. Empty if this primitive has no such division.
         """
         del shape, reach
         return ()
 
     @abstractmethod
     def area(self, shape: Sequence[Array], outset: Array) -> Array:
-        """What lies within this signed distance, pixels²; not deeper inside than the thickness."""
+        """Area within this signed distance, pixels²; not deeper inside than the thickness."""
 
     def limited(self, xp: Any, shape: Sequence[Any]) -> Sequence[Any]:
-        """The shape moved to where a fit may be, beyond the limits of its single columns; raw values, see `Column`."""
+        """The shape clipped to the joint limits of its columns in a fit; transformed values, see `Column`."""
         del xp
         return shape
 
@@ -242,5 +242,5 @@ def root(xp: Any, square: Any) -> Any:
 
 
 def pairs(points: Sequence[complex]) -> tuple[tuple[float, float], ...]:
-    """X and y of points that are held as complex numbers."""
+    """X and y of points given as complex numbers."""
     return tuple((point.real, point.imag) for point in points)

@@ -1,8 +1,8 @@
 """The ellipse: a centre and the logarithm of the matrix that maps the unit circle to it.
 
 The matrix is exp(((size + stretch, shear), (shear, size - stretch))): with e = hypot(stretch, shear) the semi-axes are
-exp(size + e) and exp(size - e), and the longer one points at the angle atan2(shear, stretch) / 2. No angle wraps round,
-and nothing is singular at the circle, which is stretch = shear = 0.
+exp(size + e) and exp(size - e), and the longer one points at the angle atan2(shear, stretch) / 2. No angle wraps
+around, and nothing is singular at the circle, stretch = shear = 0.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def _stretch_limits(width: int, height: int, softness: float) -> tuple[float, fl
 
 
 class Ellipse(Primitive):
-    """All points that the inverse of the matrix takes into the unit circle.
+    """All points that the inverse of the matrix maps into the unit circle.
 
-    The distance is (rho - 1) b, with rho the distance from the centre that the inverse matrix gives and b the minor
-    semi-axis: exact along the minor axis, and along the others a ramp of the same share of the radius. A radial
-    gradient in SVG draws exactly that.
+    The distance is (rho - 1) b, with rho the distance from the centre after the inverse matrix and b the minor
+    semi-axis: exact along the minor axis, and a constant share of the radius in other directions, exactly as a radial
+    gradient in SVG draws it.
     """
 
     name = "ellipse"

@@ -20,12 +20,12 @@ LOGISTIC_REACH = 17.0
 
 @dataclass(frozen=True)
 class Falloff:
-    """One way to fade a rim.
+    """A falloff of coverage at the rim.
 
     Attributes:
-        name: the word for it in files and options.
+        name: in files and options.
         code: its number in the compiled kernel.
-        power: of pixels that its softness measures: 1 for pixels, 2 for pixels².
+        power: of the unit of softness: 1 for pixels, 2 for pixels².
         coverage: `(xp, distance, softness, size) -> m` in 0..1. `xp` is `numpy`, `jax.numpy` or `torch`, `distance` the
             signed distance to the rim, `size` the shape's thickness (a circle's radius).
         slopes: `(distance, softness, size) -> (dm/ddistance, dm/dsoftness, dm/dsize)`, numpy. At a kink: 0.

@@ -11,9 +11,9 @@ import numpy as np
 
 from .base import FARTHEST, Array, Column, Outline, Piece, Primitive, pairs, root
 
-# The circumradius of the equilateral triangle as large as a circle of radius 1.
+# The circumradius of the equilateral triangle with the area of a circle of radius 1.
 CIRCUMRADIUS = (4 * np.pi / (3 * np.sqrt(3))) ** 0.5
-# Newcomers are stretched by this much (a logarithm) along the picture's direction where it has one.
+# Logarithm of a newcomer's stretch along the picture's direction where it has one.
 STRETCH_SEED = 0.6
 
 
@@ -27,7 +27,7 @@ def _corner(name: str, unit: Any) -> Column:
 
 
 class Triangle(Primitive):
-    """All points between three corners, in either sense of rotation; the distance is the true one."""
+    """All points between three corners, in either order; the distance is Euclidean."""
 
     name = "triangle"
     code = 3
@@ -46,7 +46,7 @@ class Triangle(Primitive):
             along, cross = (wx * ex + wy * ey) / safe, wx * ey - wy * ex
             t = xp.clip(along, 0.0, 1.0)
             qx, qy = wx - t * ex, wy - t * ey
-            # Beside an edge its line tells the distance exactly, also next to the rim; beyond its ends the corner does.
+            # Beside an edge the distance is that to its line, exact near the rim; beyond its ends, to the corner.
             beside = (along > 0) & (along < 1)
             line = xp.abs(cross) / xp.sqrt(safe)
             corner = root(xp, xp.where(beside, 1.0, qx * qx + qy * qy))
@@ -100,7 +100,7 @@ class Triangle(Primitive):
         return Outline("polygon", {}, points=pairs([middle + share * (corner - middle) for corner in _corners(shape)]))
 
     def pieces(self, shape: Sequence[float], reach: float) -> Sequence[Piece]:
-        """See `Primitive.pieces`: what lies nearest to each edge, in and outside, and around each corner."""
+        """See `Primitive.pieces`: the regions nearest to each edge, in and outside, and around each corner."""
         corners, outward = _clockwise(shape)
         across, down = _inscribed(shape)[2]
         middle = complex(across, down)
@@ -108,7 +108,7 @@ class Triangle(Primitive):
         for k, (start, end) in enumerate(zip(corners, corners[1:] + corners[:1], strict=True)):
             before, away = outward[k - 1], outward[k]
             if away != before:
-                # Around the sector, by the tangents at its ends and at its middle.
+                # A polygon around the sector, of the tangents at its ends and at its middle.
                 middling = 1j * (before - away) / abs(before - away)
                 tips = [(a + b) / (1 + (a.conjugate() * b).real) for a, b in ((before, middling), (middling, away))]
                 part = [start + reach * tip for tip in (0, before, *tips, away)]
@@ -131,9 +131,9 @@ def _corners(shape: Sequence[float]) -> list[complex]:
 
 
 def _clockwise(shape: Sequence[float]) -> tuple[list[complex], list[complex]]:
-    """The corners, clockwise as they are seen, each once, and the outward normal of the edge that begins at each.
+    """The distinct corners, clockwise on screen, and the outward normal of the edge that begins at each.
 
-    A triangle that is one point is an edge of no length, there and back.
+    A triangle that is one point has an edge of length 0, there and back.
     """
     a, b, c = _corners(shape)
     clockwise = ((b - a).conjugate() * (c - a)).imag >= 0

@@ -1,1 +1,1 @@
-"""Files of scenes and snapshots: read strictly, written whole."""
+"""Files of scenes and snapshots: checked strictly, written atomically."""

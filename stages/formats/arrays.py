@@ -1,8 +1,8 @@
-"""Named arrays in an .npz file, by a table that tells each one's type, shape and largest size.
+"""Named arrays in an .npz file, checked against a table of their types, shapes and sizes.
 
-`numpy.load(path)["name"]` reads what is written here, and what numpy writes is read here, but nothing is trusted:
-sizes are checked before anything is unpacked, and only numbers and text are understood, so that a file can neither
-fill the memory nor run code (as the pickles of object arrays do).
+`numpy.load(path)["name"]` reads these files, and files that numpy wrote are read here, but not trusted: sizes are
+checked before unpacking, and only numbers and text are accepted, so that a file can neither fill the memory nor run
+code (as pickled object arrays do).
 
 Format of a member: numpy.lib.format, version 1.0, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
@@ -24,13 +24,13 @@ import numpy as np
 
 from artpipe.renderers.errors import one_line
 
-# How every zip file begins, and no JSON text does.
+# The start of every zip file, and of no JSON text.
 ZIP_MARK = b"PK"
 
 _NPY_MARK = b"\x93NUMPY\x01\x00"
-# Bytes. numpy writes headers of 118, and some more for long shapes.
+# Bytes; numpy writes headers of 118, or slightly more for long shapes.
 _HEADER_MAX = 1024
-# How each member's entry in a zip file's directory begins, and how many may be there: each takes about 1 KB of memory.
+# Signature of an entry in a zip file's directory, and the most entries; each takes about 1 KB of memory.
 _ENTRY_MARK, _ENTRIES_MAX = b"PK\x01\x02", 1000
 _FIELD = r"'(?:descr': *'[^']*'|fortran_order': *(?:True|False)|shape': *\((?:[0-9]+, ?)*[0-9]*\))"
 _HEADER = re.compile(rf"\{{(?:[ ,]*{_FIELD}){{3}}[ ,]*\}}\s*")
@@ -39,13 +39,13 @@ _VALUE = re.compile(r"'(descr|fortran_order|shape)': *('[^']*'|True|False|\([0-9
 
 @dataclass(frozen=True)
 class Field:
-    """What an array of a file has to be.
+    """Required type, shape and size of an array in a file.
 
     Attributes:
         dtype: as numpy writes it, little-endian on every machine: `<f4 <f8 <i8 |u1`, or `<U` for text of any length.
-        shape: the length of each side. A word in place of a number is any length, the same one wherever the word
-            stands in the arrays of a file. Text has one side or none.
-        most: items that it may hold in all; of text, characters, counted at the length of its longest item.
+        shape: length of each dimension. A word stands for any length, the same one in all arrays of a file. Text has at
+            most one dimension.
+        most: maximum number of items; of text, characters, each item counted at the length of the longest.
     """
 
     dtype: str
@@ -54,7 +54,7 @@ class Field:
 
     @property
     def size(self) -> int:
-        """Bytes of an item, of text of a character."""
+        """Bytes of an item, or of a character of text."""
         return 4 if self.dtype == "<U" else np.dtype(self.dtype).itemsize
 
 
@@ -62,13 +62,13 @@ def pack(values: Mapping[str, Any], table: Mapping[str, Field], file: IO[bytes],
     """Writes arrays; the same values give the same bytes (numpy dates every member 1980).
 
     Args:
-        values: by names of the table: arrays, or what `numpy.asarray` makes them from. Not all names need be there.
-        table: what each has to be.
-        file: where to.
-        compressed: whether to deflate them; noise, as in an optimiser's state, is not worth the time.
+        values: by name: arrays, or anything that `numpy.asarray` accepts. Names of the table may be missing.
+        table: the field of each name.
+        file: open for writing.
+        compressed: whether to deflate them; not worth the time for noise, as in an optimiser's state.
 
     Raises:
-        ValueError: an array is of another shape or size than the table tells, so that it would not be read back.
+        ValueError: an array has another shape or size than in the table.
     """
     arrays: dict[str, Any] = {name: np.asarray(value, table[name].dtype) for name, value in values.items()}
     lengths: dict[str, int] = {}
@@ -79,20 +79,19 @@ def pack(values: Mapping[str, Any], table: Mapping[str, Field], file: IO[bytes],
 
 
 def unpack(data: bytes, table: Mapping[str, Field], names: Iterable[str] | None = None) -> dict[str, Any]:
-    """The values that `pack` wrote. Memory is taken for no more than the table allows.
+    """The values that `pack` wrote, using no more memory than the table allows.
 
     Args:
         data: the bytes of the file.
-        table: what each array has to be.
-        names: the ones to read, all of the table if not given. One that the file lacks is left out; what else the
-            file holds is never read.
+        table: the field of each name.
+        names: names to read; all of the table if None. Names that the file lacks are left out; other members are never
+            read.
 
     Returns:
-        By name: a number or a string where the shape is (), a list of strings for text with a side, and otherwise
-        a read-only array.
+        By name: a number or a string for shape (), a list of strings for other text, and otherwise a read-only array.
 
     Raises:
-        ValueError: the file is broken, or an array is of another type, shape or size than the table tells.
+        ValueError: the file is broken, or an array has another type, shape or size than in the table.
     """
     if data.count(_ENTRY_MARK) > _ENTRIES_MAX:
         raise ValueError(f"it holds more than {_ENTRIES_MAX} arrays")
@@ -101,11 +100,11 @@ def unpack(data: bytes, table: Mapping[str, Field], names: Iterable[str] | None 
             held = set(archive.namelist())
             wanted = [name for name in (table if names is None else names) if f"{name}.npy" in held]
             members = {name: _member(archive, name, table[name]) for name in wanted}
-    # What zipfile raises for broken bytes; NotImplementedError for what newer zip files may hold.
+    # Raised by zipfile for broken bytes; NotImplementedError for features of newer zip files.
     except (
         zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, OverflowError, ValueError, NotImplementedError
     ) as error:  # fmt: skip
-        raise ValueError(f"it does not unpack: {one_line(error)}") from None
+        raise ValueError(f"it cannot be unpacked: {one_line(error)}") from None
     lengths: dict[str, int] = {}
     return {name: _value(name, content, table[name], lengths) for name, content in members.items()}
 
@@ -117,19 +116,19 @@ def _member(archive: zipfile.ZipFile, name: str, field: Field) -> bytes:
     if entry.file_size > most:
         raise ValueError(f"{name} has {entry.file_size} bytes; needs at most {most}")
     if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{name} is encrypted or packed in an unknown way; needs deflate, as numpy writes")
+        raise ValueError(f"{name} is encrypted or has an unknown compression; needs deflate, as numpy writes")
     with archive.open(entry) as member:
-        # Asked for by size: a plain read() would unpack all that is there before it looks at the size promised.
+        # Limited: a plain read() would unpack everything before checking the stated size.
         return member.read(entry.file_size + 1)
 
 
 def _value(name: str, content: bytes, field: Field, lengths: dict[str, int]) -> Any:
-    """What an .npy file holds, if that is as its field tells. Arrays are views of `content`."""
+    """The value of an .npy file, checked against its field; arrays are views of `content`."""
     start = len(_NPY_MARK) + 2
     end = start + int.from_bytes(content[len(_NPY_MARK) : start], "little")
     if not content.startswith(_NPY_MARK) or end - start > _HEADER_MAX:
-        raise ValueError(f"{name} is no array that numpy wrote")
-    # A Python literal, but only ever of these three fields: so nothing is evaluated.
+        raise ValueError(f"{name} is not an .npy array, format 1.0")
+    # A Python literal, always of these three fields: matched, not evaluated.
     header = content[start:end].decode("latin-1")
     fields = dict(_VALUE.findall(header)) if _HEADER.fullmatch(header) else {}
     held = fields.get("descr", "an unknown type").strip("'")
@@ -152,10 +151,10 @@ def _value(name: str, content: bytes, field: Field, lengths: dict[str, int]) -> 
 
 
 def _check_shape(name: str, shape: tuple[int, ...], field: Field, lengths: dict[str, int]) -> None:
-    """Refuses a shape that is not the field's, or whose named sides are not as long as in `lengths`; adds new ones.
+    """Checks a shape against its field and the named lengths known so far, to which it adds new ones.
 
     Raises:
-        ValueError: saying what it needs.
+        ValueError: it differs.
     """
     wanted = tuple(lengths.get(side, side) if isinstance(side, str) else side for side in field.shape)
     fits = len(shape) == len(wanted) and all(

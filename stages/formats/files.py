@@ -1,4 +1,4 @@
-"""Files read up to a size, and written so that they are either the old ones or the new ones, never half of either."""
+"""Reading of files up to a size limit, and atomic writing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import IO
 
 from artpipe.renderers import InputError
 
-# What tells the temporary files of ours from others.
+# Marks our temporary files.
 _MARK = ".part"
 _LEFTOVER = re.compile(r"\..*\.part(\.\w+)?")
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
-    """A binary file to write to that takes its place under `path` when all is written.
+    """A binary file for writing that replaces `path` once it is complete.
 
     Raises:
         InputError: the folder is missing, read-only or full.
@@ -30,7 +30,7 @@ def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def whole_path(path: str | Path) -> Iterator[Path]:
-    """As `whole_file`, for writers that want a path: an empty file, with the same ending, beside `path`.
+    """Like `whole_file`, for writers that need a path: an empty file, with the same ending, beside `path`.
 
     Raises:
         InputError: the folder is missing, read-only or full.
@@ -53,17 +53,17 @@ def whole_path(path: str | Path) -> Iterator[Path]:
 
 
 def _new_file(folder: Path, ending: str) -> Path:
-    """An empty file under a name that nothing has: short, so that it fits wherever the file's own name does."""
+    """An empty file under an unused name, short enough to be valid wherever the file's own name is."""
     while True:
         path = folder / f".{secrets.token_hex(8)}{_MARK}{ending}"
         with suppress(FileExistsError):
-            # The system takes the umask off. To ask for it is to change it, for all threads.
+            # The system applies the umask; reading it would change it, for all threads.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
             return path
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes the new name outlast a loss of power, where folders can be synced."""
+    """Makes the new name survive a loss of power, where folders can be synced."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -83,7 +83,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def read_at_most(path: str | Path, most: int) -> bytes:
-    """A file's bytes, no more than it may have; of pipes and devices too, which tell no size.
+    """A file's bytes, up to a limit; also of pipes and devices, which report no size.
 
     Raises:
         InputError: the file is missing, cannot be read, or has more than `most` bytes.
@@ -92,7 +92,7 @@ def read_at_most(path: str | Path, most: int) -> bytes:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             data = file.read(most + 1) if size == 0 else file.read() if size <= most else None
-    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+    except (OSError, ValueError) as error:  # ValueError: not a valid file name
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if data is None or len(data) > most:
         raise InputError(f"{path} is larger than {most} bytes")
@@ -100,6 +100,6 @@ def read_at_most(path: str | Path, most: int) -> bytes:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes a text file whole."""
+    """Writes a text file atomically."""
     with whole_file(path) as file:
-        file.write(text.encode(errors="backslashreplace"))  # a file's name may hold what is not UTF-8
+        file.write(text.encode(errors="backslashreplace"))  # file names in it may not be UTF-8

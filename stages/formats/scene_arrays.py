@@ -1,6 +1,6 @@
-"""Rows of scenes as plain arrays, and with them the scene as an .npz file: the compact twin of the JSON file.
+"""Scenes as plain arrays in an .npz file, the compact twin of the JSON file.
 
-Rows stand in painting order, as wide as the widest kind needs; a narrower row ends in zeros. Names say what they are:
+Rows are in painting order, as wide as the widest kind; narrower rows are padded with zeros. To read them:
 
     file = numpy.load("scene.npz")
     for k, kind in enumerate(file["kinds"]):                     # "circle"
@@ -26,12 +26,12 @@ from .arrays import Field
 
 Array = np.ndarray[Any, Any]
 
-# The largest scene that is written or read: some 100 times what a fit has. Its rows, kinds and ids fill 13 MB.
+# Rows of the largest scene that is written or read, about 100 times those of a fit; they take 13 MB.
 ROWS_MAX = 250_000
-# Columns of the widest row that there is.
+# Columns of the widest row.
 WIDEST = width_of(tuple(PRIMITIVES.values()))
 
-# Characters of a word, the longest of which has 13, and of the names of a kind's columns.
+# Maximum characters of a word (the longest has 13), and of the names of a kind's columns.
 WORD_MAX, _NAMES_MAX = 64, 1024
 # `row_kinds` and codes are bytes.
 _KINDS_MAX = 256
@@ -39,7 +39,7 @@ _WORD, _WHOLE = Field("<U", (), WORD_MAX), Field("<i8", (), 1)
 
 
 def row_fields(most: int) -> dict[str, Field]:
-    """The fields of at most so many rows in a file; their sides are N rows, K kinds and P columns."""
+    """The fields of up to `most` rows in a file: N rows, K kinds and P columns."""
     return {
         "kinds": Field("<U", ("K",), _KINDS_MAX * WORD_MAX),
         "columns": Field("<U", ("K",), _KINDS_MAX * _NAMES_MAX),
@@ -49,7 +49,7 @@ def row_fields(most: int) -> dict[str, Field]:
 
 
 def row_arrays(rows: Array, kinds: Array) -> dict[str, Any]:
-    """What `row_fields` holds of these rows, (N, P), and their codes, (N,)."""
+    """The arrays of `row_fields`, from rows, (N, P), and their codes, (N,)."""
     primitives = present(kinds)
     place = np.zeros(_KINDS_MAX, np.uint8)
     place[[primitive.code for primitive in primitives]] = range(len(primitives))
@@ -70,7 +70,7 @@ def rows_of(values: Mapping[str, Any]) -> tuple[Array, Array]:
     """
     names, columns, row_kinds, rows = (values[name] for name in ("kinds", "columns", "row_kinds", "rows"))
     if len(set(names)) < len(names):
-        raise ValueError(f"kinds are {reprlib.repr(names)}; needs each of them once")
+        raise ValueError(f"kinds are {reprlib.repr(names)}; needs each kind once")
     layouts = layouts_of({name: words.split() for name, words in zip(names, columns, strict=True)})
     for layout in layouts.values():
         if rows.shape[1] < layout.primitive.width:
@@ -79,7 +79,7 @@ def rows_of(values: Mapping[str, Any]) -> tuple[Array, Array]:
     unknown = np.flatnonzero(row_kinds >= len(names))
     if len(unknown):
         held = f"row {unknown[0]} has kind {row_kinds[unknown[0]]}"
-        raise ValueError(f"{held}; needs a place in kinds, which has {len(names)}, counted from 0")
+        raise ValueError(f"{held}; needs an index into the {len(names)} kinds, from 0")
     parts = []
     for k, layout in enumerate(layouts.values()):
         index = np.flatnonzero(row_kinds == k)
@@ -92,7 +92,7 @@ class Layout:
     """How a file lays out the rows of a primitive.
 
     Attributes:
-        primitive: what they are.
+        primitive: of the rows.
         names: of the columns in the file, in its order.
     """
 
@@ -105,9 +105,9 @@ class Part:
     """The rows of one kind in a file.
 
     Attributes:
-        layout: what their columns are.
-        index: (K,) their places in the painting order.
-        values: (K, P) numbers, in the file's order of columns; what lies past these is ignored.
+        layout: their columns.
+        index: (K,) their positions in the painting order.
+        values: (K, P) numbers, in the file's order of columns; further columns are ignored.
     """
 
     layout: Layout
@@ -132,8 +132,8 @@ def layouts_of(kinds: Mapping[str, Any]) -> dict[str, Layout]:
     layouts = {}
     for name, columns in kinds.items():
         if name not in PRIMITIVES:
-            known = f"this artpipe draws {', '.join(PRIMITIVES)}"
-            raise ValueError(f"it holds the kind {reprlib.repr(name)}; {known}. Try a newer artpipe")
+            known = f"known are {', '.join(PRIMITIVES)}"
+            raise ValueError(f"unknown kind {reprlib.repr(name)}; {known}. Try a newer artpipe")
         needs = names_of(PRIMITIVES[name])
         words = isinstance(columns, list) and all(type(word) is str for word in columns)
         if not words or sorted(columns) != sorted(needs):
@@ -146,14 +146,14 @@ def layouts_of(kinds: Mapping[str, Any]) -> dict[str, Layout]:
 def arranged(parts: Sequence[Part], count: int) -> tuple[Array, Array]:
     """Rows, (N, P) float32, and codes, (N,) uint8, in painting order, with their columns in the order of the table.
 
-    Limits are checked before numbers are rounded to float32, as the schema has them.
+    Limits are checked before numbers are rounded to float32, as in the schema.
 
     Args:
-        parts: the kinds.
-        count: N, the rows that they have together.
+        parts: one for each kind.
+        count: N, their rows in total.
 
     Raises:
-        ValueError: a number is not within its limits; the message names the first such row.
+        ValueError: a number is out of its limits; the message names the first such row.
     """
     rows = np.zeros((count, width_of([part.layout.primitive for part in parts])), np.float32)
     kinds = np.zeros(count, np.uint8)
@@ -163,7 +163,7 @@ def arranged(parts: Sequence[Part], count: int) -> tuple[Array, Array]:
         kinds[part.index] = primitive.code
         for k, column in enumerate(columns_of(primitive)):
             values = part.values[:, part.layout.names.index(column.name)]
-            wrong = np.flatnonzero(~((values >= column.low) & (values <= column.high)))  # of NaN too
+            wrong = np.flatnonzero(~((values >= column.low) & (values <= column.high)))  # also of NaN
             if len(wrong):
                 held = f"{column.name} {values[wrong[0]]:.9g}; needs {column.low:.9g} to {column.high:.9g}"
                 refused.append((int(part.index[wrong[0]]), held))
@@ -185,7 +185,7 @@ ARRAYS: dict[str, Field] = {
     "transparent": _WHOLE,
     "order": _WORD,
     "next_id": _WHOLE,
-    # As they are: their differences would save 2 % of a file of 2048 rows.
+    # Not as differences, which would save only 2 % of a file of 2048 rows.
     "ids": Field("<i8", ("N",), ROWS_MAX),
     **row_fields(ROWS_MAX),
 }

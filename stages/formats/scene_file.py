@@ -1,4 +1,4 @@
-"""The scene as a file that other programs can read, and that loads back bit for bit: JSON, or its .npz twin.
+"""Scene files, JSON or .npz, which other programs can read and which load back bit for bit.
 
     {"format": "artpipe-scene", "version": 2, "width": 256, "height": 203, "background": [r, g, b],
      "edge": "linear", "order": "back to front",
@@ -7,10 +7,10 @@
      "rows": [["circle", 0.5, ...], ["stroke", ...], ...]}
 
 Each row begins with its kind, and `kinds` names the numbers that follow. Lengths are pixels of the canvas, whose pixel
-(i, j) has its centre at (i + 0.5, j + 0.5); colours are sRGB and opacity, all 0..1. With `"transparent": true` beside
-them, what the rows leave bare is transparent. Numbers are the shortest decimals that give the same float32.
-`scene.schema.json`, a JSON Schema beside this module, says all of it in full (`schema.py` makes it). An .npz file holds
-the same as arrays (`scene_arrays.py`). Files of version 1 load too (`version_1.py`).
+(i, j) has its centre at (i + 0.5, j + 0.5); colours are sRGB and opacity, all 0..1. `"transparent": true` makes what
+the rows leave uncovered transparent. Numbers are the shortest decimals that give the same float32.
+`scene.schema.json`, a JSON Schema beside this module (made by `schema.py`), is the full specification. An .npz file
+holds the same as arrays (`scene_arrays.py`). Files of version 1 load too (`version_1.py`).
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ Array = np.ndarray[Any, Any]
 
 FORMAT, VERSION, ORDER = "artpipe-scene", 2, "back to front"
 
-# The largest file that is read. A number takes about 12 bytes of JSON, at most 16, and more if each has a line of its
-# own; JSON takes up to 13 times its size in memory, so that what is larger is best not begun.
+# The largest file that is read. A number takes about 12 bytes of JSON, at most 16, or more on a line of its own;
+# parsing takes up to 13 times the size of the file in memory.
 BYTES_MAX = 24 * WIDEST * ROWS_MAX
-# Lists and objects of a JSON file; empty ones take twice the memory of numbers.
+# Maximum lists and objects in a JSON file; empty ones take twice the memory of numbers.
 LISTS_MAX = ROWS_MAX + 1000
 # ids are int64.
 ID_MAX = 2**63 - 1
 
-# What JSON writes as numbers: no words, no true and false.
+# Types of JSON numbers; bool is not one.
 _NUMBERS = {int, float}
 
 
 def save_scene(scene: Scene, path: str | Path) -> None:
-    """Writes a scene; a file that was there stays whole until the new one is.
+    """Writes a scene atomically: an existing file is replaced once the new one is complete.
 
     Args:
         scene: of at most `ROWS_MAX` rows.
-        path: .npz for compressed arrays, a third of the size; any other ending for JSON.
+        path: .npz for compressed arrays, a third of the size; JSON for any other ending.
 
     Raises:
         InputError: the scene has too many rows, or the folder is missing, read-only or full.
@@ -101,7 +101,7 @@ def _decimals(values: Array) -> Any:
 
 
 def load_scene(path: str | Path) -> Scene:
-    """Reads a scene that `save_scene` or another program wrote; what the file holds tells JSON from .npz.
+    """Reads a scene that `save_scene` or another program wrote, JSON or .npz by content.
 
     Raises:
         InputError: the file is missing, not such a scene, of a newer version, larger than `BYTES_MAX` bytes or
@@ -112,10 +112,10 @@ def load_scene(path: str | Path) -> Scene:
     if not packed and data.count(b"[") + data.count(b"{") > LISTS_MAX:
         raise InputError(f"{path} holds more than {LISTS_MAX} lists; needs a scene of at most {ROWS_MAX} rows")
     try:
-        # Of arrays, only these two are sure to be the same in every version.
+        # Only these two arrays are the same in every version.
         content = unpack(data, ARRAYS, ("format", "version")) if packed else _parsed(data)
     except (ValueError, RecursionError) as error:
-        problem = f"broken: {error}" if packed else "not JSON, nor an .npz"
+        problem = f"broken: {error}" if packed else "neither JSON nor .npz"
         raise InputError(f"{path} is {problem}; needs a scene file that artpipe wrote") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f'{path} is not a scene: it lacks "format": "{FORMAT}"')
@@ -132,7 +132,7 @@ def load_scene(path: str | Path) -> Scene:
 
 
 def _parsed(data: bytes) -> Any:
-    """The value of a JSON text; whole numbers far beyond int64 are floats, so that no digits are too many."""
+    """The value of a JSON text; whole numbers far beyond int64 become floats, since int() limits the digits."""
     return json.loads(data.decode(), parse_int=lambda digits: int(digits) if len(digits) <= 20 else float(digits))
 
 
@@ -149,7 +149,7 @@ def _from_arrays(data: bytes, version: float) -> Scene:
 
 
 def _from_json(content: dict[str, Any], version: float) -> Scene:
-    """The scene of what a JSON file holds."""
+    """The scene of a parsed JSON file."""
     _list("rows", content["rows"])
     if version == 1:
         version_1.check_columns(content)
@@ -173,9 +173,9 @@ def _scene_of(content: Mapping[str, Any], rows: Array, kinds: Array) -> Scene:
 
 
 def _rows_of_lists(kinds: Any, rows: list[Any]) -> tuple[Array, Array]:
-    """Rows, (N, P) float32, and codes, (N,) uint8, from what JSON holds of them."""
+    """Rows, (N, P) float32, and codes, (N,) uint8, from the values of a JSON file."""
     if not isinstance(kinds, dict):
-        raise ValueError(f"kinds is {reprlib.repr(kinds)}; needs the names of columns by kind")
+        raise ValueError(f"kinds is {reprlib.repr(kinds)}; needs an object: the names of columns by kind")
     layouts = layouts_of(kinds)
     found: dict[str, tuple[list[int], list[list[float]]]] = {kind: ([], []) for kind in layouts}
     for k, row in enumerate(rows):
@@ -183,8 +183,8 @@ def _rows_of_lists(kinds: Any, rows: list[Any]) -> tuple[Array, Array]:
             raise ValueError(f"row {k} is {reprlib.repr(row)}; needs a list of its kind and its numbers")
         kind, *numbers = row
         if type(kind) is not str or kind not in layouts:
-            known = f"one that kinds has: {', '.join(layouts)}" if layouts else "one, but kinds has none"
-            raise ValueError(f"row {k} begins with {reprlib.repr(kind)}; needs its kind, {known}")
+            known = f"one of {', '.join(layouts)}" if layouts else "but kinds is empty"
+            raise ValueError(f"row {k} begins with {reprlib.repr(kind)}; needs a kind, {known}")
         names = layouts[kind].names
         if len(numbers) != len(names):
             raise ValueError(f"row {k} has {len(numbers)} numbers; a {kind} needs {len(names)}: {', '.join(names)}")
@@ -202,9 +202,9 @@ def _rows_of_lists(kinds: Any, rows: list[Any]) -> tuple[Array, Array]:
 
 def _list(name: str, value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError(f"{name}: {reprlib.repr(value)} is not a list")
+        raise ValueError(f"{name} is {reprlib.repr(value)}; needs a list")
     if len(value) > ROWS_MAX:
-        raise ValueError(f"{name}: there are {len(value)}; needs at most {ROWS_MAX}")
+        raise ValueError(f"{name} has {len(value)} items; needs at most {ROWS_MAX}")
     return value
 
 
@@ -212,12 +212,12 @@ def _numbers(name: str, values: Any) -> list[float]:
     """A list of numbers."""
     for value in _list(name, values):
         if type(value) not in _NUMBERS:
-            raise ValueError(f"{name}: {reprlib.repr(value)} is not a number")
+            raise ValueError(f"{name} has {reprlib.repr(value)}; needs numbers")
     return values
 
 
 def _whole(name: str, value: Any, low: int, high: int) -> int:
-    """A whole number between two; 8.0 is one too, since JSON does not tell it from 8."""
+    """A whole number in a range; 8.0 is accepted, since JSON does not distinguish it from 8."""
     if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is not int or not low <= value <= high:

@@ -1,6 +1,6 @@
 """The JSON Schema of scene files, from the table of primitives.
 
-`scene.schema.json` holds it for other programs; a test compares the two, and with UPDATE=1 writes the file:
+`scene.schema.json` is a copy for other programs; a test compares the two, and writes the file with UPDATE=1:
 
     UPDATE=1 python -m pytest tests/test_scene_schema.py
 
@@ -29,15 +29,15 @@ to the rim of the row's shape, negative inside, the shape covers the pixel by m 
 (1 - a) * channel + a * colour with a = opacity * m. Colours are sRGB values in 0..1 and are mixed as they are, without
 linearisation, as SVG does. Coordinates are pixels: x grows to the right, y grows downwards, the canvas spans (0, 0) to
 (width, height), and pixel (column i, row j) has its centre at (i + 0.5, j + 0.5). A row is a list: the name of its
-kind, then the numbers that `kinds` names. Numbers of rows and background are float32 in meaning, written as the
-shortest decimals that give the same float32. Keys that are not described here are allowed and ignored. The file is
+kind, then the numbers that `kinds` names. Numbers of rows and background are float32, written as the shortest decimals
+that give the same float32. Keys that are not described here are allowed and ignored. The file is
 UTF-8. Three things a schema cannot say: `ids` has as many entries as `rows`, `next_id` is larger than every id, and
-`kinds` has every kind that a row is of. One thing it says too strictly: the names of a kind's columns may stand in any
+`kinds` has the kind of every row. One thing it says too strictly: the names of a kind's columns may stand in any
 order, which is then the order of the numbers; this is the one that artpipe writes. Version 1 held circles alone, in
 rows without a kind: `kinds` was ["circle"], and `columns` the names. An .npz file may hold the same as arrays: rows and
 background float32, whole numbers int64, words as text; `kinds` are the names of the kinds, `columns` for each of them
-the names of its columns with spaces between, `row_kinds` for each row the place of its kind in `kinds` (uint8), and
-`rows` are as wide as the widest kind needs, filled up with zeros.
+the names of its columns with spaces between, `row_kinds` for each row the index of its kind in `kinds` (uint8), and
+`rows` are as wide as the widest kind, padded with zeros.
 """
 
 _EDGE = """
@@ -65,12 +65,11 @@ _UNITS: dict[Unit, str] = {
 
 
 def scene_schema() -> dict[str, Any]:
-    """The schema, as JSON holds it."""
+    """The schema as a JSON object."""
     properties = {
-        "format": {"description": "Says that this is such a file.", "const": FORMAT},
+        "format": {"description": "Marks the file as a scene.", "const": FORMAT},
         "version": {
-            "description": f"Of this format. A change that a reader of version {VERSION} would draw wrongly gets "
-            "another number.",
+            "description": f"Of this format. It changes where a reader of version {VERSION} would draw a file wrongly.",
             "const": VERSION,
         },
         "width": {"description": "Columns of the canvas, pixels.", "$ref": "#/$defs/side"},
@@ -83,18 +82,17 @@ def scene_schema() -> dict[str, Any]:
             "maxItems": 3,
         },
         "transparent": {
-            "description": "Whether what the rows leave bare is transparent: then paint over nothing instead of "
-            "`background`, which is what shows through where nothing transparent can be. A file that lacks it means "
-            "false. In an .npz file: 1 or 0.",
+            "description": "Whether what the rows leave uncovered is transparent: then paint over nothing, and use "
+            "`background` only where transparency is not possible. If missing, false. In an .npz file: 1 or 0.",
             "type": "boolean",
         },
         "edge": {"description": _paragraph(_EDGE), "enum": list(FALLOFFS)},
         "order": {
-            "description": "The painting order of the rows; a file that lacks it has this one.",
+            "description": "The painting order of the rows; this one if missing.",
             "const": ORDER,
         },
         "kinds": {
-            "description": "For each kind of row: what the numbers of such a row are, in order.",
+            "description": "For each kind of row: the names of its numbers, in order.",
             "type": "object",
             "properties": {name: {"const": names_of(primitive)} for name, primitive in PRIMITIVES.items()},
             "additionalProperties": False,
@@ -105,8 +103,8 @@ def scene_schema() -> dict[str, Any]:
             "$ref": "#/$defs/id",
         },
         "ids": {
-            "description": "One a row, in the order of the rows. A row keeps its id for life, wherever it moves in the "
-            "list, so that scenes of one run can be compared row by row. They do not change what is drawn.",
+            "description": "One for each row, in the order of the rows. A row keeps its id wherever it moves in the "
+            "list, so that scenes of one run can be compared row by row. Ids do not change the picture.",
             "type": "array",
             "items": {"$ref": "#/$defs/id"},
             "uniqueItems": True,
@@ -143,7 +141,7 @@ def schema_text() -> str:
 
 
 def _row(primitive: Primitive) -> dict[str, Any]:
-    """The rows of a primitive. What they are is in the docstrings of its module and its class."""
+    """The rows of a primitive, described by the docstrings of its module and its class."""
     words = [inspect.getdoc(inspect.getmodule(type(primitive))), inspect.getdoc(type(primitive))]
     columns = columns_of(primitive)
     return {
@@ -167,7 +165,7 @@ def _number(column: Column) -> dict[str, Any]:
 
 
 def _only_with(edge: str) -> dict[str, Any]:
-    """That an edge is for some primitives only."""
+    """The condition that an edge is for some primitives only."""
     kinds = [name for name, primitive in PRIMITIVES.items() if edge in primitive.falloffs]
     return {
         "if": {"properties": {"edge": {"const": edge}}},

@@ -20,13 +20,13 @@ from .scene_arrays import WIDEST, row_arrays, row_fields, rows_of
 
 VERSION = 2
 
-# The most that a file holds, such as 256 scenes of 23,000 rows: half a gigabyte of memory when it is read, half of
-# that for the scenes that are made of it.
+# The most that a file holds, such as 256 scenes of 23,000 rows: reading it takes half a gigabyte of memory, its scenes
+# half of that.
 SNAPSHOTS_MAX, ROWS_MAX = 1024, 6_000_000
-# What is larger on the disk holds more than that, or something else: a row has numbers, an id and a kind.
+# The largest file, bytes: a row has numbers, an id and a kind.
 BYTES_MAX = ROWS_MAX * (4 * WIDEST + 9)
 
-# S scenes with N rows in all, which follow one another as the scenes do.
+# S scenes with N rows in all, in the order of the scenes.
 _SCENES: dict[str, Field] = {
     "steps": Field("<i8", ("S",), SNAPSHOTS_MAX),
     "counts": Field("<i8", ("S",), SNAPSHOTS_MAX),
@@ -39,7 +39,7 @@ _ARRAYS_1 = {**_SCENES, **version_1.row_fields(ROWS_MAX)}
 
 
 def save_snapshots(snapshots: Sequence[Snapshot], path: Path) -> None:
-    """Writes scenes of one canvas, or no file for none; of more than `ROWS_MAX` rows, every second, fourth ... scene.
+    """Writes scenes of one canvas, but no file for none. Beyond `ROWS_MAX` rows, only every second, fourth ... scene.
 
     Raises:
         InputError: the folder is missing, read-only or full.
@@ -67,7 +67,7 @@ def load_snapshots(path: Path, canvas: Canvas) -> list[Snapshot]:
     """Reads what `save_snapshots` wrote.
 
     Raises:
-        InputError: it is broken, too large, of a newer version, or not of this canvas.
+        InputError: it is broken, too large, of a newer version, or of another canvas.
     """
     data = read_at_most(path, BYTES_MAX)
     try:
@@ -90,9 +90,9 @@ def _snapshots(parts: Mapping[str, Any], canvas: Canvas) -> list[Snapshot]:
     width, height = parts["canvas"].tolist()
     if (width, height) != (canvas.width, canvas.height):
         raise ValueError(f"its canvas is {width} x {height}; needs {canvas.width} x {canvas.height}")
-    # Each by itself too: a sum of large numbers may come round to the right one.
+    # Each is checked too: a sum of large numbers may overflow to the right one.
     if ((counts < 0) | (counts > len(rows))).any() or counts.sum() != len(rows):
-        raise ValueError("its parts do not fit together")
+        raise ValueError("its counts do not add up to its rows")
     if (np.sort(np.maximum(steps, 0)) != steps).any():
         raise ValueError("its steps are not in order")
     ends = np.cumsum(counts)

@@ -1,4 +1,4 @@
-"""Files of version 1, as files of version 2: circles alone, whose columns had one order."""
+"""Conversion of files of version 1, circles with columns in a fixed order, to version 2."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = ["x", "y", "red", "green", "blue", "opacity", "softness", "radius"]
 
 
 def row_fields(most: int) -> dict[str, Field]:
-    """The field of at most so many rows."""
+    """The field of up to `most` rows."""
     return {"rows": Field("<f4", ("N", len(COLUMNS)), most * len(COLUMNS))}
 
 
@@ -37,17 +37,17 @@ def with_kinds(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_named_rows(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What the JSON file of a scene holds, with the kind at the head of each row."""
+    """The content of a scene's JSON file, with the kind at the head of each row."""
     rows = [[CIRCLE.name, *row] if isinstance(row, list) else row for row in content["rows"]]
     return {**content, "kinds": {CIRCLE.name: COLUMNS}, "rows": rows}
 
 
 def check_columns(content: Mapping[str, Any]) -> None:
-    """Refuses a scene that is not of circles with these columns.
+    """Checks that a scene is of circles with these columns.
 
     Raises:
-        KeyError: it does not say what it is of.
-        ValueError: it is of something else.
+        KeyError: `columns` or `kinds` is missing.
+        ValueError: it has others.
     """
     if content["columns"] != COLUMNS:
         raise ValueError(f"columns are {reprlib.repr(content['columns'])}; needs {', '.join(COLUMNS)}")

@@ -8,17 +8,17 @@ from typing import IO
 
 # The longest top-level box that is read, bytes.
 BOX_MAX = 1 << 24
-# So many top-level boxes are looked at.
+# Only this many top-level boxes are read.
 BOXES_MAX = 10_000
 
 Box = tuple[bytes, bytes]  # kind, content
 
 
 def colour_boxes(file: IO[bytes]) -> list[bytes]:
-    """Contents of the `colr` boxes of the displayed picture: the primary item, else the first track, or a JPEG 2000.
+    """Contents of the `colr` boxes of the displayed picture: primary item, else first track; the header in JPEG 2000.
 
     Args:
-        file: open at any place, stays open.
+        file: open, at any position; stays open.
     """
     tops = dict(_top_boxes(file))
     if b"jp2h" in tops:
@@ -60,7 +60,7 @@ def _boxes(content: bytes) -> Iterator[Box]:
 
 
 def _inside(content: bytes, *kinds: bytes) -> bytes:
-    """The content of the first box along a path of kinds; nothing if there is none."""
+    """Content of the first box along a path of kinds; empty if there is none."""
     for kind in kinds:
         content = next((inner for found, inner in _boxes(content) if found == kind), b"")
     return content

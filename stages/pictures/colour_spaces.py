@@ -46,7 +46,7 @@ _LUMINANCE_2020 = np.array([0.2627, 0.6780, 0.0593])
 # Cone responses by which whites are adapted (Bradford).
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
-# sRGB of 65536 steps of light, in 8 bits: 0.05 levels a step where it is steepest.
+# Steps of the table from linear light to 8-bit sRGB; where the curve is steepest, a step is 0.05 levels.
 _LIGHT_STEPS = 65535
 
 
@@ -69,12 +69,12 @@ def _from_srgb(values: Array) -> Array:
 
 
 def _to_srgb(light: Array) -> Array:
-    """Encode light that is not below 0."""
+    """Encodes linear light, not negative, as sRGB."""
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.power(light, 1 / 2.4) - 0.055)
 
 
 def _from_pq(values: Array) -> Array:
-    """Light over `DIFFUSE_WHITE` (SMPTE ST 2084)."""
+    """Light relative to `DIFFUSE_WHITE` (SMPTE ST 2084)."""
     root = np.power(values, 32 / 2523)
     light = np.maximum(root - 107 / 128, 0) / (2413 / 128 - 2392 / 128 * root)
     return np.power(light, 8192 / 1305) * (10_000 / DIFFUSE_WHITE)
@@ -86,7 +86,7 @@ def _from_hlg(values: Array) -> Array:
     return np.where(values <= 0.5, np.square(values) / 3, (np.exp((values - c) / a) + b) / 12)
 
 
-# H.273 gives the camera's curve for BT.709 and its kin; what is shown follows the display's (ITU-R BT.1886).
+# H.273 gives the camera curve for BT.709 and related codes; displays use ITU-R BT.1886 instead.
 _DISPLAY = power(2.4)
 
 # From stored values to light, by code point of H.273, table 3.
@@ -151,7 +151,7 @@ class ColourSpace:
 
     @property
     def is_srgb(self) -> bool:
-        """Whether stored values are sRGB already, but for less than a level of 8 bits."""
+        """Whether stored values are sRGB to within one 8-bit level."""
         levels = np.stack(np.meshgrid(*[np.arange(0, 256, 51, dtype=np.uint8)] * 3), axis=-1)
         return bool(np.abs(self.to_srgb(levels / 255) * 255 - levels).max() < 1)
 
@@ -164,7 +164,7 @@ class ColourSpace:
         return np.round(255 * _to_srgb(np.arange(_LIGHT_STEPS + 1) / _LIGHT_STEPS)).astype(np.uint8)
 
     def _shown(self, light: Array) -> Array:
-        """Light of sRGB's primaries, perhaps out of 0..1, from light of these."""
+        """Light in sRGB primaries, not clipped to 0..1, from light in these."""
         if self.dynamic_range == "standard":
             return _multiplied(light, self._matrix(BT709))
         light = _multiplied(light, self._matrix(BT2020))
@@ -176,7 +176,7 @@ class ColourSpace:
         return _multiplied(light, ColourSpace(BT2020, self.light)._matrix(BT709))
 
     def _matrix(self, other: Chromaticities) -> Array:
-        """(3, 3), from light of these primaries to that of others, white to white."""
+        """(3, 3) matrix from light in these primaries to light in others; white maps to white."""
         own_white, other_white = (_xyz(*space[:2]) for space in (self.chromaticities, other))
         cones = (_BRADFORD @ other_white) / (_BRADFORD @ own_white)
         adapted = np.linalg.solve(_BRADFORD, cones[:, None] * _BRADFORD)
@@ -191,7 +191,7 @@ def _multiplied(light: Array, matrix: Array) -> Array:
 def _compressed(light: Array) -> Array:
     """Tone mapping of light to 0..1: linear up to diffuse white at 0.5, then a quadratic Bézier arc; 1 from `PEAK` on.
 
-    Source: SMPTE ST 2094-50, reference white tone mapping operator; browsers use it, too.
+    Source: SMPTE ST 2094-50, reference white tone mapping operator; browsers use it too.
     """
     knee, middle, top = (1.0, 0.5), (1.65, 0.825), (PEAK, 1.0)
     a, b = knee[0] - 2 * middle[0] + top[0], 2 * (middle[0] - knee[0])
@@ -201,12 +201,12 @@ def _compressed(light: Array) -> Array:
 
 
 def _xyz(x: float, y: float) -> Array:
-    """Tristimulus values of luminance 1."""
+    """Tristimulus values of a chromaticity at luminance 1."""
     return np.array([x / y, 1.0, (1 - x - y) / y])
 
 
 def _to_xyz(chromaticities: Chromaticities) -> Array:
-    """(3, 3), from light of red, green and blue to tristimulus values."""
+    """(3, 3) matrix from light of red, green and blue to tristimulus values."""
     x, y = np.array(chromaticities[2::2]), np.array(chromaticities[3::2])
     primaries = np.stack([x, y, 1 - x - y])
     return primaries * np.linalg.solve(primaries, _xyz(*chromaticities[:2]))

@@ -1,4 +1,4 @@
-"""Colours as people write them."""
+"""Colours as text."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def parse_colour(name: str, text: object, other: str = "") -> tuple[float, float
 
     Args:
         name: of the option, for the message.
-        text: what was given.
-        other: what the option takes besides, for the message; ends in ", ".
+        text: value of the option.
+        other: other accepted values, for the message; ends in ", ".
 
     Raises:
-        InputError: it is no such colour.
+        InputError: it is not such a colour.
     """
     if isinstance(text, str) and text in _NAMED:
         return _NAMED[text]

@@ -1,4 +1,4 @@
-"""The values that pictures store, as sRGB: every mode of Pillow's, colour profiles, many bits, transparency."""
+"""Conversion of stored pixels to sRGB: all Pillow modes, colour profiles, high bit depths, transparency."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from .colour_spaces import ColourSpace
 
 Array = np.ndarray[Any, Any]
 
-# Pixels that are converted at a time: at most some 16 bytes each.
+# Pixels converted at a time; each takes at most about 16 bytes.
 PIECE_PIXELS = 4_000_000
-# Of those, pixels whose light is worked out at a time.
+# Of those, pixels converted through linear light at a time.
 LIGHT_PIXELS = 200_000
 
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
-# What a colour profile calls the values that it is for.
+# Mode to the name of its colour space in ICC profiles.
 PROFILED = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
-# Tags of TIFF, and what they say.
+# TIFF tags and their values.
 BITS_TAG, PHOTOMETRIC_TAG, SAMPLE_FORMAT_TAG = 258, 262, 339
 WHITE_IS_ZERO, SIGNED = 0, 2
 
-# Values over white by this much, as of resampled floats, do not yet tell that white is a larger number.
+# Values may exceed white by this factor, as resampled floats do, before a larger white is assumed.
 OVERSHOOT = 1.5
 
 
 @dataclass(frozen=True)
 class Colours:
-    """How pieces of one picture become sRGB.
+    """Conversion of the pieces of one picture to sRGB.
 
     Attributes:
-        grey: whether the planes are of grey alone.
-        transparent: whether some pixel is.
-        planes: from a piece of the picture, Pillow images to be resampled each by itself. Opaque: one, `L` or `RGB`
-            of 8 bits, or `F` in 0..1 if the picture has more bits, grey or red, green and blue. Transparent: `F` in
-            0..1, grey or red, green and blue, times alpha, then alpha.
-        deep: whether `planes` takes two pieces, of the upper and of the lower bytes.
+        grey: whether the planes are grey only.
+        transparent: whether any pixel is not opaque.
+        planes: from a piece of the picture, Pillow images to be resampled separately. Opaque: one 8-bit `L` or `RGB`;
+            for more bits, `F` in 0..1, grey or red, green and blue. Transparent: `F` in 0..1, grey or red, green and
+            blue, premultiplied, then alpha.
+        deep: whether `planes` takes two pieces: upper bytes and lower bytes.
     """
 
     grey: bool
@@ -51,12 +51,12 @@ class Colours:
     deep: bool = False
 
 
-# Modes of which the mean of some pixels is their colour; of alpha, Pillow takes account.
+# Modes in which pixels can be averaged; Pillow weights them by alpha.
 MEAN_MODES = ("L", "LA", "RGB", "RGBA", "CMYK")
 
 
 def with_means(piece: Any, transparent: bool) -> Any:
-    """A piece of a transparent picture or of another, in a mode of `MEAN_MODES` if it has 8 bits or fewer."""
+    """The piece in a mode of `MEAN_MODES`; unchanged if it has more than 8 bits."""
     from PIL import Image
 
     if not transparent:
@@ -75,12 +75,12 @@ def with_means(piece: Any, transparent: bool) -> Any:
 
 
 def colours_of(picture: Any, space: ColourSpace | None = None, deep: bool = False) -> Colours:
-    """How pieces (crops) of a loaded Pillow image become sRGB.
+    """The conversion to sRGB of pieces (crops) of a loaded Pillow image.
 
     Args:
-        picture: the image; its profile, if it has one, is in its `info`.
-        space: what its values mean if it has no profile; sRGB if not given.
-        deep: whether there is another image of the lower bytes of its values. Pillow converts by profiles without it.
+        picture: the image, with its profile, if any, in its `info`.
+        space: colour space of its values if it has no profile; sRGB if None.
+        deep: whether another image holds the lower bytes of its values. Conversions by profile ignore it.
     """
     tone = _tone(picture, space) if picture.mode in DEEP_MODES else None
     grey = tone is not None or _base_mode(picture) == "L"
@@ -106,12 +106,12 @@ def colours_of(picture: Any, space: ColourSpace | None = None, deep: bool = Fals
 
 
 def deep_alpha(high: Any, low: Any, key: tuple[int, ...]) -> Any:
-    """Alpha, an `L` image, of a picture of 16 bits one colour of which means transparent.
+    """Alpha, an `L` image, of a 16-bit picture in which one colour is transparent.
 
     Args:
-        high: the first byte of each value, an `RGB` image.
-        low: the second one.
-        key: the colour, 0..65535.
+        high: upper bytes, an `RGB` image.
+        low: lower bytes, likewise.
+        key: the transparent colour, 0..65535.
     """
     from PIL import Image
 
@@ -126,7 +126,7 @@ def deep_alpha(high: Any, low: Any, key: tuple[int, ...]) -> Any:
 
 
 def _deep_planes(transparent: bool, space: ColourSpace | None) -> Callable[[Any, Any], list[Any]]:
-    """`Colours.planes` of `RGB` or `RGBA` values of 16 bits, from pieces of their upper and their lower bytes."""
+    """`Colours.planes` of 16-bit `RGB` or `RGBA`, from pieces of upper and of lower bytes."""
 
     def planes(high: Any, low: Any) -> list[Any]:
         from PIL import Image
@@ -143,7 +143,7 @@ def _deep_planes(transparent: bool, space: ColourSpace | None) -> Callable[[Any,
 
 
 def _by_rows(convert: Callable[[Array], Array], values: Array) -> None:
-    """Converts (H, W, 3) values in place, some rows at a time: light takes some 60 bytes a pixel."""
+    """Converts (H, W, 3) values in place, a few rows at a time: linear light takes about 60 bytes a pixel."""
     rows = max(1, LIGHT_PIXELS // values.shape[1])
     for top in range(0, len(values), rows):
         values[top : top + rows] = convert(values[top : top + rows])
@@ -161,7 +161,7 @@ def _pieces(picture: Any) -> Iterator[Any]:
 
 
 def _is_transparent(picture: Any) -> bool:
-    """Whether some pixel of a picture with transparency of any kind is not opaque."""
+    """Whether any pixel is not opaque, in a picture with alpha or a transparent colour."""
     if picture.mode != "P":
         return any(_alpha(piece).min() < 255 for piece in _pieces(picture))
     palette = picture.crop((0, 0, 256, 1))
@@ -170,30 +170,30 @@ def _is_transparent(picture: Any) -> bool:
 
 
 def _alpha(piece: Any) -> Array:
-    """(H, W) uint8 of a piece of a picture with transparency of any kind."""
+    """(H, W) uint8 alpha of a piece with alpha or a transparent colour."""
     if piece.mode == "P":
         piece = piece.convert("RGBA")
     if piece.mode in ALPHA_MODES:
         return np.asarray(piece.getchannel(len(piece.getbands()) - 1))
-    # One grey or one colour means transparent.
+    # One grey or one colour is transparent.
     keyed = np.asarray(piece.convert("L") if piece.mode == "1" else piece) == np.asarray(piece.info["transparency"])
     return np.where(keyed if keyed.ndim == 2 else keyed.all(axis=2), 0, 255).astype(np.uint8)
 
 
 def _base_mode(picture: Any) -> str:
-    """The mode, of 8 bits and without alpha, that profiles are for."""
+    """The 8-bit mode without alpha that a profile applies to."""
     return "L" if picture.mode in ("1", "L", "LA", "La") else "CMYK" if picture.mode == "CMYK" else "RGB"
 
 
 def _shade(picture: Any, space: ColourSpace | None) -> Callable[[Any], Any]:
-    """From a piece of a picture of 8 bits or fewer, an `L` or `RGB` image in sRGB, whatever its alpha."""
+    """The function from a piece of at most 8 bits to an `L` or `RGB` image in sRGB; it ignores alpha."""
     base = _base_mode(picture)
     curve = _curve(picture, space) if base == "L" else None
     levels = None if curve is None else (255 * curve).round().astype(int).tolist()
     transform = _transform(picture, base) if base != "L" else None
 
     def shade(piece: Any) -> Any:
-        piece.info.pop("transparency", None)  # Pillow would look for a place for it in the new mode
+        piece.info.pop("transparency", None)  # Pillow would try to convert it to the new mode
         if piece.mode in ("La", "RGBa", "PA"):
             piece = piece.convert({"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}[piece.mode])
         piece = piece.convert(base)
@@ -209,7 +209,7 @@ def _shade(picture: Any, space: ColourSpace | None) -> Callable[[Any], Any]:
 
 
 def _transform(picture: Any, mode: str) -> Any:
-    """From the picture's colour profile to sRGB; None if it has none for this mode, or sRGB, or a broken one."""
+    """Transform from the picture's profile to sRGB; None without a valid profile for this mode, or if it is sRGB."""
     from PIL import Image, ImageCms
 
     data = picture.info.get("icc_profile")
@@ -219,14 +219,14 @@ def _transform(picture: Any, mode: str) -> Any:
         profile = ImageCms.ImageCmsProfile(BytesIO(data))
         if profile.profile.xcolor_space.strip() != PROFILED[mode]:
             return None
-        # Of grey, littlecms would otherwise make so coarse a table that shadows change.
+        # For grey, littlecms would otherwise build a table too coarse for shadows.
         flags = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
         transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB", flags=flags)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
     if mode != "RGB":
         return transform
-    # sRGB has many profiles; one that leaves all colours where they are would only add its rounding.
+    # sRGB has many profiles; applying one would only add rounding.
     levels = np.linspace(0, 255, 9).round().astype(np.uint8)
     lattice = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
     moved = np.asarray(transform.apply(Image.fromarray(lattice)), np.int16) - lattice
@@ -234,7 +234,7 @@ def _transform(picture: Any, mode: str) -> Any:
 
 
 def _in_srgb(piece: Any, space: ColourSpace) -> Any:
-    """An `RGB` image of a space in sRGB."""
+    """An `RGB` image converted from a space to sRGB."""
     from PIL import Image
 
     values = np.array(piece)
@@ -243,7 +243,7 @@ def _in_srgb(piece: Any, space: ColourSpace) -> Any:
 
 
 def _curve(picture: Any, space: ColourSpace | None) -> Array | None:
-    """What 256 greys of the picture are in sRGB by its profile or space, (256,) in 0..1; None if they stay."""
+    """The 256 greys in sRGB by the picture's space or profile, (256,) in 0..1; None if they are unchanged."""
     from PIL import Image
 
     if space is not None:
@@ -256,7 +256,7 @@ def _curve(picture: Any, space: ColourSpace | None) -> Array | None:
 
 
 def _tone(picture: Any, space: ColourSpace | None) -> Callable[[Any], Any]:
-    """From a piece of a grey picture of more than 8 bits, an `F` image in 0..1, sRGB."""
+    """The function from a piece of a grey picture of more than 8 bits to an `F` image in 0..1, sRGB."""
     white, curve = _white(picture), _curve(picture, None)
     inverted = picture.format == "TIFF" and picture.tag_v2.get(PHOTOMETRIC_TAG) == WHITE_IS_ZERO
 
@@ -267,7 +267,7 @@ def _tone(picture: Any, space: ColourSpace | None) -> Callable[[Any], Any]:
         values = 1 - values if inverted else values
         if space is not None:
             return Image.fromarray(space.to_srgb(values[:, :, None])[:, :, 0].astype(np.float32))
-        # Profiles give 8 bits back through Pillow; between its levels their curves are as good as straight.
+        # Pillow applies profiles in 8 bits; between the levels, linear interpolation is accurate enough.
         values = values if curve is None else np.interp(values, np.linspace(0, 1, 256), curve)
         return Image.fromarray(values.astype(np.float32))
 
@@ -275,7 +275,7 @@ def _tone(picture: Any, space: ColourSpace | None) -> Callable[[Any], Any]:
 
 
 def _values(picture: Any, piece: Any) -> Array:
-    """(H, W) float32, finite or infinite."""
+    """(H, W) float32, without NaN."""
     values = np.asarray(piece)
     if piece.mode == "I" and picture.format == "TIFF" and picture.tag_v2.get(BITS_TAG) == (32,):
         signed = picture.tag_v2.get(SAMPLE_FORMAT_TAG, (1,)) == (SIGNED,)
@@ -285,7 +285,7 @@ def _values(picture: Any, piece: Any) -> Array:
 
 
 def _white(picture: Any) -> float:
-    """The number that stands for white."""
+    """The stored value of white."""
     if picture.mode.startswith("I;16"):
         bits = picture.tag_v2.get(BITS_TAG, (16,))[0] if picture.format == "TIFF" else 16
         return 4095.0 if bits == 12 else 65535.0

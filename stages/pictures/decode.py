@@ -1,4 +1,4 @@
-"""Picture files, decoded: what is opened at all, within how much memory, and one line for each that cannot be."""
+"""Decoding of picture files: accepted formats, memory limits, and errors in one line."""
 
 from __future__ import annotations
 
@@ -26,52 +26,51 @@ from .stated import Stated, png_chunks_of, stated_colour
 
 Size = tuple[int, int]  # width and height, pixels
 
-# Pillow's names. Not all that it knows: some start other programs (EPS), take any bytes for theirs (TGA), or hold
-# pictures whose size is seen only when they are decoded (ICO).
+# Pillow's names. Left out are formats that start other programs (EPS), match any bytes (TGA) or show their size only
+# when decoded (ICO).
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM", "JPEG2000")
 NAMES = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, PNM or JPEG 2000"
-# Formats of whose colour information Pillow reports only a part.
+# Formats whose colour information Pillow reports only in part.
 PARTLY_REPORTED = ("PNG", "AVIF", "BMP", "JPEG2000")
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"BM", b"GIF8")
 SCALE_DOWN = "scale it down with another program first"
 
-# What reading a picture may take in memory, bytes: a process that fits it besides stays below 2 GB.
+# Memory that reading a picture may take, bytes: a process that also fits it stays below 2 GB.
 MEMORY_MAX = 1_400_000_000
-# No picture of more is opened, whatever it would take.
+# Larger pictures are never opened.
 PIXELS_MAX = 1_500_000_000
 
-# Bytes a pixel that Pillow holds, by mode (4 if not named), and that decoders take besides: measured on 20 megapixels.
+# Bytes a pixel that Pillow stores, by mode (4 if not listed), and that decoders also take; measured on 20 megapixels.
 STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
 BESIDES = {"WEBP": 14, "AVIF": 8, "JPEG2000": 16}
 
-# How many times its final size a picture that is shrunk while it is decoded is left with, the best first: the more,
-# the less does the shrinking blur.
+# A picture that is shrunk during decoding keeps this multiple of its final size, best first; a larger one blurs less.
 MARGINS = (4, 2, 1)
 
-# Of TIFF, and the first of Exif.
+# TIFF tags; the first is also an Exif tag.
 ORIENTATION_TAG, BITS_TAG, SAMPLES_TAG, STRIP_TAG, TILE_WIDTH_TAG, TILE_HEIGHT_TAG = 274, 258, 277, 278, 322, 323
 
-# So many bytes one byte of a deflate stream can stand for: 258 in two bits.
+# Highest expansion of a deflate stream: 258 bytes from two bits.
 DEFLATE_MOST = 1032
 
-# Raw modes by which Pillow keeps the upper byte of each 16-bit value of a PNG, and those that keep the lower one.
+# Pillow's raw modes that keep the upper byte of each 16-bit value of a PNG, to those that keep the lower one.
 LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 
-# Pillow's limit is one for the whole process, and so are filters of warnings.
+# Pillow's limit and warning filters are global to the process.
 _pillow = threading.RLock()
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture as its file stores it, perhaps already at a fraction of its size.
+    """A picture as stored in its file, or already shrunk.
 
     Attributes:
-        image: Pillow's, loaded, in any mode; profile and transparency are in its `info`.
-        orientation: 1 to 8, as in Exif: how it still has to be turned.
+        image: a loaded Pillow image of any mode; profile and transparency are in its `info`.
+        orientation: Exif orientation, 1 to 8, that is still to be applied.
         size: of the whole picture, upright.
-        extent: width and height of the part of `image` that the picture takes, in its pixels: of the last column or
-            row, it may be a fraction.
-        low: the lower bytes of values of 16 bits, an image like `image`, which then holds the upper ones.
+        extent: width and height of the picture in pixels of `image`; fractional where it covers only a part of the last
+            column or row.
+        low: image of the lower bytes of 16-bit values; `image` then holds the upper ones.
         space: colour space of its values; None for sRGB, or where its profile applies.
         owned: whether the image may be closed after use.
     """
@@ -87,7 +86,7 @@ class Decoded:
 
 @contextmanager
 def pillow() -> Iterator[None]:
-    """Pillow with our limit in place of its own, and silent: what it warns of is right here, or an error."""
+    """Pillow with our pixel limit and without its warnings, which are either harmless here or raised as errors."""
     from PIL import Image
 
     with _pillow, warnings.catch_warnings():
@@ -103,14 +102,14 @@ def pillow() -> Iterator[None]:
 
 
 def decode(source: Source, wanted: Callable[[Size], Size]) -> Decoded:
-    """The picture that a file holds, its first if it holds several.
+    """The first picture in a file.
 
     Args:
-        source: a file of any of `FORMATS`; what it holds decides, not its ending.
-        wanted: from the size of the upright picture, the size that it will be brought to.
+        source: a file of any of `FORMATS`, recognised by content.
+        wanted: maps the size of the upright picture to its final size.
 
     Raises:
-        InputError: there is no picture in the file, or it is broken, or takes too much memory.
+        InputError: the file is not a picture, is broken, or takes too much memory.
     """
     with pillow(), _opened(source) as (opened, stated):
         decoded = _decoded(opened, source, wanted, stated.space)
@@ -137,10 +136,10 @@ def decode_image(image: Any, name: str) -> Decoded:
 
 
 def unread_file(image: Any, name: str) -> Source | None:
-    """File of a Pillow image that is opened but not loaded, if Pillow reports only a part of its colours.
+    """The file of a Pillow image that is opened but not loaded, if Pillow reports its colours only in part; else None.
 
     Raises:
-        InputError: it cannot be read, since it was closed.
+        InputError: the file is closed.
     """
     if not getattr(image, "tile", None) or getattr(image, "fp", None) is None or image.tell() != 0:
         return None
@@ -155,7 +154,7 @@ def unread_file(image: Any, name: str) -> Source | None:
 
 
 def decoded_size(source: Source) -> Size:
-    """Width and height of the picture that a file holds, upright; it is not decoded.
+    """Width and height of the picture in a file, upright, without decoding it.
 
     Raises:
         InputError: there is no picture in the file.
@@ -175,7 +174,7 @@ def image_size(image: Any, name: str) -> Size:
 
 
 def _check_size(image: Any, name: str) -> None:
-    if 0 in image.size:  # Pillow reads no such file, but makes such images
+    if 0 in image.size:  # Pillow can create such images
         raise InputError(f"{name} is {image.width} x {image.height} pixels; needs at least one")
 
 
@@ -210,13 +209,13 @@ def _complain(name: str, stated: Stated) -> None:
 
 @contextmanager
 def _opened(source: Source) -> Iterator[tuple[Any, Stated]]:
-    """Pillow's picture, opened but not decoded, and its colours; errors of the body become one line, too."""
+    """An opened, not decoded Pillow image and its colour information; errors in the body become one line."""
     from PIL import Image
 
     with in_one_line(source.name, source), source.open() as file:
         prefix = file.read(len(SIGNATURE))
         chunks = read_chunks(file) if prefix == SIGNATURE else None
-        # From a path, Pillow maps pixels that are not compressed instead of reading them.
+        # From a path, Pillow memory-maps uncompressed pixels.
         place = chunks.file if chunks else source.content if isinstance(source.content, Path) else file
         file.seek(0)
         with Image.open(place, formats=FORMATS) as opened:
@@ -228,14 +227,14 @@ def _opened(source: Source) -> Iterator[tuple[Any, Stated]]:
             if stated.profile is not None:
                 opened.info["icc_profile"] = stated.profile
             if isinstance(alphas := opened.info.get("transparency"), bytes):
-                opened.info["transparency"] = alphas[:256]  # Pillow keeps those beyond the palette, then stumbles
+                opened.info["transparency"] = alphas[:256]  # Pillow fails on values beyond the palette
             file.seek(0)
             yield opened, stated
 
 
 @contextmanager
 def in_one_line(name: str, source: Source | None = None) -> Iterator[None]:
-    """Turns whatever is raised while a picture is read into one line."""
+    """Turns any exception raised while a picture is read into an InputError of one line."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -244,17 +243,19 @@ def in_one_line(name: str, source: Source | None = None) -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         if source is not None and _starts_as_known(source):
-            raise InputError(f"cannot read {name}: it is broken, or of a kind that is not read. Save it anew") from None
+            raise InputError(
+                f"cannot read {name}: it is broken or an unsupported variant. Try saving it anew"
+            ) from None
         raise InputError(f"{name} is not an image that can be read; needs {NAMES}") from None
     except Image.DecompressionBombError:
         most = PIXELS_MAX / 1e9
         raise InputError(f"{name} has more than {most:.1f} billion pixels; {SCALE_DOWN}") from None
     except MemoryError:
-        raise InputError(f"{name} takes more memory than there is; {SCALE_DOWN}") from None
-    # Of a broken file, decoders raise whatever they stumble over, struct.error and KeyError among it.
+        raise InputError(f"{name} takes more memory than is available; {SCALE_DOWN}") from None
+    # On broken files, decoders raise anything, such as struct.error and KeyError.
     except Exception as error:
         reason = printable(error)[:120].rstrip(". ") or type(error).__name__
-        raise InputError(f"cannot read {name}: {reason}. Is the file whole?") from None
+        raise InputError(f"cannot read {name}: {reason}. Is the file complete?") from None
 
 
 def _starts_as_known(source: Source) -> bool:
@@ -263,7 +264,7 @@ def _starts_as_known(source: Source) -> bool:
 
 
 def _is_standard_error(file: Any) -> bool:
-    """Whether a file has the number of standard error, as it may where that was closed."""
+    """Whether a file uses the descriptor of standard error, as happens if that was closed."""
     try:
         return bool(file.fileno() <= 2)
     except UnsupportedOperation:  # it is in memory
@@ -272,7 +273,7 @@ def _is_standard_error(file: Any) -> bool:
 
 @contextmanager
 def _silent_libtiff() -> Iterator[None]:
-    """Sends what is written to standard error to nowhere: libtiff tells of broken data there, past Python."""
+    """Discards output to standard error, where libtiff reports broken data, bypassing Python."""
     try:
         kept = os.dup(2)
     except OSError:  # it is closed
@@ -291,28 +292,28 @@ def _silent_libtiff() -> Iterator[None]:
 
 
 def _orientation(opened: Any) -> int:
-    """The orientation in a picture's metadata, 1 to 8; 1 if there is none, or if Pillow sees to it."""
+    """The orientation in a picture's metadata, 1 to 8; 1 if there is none, or if Pillow applies it."""
     if opened.format == "TIFF":
         return 1
     try:
         value = opened.getexif().get(ORIENTATION_TAG)
-    except Exception:  # of broken metadata, as of broken pixels, anything; a picture without them is still one
+    except Exception:  # broken metadata can raise anything; the picture is still usable
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _upright(size: Size, orientation: int) -> Size:
-    """The size of a picture once it is turned; its own inverse."""
+    """The size after applying an orientation; its own inverse."""
     return (size[1], size[0]) if orientation >= 5 else size
 
 
 def _memory(opened: Any, stored: Size, target: Size) -> float:
-    """Bytes that it takes to decode a picture as it is opened, and to resample it.
+    """Bytes of memory for decoding an opened picture and resampling it.
 
     Args:
-        opened: the picture, by now perhaps in draft size.
+        opened: the picture, possibly in draft size.
         stored: its size in the file.
-        target: its size at last, upright.
+        target: its final size, upright.
     """
     pixels = opened.size[0] * opened.size[1]
     decoding = pixels * (STORED.get(opened.mode, 4) + BESIDES.get(opened.format, 0))
@@ -334,14 +335,14 @@ def _memory(opened: Any, stored: Size, target: Size) -> float:
 
 
 def _unpacked(opened: Any) -> float:
-    """Bytes at least that the pixels of a PNG are before they are compressed."""
+    """Minimum bytes of the pixels of a PNG before compression."""
     packed = isinstance(raw := opened.tile[0][3], str) and (raw == "1" or ";" in raw) and opened.mode in ("1", "L", "P")
     depth = 1 / 8 if packed else {"LA": 2, "I;16": 2, "RGB": 3, "RGBA": 4}.get(opened.mode, 1)
     return float(opened.size[0] * opened.size[1] * depth)
 
 
 def _strip_memory(opened: Any) -> int:
-    """What libtiff takes to decompress one strip or tile; a strip may be the whole picture."""
+    """Bytes that libtiff takes to decompress one strip or tile; a strip may be the whole picture."""
     if not opened.tile or opened.tile[0][0] != "libtiff":
         return 0
     tags, (width, height) = opened.tag_v2, opened.size
@@ -351,7 +352,7 @@ def _strip_memory(opened: Any) -> int:
 
 
 def _draft(opened: Any, target: Size) -> tuple[float, float] | None:
-    """Has a JPEG decoded at a half, a quarter or an eighth of its size; the part that the picture then takes, if so."""
+    """Sets a JPEG to decode at 1/2, 1/4 or 1/8 size; the extent of the picture then, None if it stays whole."""
     width, height = opened.size
     scale = min(width / target[0], height / target[1])
     for margin in MARGINS:
@@ -365,7 +366,7 @@ def _draft(opened: Any, target: Size) -> tuple[float, float] | None:
 def _scanned(
     opened: Any, source: Source, stored: Size, wanted: Callable[[Size], Size], memory: float, space: ColourSpace | None
 ) -> Decoded:
-    """A picture that is too large to be decoded as a whole, by way of libvips, which decodes row after row."""
+    """A picture too large to be decoded as a whole, by libvips, which decodes row by row."""
     takes = f"{source.name}, {stored[0]} x {stored[1]} pixels, takes {memory / 1e9:.1f} GB to read"
     at_once = opened.info.get("interlace") or opened.info.get("progressive")
     if opened.format not in SCANNED or at_once:
@@ -376,7 +377,7 @@ def _scanned(
     target = _upright(wanted(_upright(scan.size, scan.orientation)), scan.orientation)
     scale = min(scan.size[0] / target[0], scan.size[1] / target[1])
     factors = [max(1, int(scale / margin)) for margin in MARGINS]
-    # Twice 4 bytes a pixel while the rows become a picture, and what resampling takes, as in `_memory`.
+    # 8 bytes a pixel while the rows become a picture, and resampling as in `_memory`.
     strip = max(target) * (16 if scan.transparent else 4)
     fitting = [f for f in factors if max(scan.size) / f * (max(scan.size) / f * 8 + strip) < MEMORY_MAX]
     if not fitting:
@@ -389,18 +390,18 @@ def _scanned(
 
 
 def _has_deep_key(opened: Any) -> bool:
-    """Whether one colour of a PNG of 16 bits means transparent."""
+    """Whether one colour of a 16-bit PNG is transparent."""
     return isinstance(opened.info.get("transparency"), tuple) and _low_memory(opened) > 0
 
 
 def _low_memory(opened: Any) -> int:
-    """Bytes that the lower bytes of a picture take, and the conversion of both; 0 if Pillow gives all bits."""
+    """Memory for the lower bytes of a picture and the conversion of both; 0 if Pillow decodes all bits."""
     deep = opened.format == "PNG" and opened.tile and opened.tile[0][3] in LOW_BYTES
     return 9 * opened.size[0] * opened.size[1] if deep else 0
 
 
 def _low_bytes(opened: Any, source: Source) -> Any:
-    """The image of the lower bytes of a picture that is not loaded yet; None if Pillow gives all bits."""
+    """The image of the lower bytes of a picture not loaded yet; None if Pillow decodes all bits."""
     from PIL import Image
 
     if not _low_memory(opened):
@@ -412,7 +413,7 @@ def _low_bytes(opened: Any, source: Source) -> Any:
 
 
 def _key_to_alpha(high: Any, low: Any) -> None:
-    """Makes the colour that means transparent into alpha, by all its 16 bits."""
+    """Converts the transparent 16-bit colour to alpha."""
     alpha = deep_alpha(high, low, high.info.pop("transparency"))
     for image in (high, low):
         image.info.pop("transparency", None)

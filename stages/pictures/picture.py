@@ -1,4 +1,4 @@
-"""Pictures in and out: any common image as a target, and rendered images as files."""
+"""Reading any common image as a target, and writing rendered images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .sources import is_file_like, source_of
 Array = np.ndarray[Any, Any]
 
 # Pixel art, unlike small photographs and antialiased drawings, has few colours: at most `FEW_COLOURS`, or `ART_COLOURS`
-# where at least this share of neighbours is equal, and no more than a third of its pixels. Of the neighbours that
-# differ, half differ by at least `ART_STEP` levels of 255.
+# if a share of at least `ART_EQUAL` of neighbours is equal, and at most a third of its pixel count. Of the unequal
+# neighbours, half differ by at least `ART_STEP` levels of 255.
 ART_STEP, FEW_COLOURS, ART_COLOURS, ART_EQUAL = 24, 16, 64, 0.25
-# Half a level of 255: alpha within so much of none or of all is none or all.
+# Half an 8-bit level: alpha this close to 0 or 1 is set to it.
 FAINT = 0.5 / 255
 
 
@@ -33,29 +33,29 @@ def load_picture(
 ) -> Array:
     """A picture as a target, in sRGB.
 
-    Of files and Pillow images, orientation (Exif), colour space and transparency are respected. Of a file that holds
-    several pictures it is the first. Warns (`PictureWarning`) if a file says something of its colours that is ignored.
+    Exif orientation, colour space and transparency of files and Pillow images are applied. A file with several pictures
+    gives its first. Warns (`PictureWarning`) if some colour information of a file is ignored.
 
     Args:
-        picture: a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, PNM or JPEG 2000 file, whatever its name ends with: its path,
-            a binary file object (read from its start, if it can go back there), or its content as bytes. Or a Pillow
+        picture: a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, PNM or JPEG 2000 file, recognised by content: its path, a
+            binary file object (read from its start if seekable), or its content as bytes. Or a Pillow
             image of any mode. Or an array (NumPy, JAX, PyTorch, nested lists) in sRGB: (H, W) or (H, W, 1) grey,
             (H, W, 2) grey and alpha, (H, W, 3), or (H, W, 4) with straight alpha; floats in 0..1, uint8 or uint16 over
             their whole range, or booleans.
-        size: longest side in pixels (aspect kept), or (width, height) exactly. If not given, arrays stay as they are;
-            others have `DEFAULT_SIZE` at most.
-        background: sRGB in 0..1, laid under transparent parts.
+        size: longest side in pixels (aspect kept), or (width, height) exactly. If None, arrays keep their size; others
+            get at most `DEFAULT_SIZE`.
+        background: sRGB in 0..1 under transparent parts.
         argument: what the caller calls the picture, for messages.
-        enlarge: whether, if no size is given, smaller files and Pillow images are brought to `DEFAULT_SIZE`: pixel art
+        enlarge: whether smaller files and Pillow images are enlarged to `DEFAULT_SIZE` if no size is given; pixel art
             by a whole factor, so that its longest side may become nearly twice that.
 
     Returns:
-        (H, W, 3) float32 in 0..1; if no background is given and some pixel of it is transparent, (H, W, 4): the colours
-        themselves, not multiplied with alpha, and alpha. Fully transparent pixels are 0.
+        (H, W, 3) float32 in 0..1; (H, W, 4) with straight alpha if no background is given and a pixel is not opaque.
+        Fully transparent pixels are 0.
 
     Raises:
-        InputError: the file is missing, broken or no picture, or takes more memory than it may; or the array has
-            another shape or type, or values out of range.
+        InputError: the file is missing, broken, not a picture, or takes too much memory; or the array has another shape
+            or type, or values out of range.
     """
     if is_array(picture):
         image = _times_alpha(picture_of_array(picture, argument))
@@ -94,10 +94,10 @@ def picture_size(picture: Any, argument: str = "picture") -> tuple[int, int]:
 
 
 def readable(picture: Any, argument: str = "picture") -> Any:
-    """A picture as of `load_picture` that can be read as often as need be, and is known to be one in kind.
+    """A picture that `load_picture` can read repeatedly, from any that it accepts.
 
     Raises:
-        InputError: it is a file that cannot be read, or an array that is no picture.
+        InputError: it is a file that cannot be read, or an array that is not a picture.
     """
     if is_array(picture):
         return picture_of_array(picture, argument)
@@ -105,7 +105,7 @@ def readable(picture: Any, argument: str = "picture") -> Any:
 
 
 def is_array(picture: Any) -> bool:
-    """Whether `load_picture` takes it for an array."""
+    """Whether `load_picture` treats it as an array."""
     return not is_file_like(picture) and not _is_pillow(picture)
 
 
@@ -116,14 +116,14 @@ def _is_pillow(picture: Any) -> bool:
 
 
 def _times_alpha(image: Array) -> Array:
-    """(H, W, 4) with colours times alpha, or (H, W, 3) where nothing is transparent; not the caller's own array."""
+    """A copy with premultiplied colours."""
     if image.shape[2] == 3:
         return image.copy()
     return np.concatenate([image[:, :, :3] * image[:, :, 3:], image[:, :, 3:]], axis=2)
 
 
 def _resized(image: Array, size: tuple[int, int]) -> Array:
-    """The picture, colours times alpha, at this width and height; the filter may take values somewhat past 0..1."""
+    """The premultiplied picture at this width and height; the filter may overshoot 0..1."""
     from PIL import Image
 
     planes = [Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(image, 2, 0)]
@@ -131,7 +131,7 @@ def _resized(image: Array, size: tuple[int, int]) -> Array:
 
 
 def _enlarged(image: Array) -> Array:
-    """A small picture, colours times alpha, at its default size."""
+    """A small premultiplied picture at its default size."""
     height, width = image.shape[:2]
     if is_pixel_art(image):
         factor = -(-DEFAULT_SIZE // max(height, width))
@@ -156,7 +156,7 @@ def is_pixel_art(image: Array) -> bool:
 
 
 def _within_alpha(image: Array) -> tuple[Array, Array]:
-    """Colours times alpha, and alpha, (H, W, 1), without what the filter overshot, and without faint traces."""
+    """Premultiplied colours and alpha, (H, W, 1), clipped, without faint traces."""
     alpha = image[:, :, 3:]
     alpha[alpha < FAINT] = 0
     alpha[alpha > 1 - FAINT] = 1
@@ -165,13 +165,13 @@ def _within_alpha(image: Array) -> tuple[Array, Array]:
 
 
 def _over(image: Array, background: tuple[float, float, float]) -> Array:
-    """(H, W, 3) from colours times alpha, and alpha."""
+    """(H, W, 3) over a background, from premultiplied colours and alpha."""
     colours, alpha = _within_alpha(image)
     return np.clip(colours + (1 - alpha) * np.asarray(background, np.float32), 0, 1)
 
 
 def _straight(image: Array) -> Array:
-    """(H, W, 3 or 4) from colours times alpha, and alpha."""
+    """(H, W, 3 or 4) with straight alpha, from premultiplied colours and alpha."""
     colours, alpha = _within_alpha(image)
     np.divide(colours, alpha, out=colours, where=alpha > 0)
     return image if alpha.min() < 1 else np.ascontiguousarray(colours)
@@ -182,7 +182,7 @@ def target_size(original: tuple[int, int], size: tuple[int, int] | int | None) -
 
     Args:
         original: width and height of the picture.
-        size: as of `load_picture`; without it, of a picture that is not to be enlarged.
+        size: as of `load_picture`; None for at most `DEFAULT_SIZE`.
     """
     if isinstance(size, tuple):
         return size

@@ -10,7 +10,7 @@ from artpipe.renderers import InputError
 
 Array = np.ndarray[Any, Any]
 
-# Values may exceed 0..1 by this much, some float32 roundings; they are clipped.
+# Values may exceed 0..1 by this much, a few float32 roundings; they are clipped.
 ROUNDING = 1e-6
 NEEDED = "(H, W), (H, W, 3) or (H, W, 4), floats 0..1, uint8 or uint16"
 
@@ -23,7 +23,7 @@ def array_of(values: Any, argument: str) -> Array:
         argument: its name, for messages.
 
     Raises:
-        InputError: it is no array of real numbers.
+        InputError: it is not an array of real numbers.
     """
     if np.ma.isMaskedArray(values):
         raise InputError(f"{argument} is a masked array; fill what is masked first (numpy.ma.filled)")
@@ -31,7 +31,7 @@ def array_of(values: Any, argument: str) -> Array:
         for method in ("detach", "cpu"):
             values = getattr(values, method)() if hasattr(values, "__array__") and hasattr(values, method) else values
         array = np.asarray(values)
-        if "float" in array.dtype.name and array.dtype.kind == "V":  # bfloat16 and its kin, which NumPy lacks
+        if "float" in array.dtype.name and array.dtype.kind == "V":  # bfloat16 and the like, which NumPy lacks
             array = array.astype(np.float32)
     except Exception as error:  # each library raises its own
         reason = " ".join(str(error).split())[:120]
@@ -81,11 +81,11 @@ def _in_unit_range(array: Array, argument: str) -> Array:
         return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
     if array.dtype.kind in "iu":
         raise InputError(
-            f"{argument} has values of {array.dtype}, which does not say what white is; needs uint8 (white is 255), "
+            f"{argument} has dtype {array.dtype}, which does not define white; needs uint8 (white is 255), "
             "uint16 (65535) or floats (1)"
         )
     low, high = float(array.min()), float(array.max())
-    if not (np.isfinite(low) and np.isfinite(high)):  # NaN is the least and the largest of all
+    if not (np.isfinite(low) and np.isfinite(high)):  # a NaN makes both NaN
         at = tuple(int(index) for index in np.argwhere(~np.isfinite(array))[0])
         raise InputError(f"{argument} has the value {array[at]} at {at}; needs finite floats, 0..1")
     if low < -ROUNDING or high > 1 + ROUNDING:

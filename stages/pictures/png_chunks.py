@@ -1,4 +1,4 @@
-"""Chunks of a PNG file beside its pixels, and a view of the file without them: Pillow refuses long ones."""
+"""Metadata chunks of a PNG file, and a view of the file without them, since Pillow refuses long ones."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 # Chunks that Pillow needs to decode the pixels.
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-# Chunks that are read here, and the most bytes that each may have; longer and broken ones are ignored.
+# Chunks that are read here, and their maximum bytes; longer and broken ones are ignored.
 _READ = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"iCCP": 1 << 24, b"eXIf": 1 << 24, b"IHDR": 13, b"tRNS": 256}
-# Those that count only before the pixels, as in libpng.
+# Chunks that are ignored after the pixels, as in libpng.
 _BEFORE_PIXELS = (b"cICP", b"sRGB", b"gAMA", b"cHRM", b"iCCP", b"tRNS")
 _TEXT_MAX = 1 << 20
 _PROFILE_MAX = 1 << 24
@@ -24,13 +24,13 @@ _XMP_TEXT = b"XML:com.adobe.xmp\0\0\0"  # an iTXt chunk that is not compressed
 
 _TEXTS, _KEYWORDS = (b"tEXt", b"zTXt", b"iTXt"), (_EXIF_TEXT, _XMP_TEXT)
 
-# Factor from a grey of so many bits to the value that Pillow gives it.
+# Bit depth to the factor from a stored grey to Pillow's value.
 _GREY_SCALES = {1: 255, 2: 85, 4: 17, 8: 1, 16: 1}
 
 
 @dataclass(frozen=True)
 class PngChunks:
-    """A PNG file, taken apart.
+    """A PNG file, split into chunks.
 
     Attributes:
         file: a view of the file that holds only the chunks of `_PIXELS`.
@@ -44,7 +44,7 @@ class PngChunks:
 
     @property
     def key(self) -> int | tuple[int, ...] | None:
-        """Grey (0..255, or of 16 bits) or colour (of the file's bit depth) that is transparent, if there is one."""
+        """The transparent grey (0..255, or 16 bits) or colour (of the file's bit depth), if there is one."""
         head, values = self.content.get(b"IHDR", b""), self.content.get(b"tRNS", b"")
         if len(head) < 13:
             return None
@@ -61,7 +61,7 @@ def read_chunks(file: IO[bytes]) -> PngChunks:
     """Splits a PNG file into chunks; whatever follows a broken chunk is left to the decoder.
 
     Args:
-        file: open at any place, stays open.
+        file: open, at any position; stays open.
     """
     size = file.seek(0, io.SEEK_END)
     kept = [(0, len(SIGNATURE))]
@@ -87,7 +87,7 @@ def read_chunks(file: IO[bytes]) -> PngChunks:
                 content[kind] = data[:length]
         elif kind in _TEXTS:
             text = file.read(min(length, _TEXT_MAX))
-            # The first of each is enough: to unpack many of them could take minutes.
+            # Only the first of each: unpacking many could take minutes.
             if (keyword := next(filter(text.startswith, _KEYWORDS), None)) and keyword not in texts:
                 texts.add(keyword)
                 info.update(_text(kind, text))
@@ -123,7 +123,7 @@ def _text(kind: bytes, data: bytes) -> dict[str, Any]:
 def _profile(data: bytes) -> bytes:
     """Profile in an iCCP chunk; empty if it is broken or too long."""
     _, _, packed = data[:80].partition(b"\0")
-    if packed[:1] != b"\0":  # no known compression
+    if packed[:1] != b"\0":  # unknown compression
         return b""
     stream = zlib.decompressobj()
     try:

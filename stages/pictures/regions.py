@@ -1,4 +1,4 @@
-"""Round regions of focus as people write them, and how little the rest counts beside them."""
+"""Round regions of focus as text or numbers, and the weight of everything else."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import re
 from typing import Any
 
 from artpipe.renderers import InputError
+from artpipe.renderers.checks import shown
 
 # Centre and radius as shares: of the canvas's width, of its height, of its longer side.
 Region = tuple[float, float, float]
 
-# What counts least over what counts most. A sixteenth frees most circles for what counts, and still holds the rest.
+# Smallest weight over the largest. A sixteenth leaves most circles to the focus, and still constrains the rest.
 DEFAULT_FLOOR = 1 / 16
 
 
@@ -18,7 +19,7 @@ def parse_focus(text: str) -> Region:
     """A region of focus: `x,y,r`, each a share from 0 to 1 or a percentage, such as `0.5,0.4,0.2` or `50%,40%,20%`.
 
     Raises:
-        InputError: it is something else, or out of range.
+        InputError: it has another form, or a number is out of range.
     """
     numbers = [re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)(%?)\s*", part, re.ASCII) for part in text.split(",")]
     region = tuple(float(number[1]) / (100 if number[2] else 1) for number in numbers if number)
@@ -31,10 +32,10 @@ def check_focus(regions: Any) -> tuple[Region, ...]:
     """Regions of focus as tuples of floats, from any sequences of numbers.
 
     Raises:
-        InputError: they are something else, or a number is out of range.
+        InputError: they have another form, or a number is out of range.
     """
     if not isinstance(regions, (list, tuple)):
-        raise InputError(f"focus is {_in_a_line(regions)}; needs a list of regions, such as [(0.5, 0.4, 0.2)]")
+        raise InputError(f"focus is {shown(regions)}; needs a list of regions, such as [(0.5, 0.4, 0.2)]")
     return tuple(_checked(region) for region in regions)
 
 
@@ -43,7 +44,7 @@ def _checked(region: Any) -> Region:
         x, y, radius = (float(value) for value in region if not isinstance(value, (bool, str)))
     except (TypeError, ValueError, OverflowError):
         raise InputError(
-            f"a region of focus is {_in_a_line(region)}; needs three numbers, x, y, radius, such as (0.5, 0.4, 0.2)"
+            f"a region of focus is {shown(region)}; needs three numbers, x, y, radius, such as (0.5, 0.4, 0.2)"
         ) from None
     if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < radius <= 1):
         raise InputError(
@@ -51,8 +52,3 @@ def _checked(region: Any) -> Region:
             "side, 0 to 1, with a radius above 0. Try dividing pixels by them"
         )
     return x, y, radius
-
-
-def _in_a_line(value: Any) -> str:
-    """What a value looks like, for a message; arrays would show as several lines."""
-    return " ".join(repr(value).split())[:80]

@@ -1,4 +1,4 @@
-"""Pictures turned upright and brought to their size, piece by piece: no large one is ever held in sRGB or in floats."""
+"""Rotating and resampling of pictures piece by piece, so that no large one is held in sRGB or in floats."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from .decode import Decoded, Size
 
 Array = np.ndarray[Any, Any]
 
-# Larger pictures are first shrunk to so many times their final size by means of squares, which is much faster.
+# Larger pictures are first shrunk by box averages to `MARGIN` times their final size, which is much faster.
 WHOLE_PIXELS_MAX = 178_000_000
 WHOLE_SIDE_MAX = 65_535
 MARGIN = 4
 
 
 def resampled(decoded: Decoded, size: Size) -> Array:
-    """A decoded picture in sRGB, upright, at the width and height that are wanted. It is used up if it is owned.
+    """A decoded picture in sRGB, upright, at this width and height; its images are closed if owned.
 
-    Up to `WHOLE_PIXELS_MAX` it equals Pillow's `resize` of the whole picture bit for bit, since that, too, does the
-    rows first and then the columns. Colours of transparent pictures are multiplied with alpha before, so that what
-    stands in pixels that nobody sees shows nowhere.
+    Up to `WHOLE_PIXELS_MAX` it equals Pillow's `resize` of the whole picture bit for bit, since that also resamples
+    rows before columns. Colours are premultiplied, so that those of fully transparent pixels have no effect.
 
     Returns:
-        (H, W, 3) float32 in 0..1 if no pixel is transparent, else (H, W, 4): red, green and blue times alpha, and
-        alpha, which the filter may take somewhat past 0..1.
+        (H, W, 3) float32 in 0..1 if all pixels are opaque, else (H, W, 4): premultiplied red, green and blue, and
+        alpha, which the filter may overshoot past 0..1.
     """
     from PIL import Image
 
@@ -42,7 +41,7 @@ def resampled(decoded: Decoded, size: Size) -> Array:
     while strips:
         strip = strips.pop(0)
         channels = 3 if strip.mode == "RGB" or (colours.grey and channel == 0) else 1
-        # Columns do not know of each other, so that they may be resampled some at a time.
+        # Columns are independent, so they are resampled a few at a time.
         width = max(1, PIECE_PIXELS // max(strip.height, size[1]))
         for first in range(0, size[0], width):
             last = min(first + width, size[0])
@@ -56,7 +55,7 @@ def resampled(decoded: Decoded, size: Size) -> Array:
 
 
 def _strips(decoded: Decoded, colours: Colours, size: Size, huge: bool) -> tuple[list[Any], tuple[float, float]]:
-    """The planes of a picture, upright, with its rows resampled; where in them it begins and ends, in rows."""
+    """Upright planes of a picture, with its rows resampled, and where the picture begins and ends in them, in rows."""
     from PIL import Image
 
     image = decoded.image
@@ -64,7 +63,7 @@ def _strips(decoded: Decoded, colours: Colours, size: Size, huge: bool) -> tuple
     across, down = reversed(image.size) if swapped else image.size
     part_across, part_down = reversed(decoded.extent) if swapped else decoded.extent
     left, top = across - part_across if from_right else 0, down - part_down if from_below else 0
-    # As many columns, and as many rows, that become one first.
+    # Columns, and rows, that are first averaged into one.
     columns = max(1, int(across / size[0] / MARGIN)) if huge else 1
     factor = max(1, int(down / size[1] / MARGIN)) if huge else 1
     rows = max(1, PIECE_PIXELS // (4 if colours.deep else 1) // across // factor) * factor
@@ -88,8 +87,8 @@ def _strips(decoded: Decoded, colours: Colours, size: Size, huge: bool) -> tuple
     return strips, (top / factor, (top + part_down) / factor)
 
 
-# Orientation of Exif: what Pillow calls the turn that makes a picture upright (the number of Image.Transpose), whether
-# its rows become columns, and whether what is then left was right or below, or was so in a column that became a row.
+# Exif orientation to the number of the `Image.Transpose` that makes a picture upright, whether its rows become columns,
+# and whether the upright x and y axes run against the stored ones.
 TURNS: dict[int, tuple[Any, bool, bool, bool]] = {
     1: (None, False, False, False),
     2: (0, False, True, False),

@@ -1,4 +1,4 @@
-"""Pictures too large to be decoded as a whole: libvips decodes them row after row, and shrinks them on the way."""
+"""Pictures too large to be decoded as a whole: libvips decodes them row by row and shrinks them on the way."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 
 from .sources import Source
 
-# Pillow's names of formats that libvips decodes row after row, and its loaders.
+# Pillow's names of formats that libvips decodes row by row, and its loaders.
 SCANNED = {"JPEG": "jpegload_source", "MPO": "jpegload_source", "PNG": "pngload_source", "TIFF": "tiffload_source"}
 
-# What libvips calls the meaning of values that Pillow has modes for; others are brought to sRGB.
+# Interpretations of libvips that Pillow has modes for; others are converted to sRGB.
 KNOWN = ("b-w", "grey16", "srgb", "rgb", "rgb16", "cmyk")
 
 
 def can_scan() -> bool:
-    """Whether libvips is installed: the extra `scans`."""
+    """Whether libvips (the extra `scans`) is installed."""
     return util.find_spec("pyvips") is not None
 
 
@@ -29,7 +29,7 @@ class Scan:
     Attributes:
         image: a pyvips image that can be read once, from the top.
         size: its width and height as stored, pixels.
-        orientation: 1 to 8, as in Exif: how it still has to be turned.
+        orientation: Exif orientation, 1 to 8, that is still to be applied.
         transparent: whether it has alpha.
     """
 
@@ -44,7 +44,7 @@ class Scan:
         import pyvips
 
         in_memory, opened = isinstance(file.content, bytes), pyvips.Source
-        # By a file's name alone, libvips would take [ as options.
+        # In a plain file name, libvips would parse [ as options.
         source = opened.new_from_memory(file.content) if in_memory else opened.new_from_file(str(file.content))
         image = getattr(pyvips.Image, SCANNED[format])(source, access="sequential", fail_on="truncated")
         orientation = image.get("orientation") if image.get_typeof("orientation") else 1
@@ -52,9 +52,9 @@ class Scan:
         return cls(image, (image.width, image.height), orientation, bool(image.hasalpha()))
 
     def shrunk(self, factor: int) -> Any:
-        """A Pillow image of the means of squares of `factor` pixels; pyvips.Error if the file is broken.
+        """A Pillow image averaged over squares of `factor` pixels; pyvips.Error if the file is broken.
 
-        Its mode and profile are those that Pillow would have found.
+        Mode and profile are those that Pillow would report.
         """
         from PIL import Image
 

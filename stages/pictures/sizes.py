@@ -1,4 +1,4 @@
-"""Sizes of a canvas as people write them."""
+"""Sizes of a canvas as text or numbers."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import IO, Any
 from artpipe.renderers import InputError
 from artpipe.renderers.errors import printable
 
-# No file object is read further than this, bytes.
+# Most that is read from a file object, bytes.
 BYTES_MAX = 1_400_000_000
 
 
@@ -116,5 +116,5 @@ def _on_disk(given: str | os.PathLike[str]) -> Source:
             return Source(name, path)
     except FileNotFoundError:
         raise InputError(f"there is no file {name}") from None
-    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+    except (OSError, ValueError) as error:  # ValueError: not a valid file name
         raise InputError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from None

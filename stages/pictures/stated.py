@@ -1,4 +1,4 @@
-"""Colour space that a picture file states, by whichever means its format has."""
+"""The colour space that a picture file states, in any way that its format has."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Stated:
     Attributes:
         space: colour space of its values; None for sRGB, or where an ICC profile applies.
         profile: ICC profile that replaces the one Pillow reports, empty for none; None leaves Pillow's.
-        complaint: what it states that is not understood and therefore ignored.
+        complaint: what it states that is ignored as unknown or invalid.
     """
 
     space: ColourSpace | None = None
@@ -101,7 +101,7 @@ def _of_png(chunks: dict[bytes, bytes], profile: Any) -> Stated:
         stated = _plain(tuple(numbers) or BT709, int.from_bytes(gamma) / 100_000)
         return Stated(stated.space, complaint=stated.complaint or complaint)
     if numbers and _plain(tuple(numbers), SRGB_GAMMA) != Stated():
-        complaint = "its cHRM chunk stands without gAMA"
+        complaint = "its cHRM chunk has no gAMA chunk beside it"
     return Stated(complaint=complaint)
 
 
@@ -177,7 +177,7 @@ def _says_adobe_rgb(picture: Any) -> bool:
         exif = picture.getexif()
         space = exif.get_ifd(EXIF_IFD).get(COLOUR_SPACE_TAG)
         index = exif.get_ifd(INTEROP_IFD).get(INTEROP_INDEX_TAG)
-    except Exception:  # of broken metadata, anything; a picture without them is still one
+    except Exception:  # broken metadata can raise anything; the picture is still usable
         return False
     return space == 2 or (space != 1 and str(index).rstrip("\0 ") == "R03")
 

@@ -1,4 +1,4 @@
-"""What each pixel counts: a mask, regions of focus, and the picture's own edges, as weights of the loss."""
+"""Pixel weights of the loss, from a mask, regions of focus and the picture's own edges."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .sources import Source
 
 Array = np.ndarray[Any, Any]
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue (ITU-R BT.709), on sRGB values as they are
-# Edges are sought at this blur, pixels on a canvas of 256; finer detail than that is mostly noise and canvas grain.
+# Blur before edge detection, pixels on a canvas of 256; finer detail is mostly noise and canvas grain.
 EDGE_BLUR = 1.0
-# The gradient that counts fully: this percentile of the picture's own.
+# Percentile of the picture's gradients from which edges get full weight.
 EDGE_PERCENTILE = 95.0
 
 
@@ -27,20 +27,20 @@ def weights_for(
     edges: float = 0.0,
     floor: float = DEFAULT_FLOOR,
 ) -> Array | None:
-    """What each pixel counts: `floor + (1 - floor) x mask x focus x edges`, each of the three 0..1, 1 where not given.
+    """Pixel weights `floor + (1 - floor) x mask x focus x edges`; each factor is in 0..1, and 1 if not given.
 
     Args:
         target: (H, W, 3), or (H, W, 4) with straight alpha, sRGB in 0..1.
         mask: (H, W), 0..1, from `load_mask`.
-        focus: regions; where several meet, the strongest counts.
-        edges: how much smooth parts lose, 0..1.
-        floor: what counts least over what counts most, 0..1.
+        focus: regions; where several overlap, the strongest counts.
+        edges: how much the weight of smooth areas is reduced, 0..1.
+        floor: smallest weight over the largest, 0..1.
 
     Returns:
-        (H, W) float32, `floor` to 1; None if nothing is asked for, so that all pixels count the same.
+        (H, W) float32, `floor` to 1; None without mask, focus and edges: all pixels count the same.
 
     Raises:
-        InputError: the target is no picture, or with a floor of 0, no pixel counts.
+        InputError: the target is not a picture, or all weights are 0.
     """
     if target.ndim != 3 or target.shape[2] not in (3, 4) or 0 in target.shape:
         raise InputError(f"target has shape {target.shape}; needs (H, W, 3) or (H, W, 4), sRGB and alpha in 0..1")
@@ -54,7 +54,7 @@ def weights_for(
         return None
     weights = (floor + (1 - floor) * np.prod(parts, axis=0)).astype(np.float32)
     if not weights.max() > 0:
-        raise InputError("mask and focus leave no pixel that counts; give the rest a weight above 0 (--weight-floor)")
+        raise InputError("mask and focus give every pixel weight 0; try a weight floor above 0 (--weight-floor)")
     return weights
 
 
@@ -65,16 +65,16 @@ def load_mask(mask: Any, width: int, height: int, picture: Any = None) -> Array:
         mask: any image that `load_picture` takes; an array of booleans or of floats in 0..1, too.
         width: of the canvas, pixels; the mask is stretched to it just as the picture was.
         height: of the canvas.
-        picture: the image that the mask is for; the canvas is the measure if not given.
+        picture: the image that the mask is for; its proportions are checked, or else the canvas's.
 
     Raises:
-        InputError: it cannot be read, or it is not of the picture's proportions.
+        InputError: it cannot be read, or has other proportions than the picture.
     """
     mask = readable(mask, "mask")
     name = f"mask {mask.name}" if isinstance(mask, Source) else "mask"
     own = picture_size(mask, "mask")
     wanted = (width, height) if picture is None else picture_size(picture)
-    # One may be the other made smaller, with sides rounded up or down to whole pixels.
+    # One may be a shrunk copy of the other, with sides rounded to whole pixels.
     if abs(own[0] * wanted[1] - own[1] * wanted[0]) > max(sum(own), sum(wanted)):
         raise InputError(
             f"{name} is {own[0]} x {own[1]} pixels; needs the proportions of the picture, which is "
@@ -85,14 +85,14 @@ def load_mask(mask: Any, width: int, height: int, picture: Any = None) -> Array:
 
 
 def weights_picture(weights: Array) -> Array:
-    """(H, W, 3), 0..1: white where most counts, black where nothing does."""
+    """(H, W, 3), 0..1: white for the largest weight, black for 0."""
     return np.repeat((weights / weights.max())[:, :, None], 3, axis=2)
 
 
 def detail(target: Array) -> Array:
-    """(H, W), 0..1: where a picture has edges: the gradient of its slightly blurred colours, over its 95th percentile.
+    """Strength of edges, (H, W), 0..1: the gradient of slightly blurred colours over its 95th percentile.
 
-    A picture without any has 1 everywhere: nothing in it counts more.
+    1 everywhere if the picture has no edges.
     """
     from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
 
@@ -102,7 +102,7 @@ def detail(target: Array) -> Array:
     blur = EDGE_BLUR * max(1.0, max(planes.shape[1:]) / 256)
     slopes = [gaussian_gradient_magnitude(plane, blur, mode="nearest") for plane in planes]
     steepness = gaussian_filter(np.sqrt(np.sum(np.square(slopes), axis=0)), blur, mode="nearest")
-    # Less than a level of 8 bits a pixel is no edge.
+    # A slope below one 8-bit level a pixel is not an edge.
     full = max(float(np.percentile(steepness, EDGE_PERCENTILE)), 1 / 255)
     return np.ones_like(steepness) if steepness.max() < 1 / 255 else np.clip(steepness / full, 0, 1)
 
