@@ -1,9 +1,22 @@
-"""Picture files made by hand: what Pillow reads but does not write, and colour profiles whose effect is plain."""
+"""Picture files that Pillow reads but does not write, colour profiles with a plain effect, and refusals."""
 
 import struct
 import zlib
 
+import pytest
+
+from artpipe import InputError
+
 GREY, RGB, GREY_ALPHA, RGB_ALPHA = 0, 2, 4, 6  # colour types of PNG
+
+
+def refusal(function, *arguments, most=400, **options):
+    """The one line that refuses an input."""
+    with pytest.raises(InputError) as caught:
+        function(*arguments, **options)
+    message = str(caught.value)
+    assert message.isprintable() and 10 < len(message) < most
+    return message
 
 
 def chunk(kind, content):

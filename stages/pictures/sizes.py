@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from artpipe.renderers import InputError
+from artpipe.renderers.checks import shown
 
 # The longest side of a target whose size is not given, pixels.
 DEFAULT_SIZE = 256
@@ -29,5 +30,5 @@ def parse_size(text: Any) -> tuple[int, int] | int:
         whole = all(isinstance(side, (int, np.integer)) and not isinstance(side, bool) for side in numbers)
         sides = [int(side) for side in numbers] if whole else []
     if not sides or not all(1 <= side <= SIZE_MAX for side in sides):
-        raise InputError(f"size is {text!r}; needs pixels like 384 or 256x256, 1 to {SIZE_MAX}")
+        raise InputError(f"size is {shown(text)}; needs pixels like 384 or 256x256, 1 to {SIZE_MAX}")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
