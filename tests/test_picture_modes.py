@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from picture_files import (
     BLUE,
@@ -25,16 +25,17 @@ from picture_files import (
     grey_profile,
     png,
     png_of,
+    refusal,
     rgb_profile,
 )
 from PIL import Image, ImageCms
 
-from artpipe import InputError
 from artpipe.stages.pictures import decode, resample
-from artpipe.stages.pictures.picture import load_picture, picture_size, save_png
+from artpipe.stages.pictures.picture import load_picture, save_png
 from artpipe.stages.pictures.scan import can_scan
 
 WIDTH, HEIGHT = 12, 8
+needs_libvips = pytest.mark.skipif(not can_scan(), reason="libvips is not installed: pip install '.[scans]'")
 
 
 def ramp(most, count=WIDTH * HEIGHT):
@@ -45,11 +46,6 @@ def ramp(most, count=WIDTH * HEIGHT):
 def from_light(light):
     """sRGB of a share of light (IEC 61966-2-1)."""
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.asarray(light) ** (1 / 2.4) - 0.055)
-
-
-def load_bytes(folder, content, **options):
-    (folder / "a").write_bytes(content)
-    return load_picture(folder / "a", **options)
 
 
 # --- bits ---
@@ -64,37 +60,28 @@ def tiff(values, bits, photometric, sample_format=1):
     return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(tags)) + entries + bytes(4)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "bits", "most", "sample_format"),
-    [("<u2", 16, 65535, 1), ("<u4", 32, 65535, 1), ("<u4", 32, 2**32 - 1, 1), ("<i4", 32, 65535, 2),
-     ("<i4", 32, 255, 2), ("<f4", 32, 1, 3), ("<f4", 32, 255, 3), ("<f4", 32, 65535, 3), ("<f4", 32, 1e9, 3)],
-)  # fmt: skip
-def test_grey_of_many_bits_keeps_its_shades(tmp_path, dtype, bits, most, sample_format):
-    shades = np.linspace(0, 1, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH)
-    stored = (shades * most if dtype == "<f4" else np.round(shades * most)).astype(dtype)
-    loaded = load_bytes(tmp_path, tiff(stored, bits, 1, sample_format))
-    assert loaded.shape == (HEIGHT, WIDTH, 3)
-    for channel in range(3):
-        np.testing.assert_allclose(loaded[:, :, channel], stored / most, atol=1e-6)
+def test_grey_of_many_bits_keeps_its_shades():
+    for dtype, bits, most, sample_format in (
+        ("<u2", 16, 65535, 1), ("<u4", 32, 65535, 1), ("<u4", 32, 2**32 - 1, 1), ("<i4", 32, 65535, 2),
+        ("<i4", 32, 255, 2), ("<f4", 32, 1, 3), ("<f4", 32, 255, 3), ("<f4", 32, 65535, 3), ("<f4", 32, 1e9, 3),
+    ):  # fmt: skip
+        shades = np.linspace(0, 1, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH)
+        stored = (shades * most if dtype == "<f4" else np.round(shades * most)).astype(dtype)
+        loaded = load_picture(tiff(stored, bits, 1, sample_format))
+        np.testing.assert_allclose(loaded, (stored / most)[:, :, None] * np.ones(3), atol=1e-6)
+    negative = ramp(65535).astype("<u2")  # of which white is zero
+    np.testing.assert_allclose(load_picture(tiff(negative, 16, 0))[:, :, 0], 1 - negative / 65535, atol=1e-6)
+    dark = ramp(200).astype(">u2")
+    loaded = load_picture(b"P5\n%d %d\n65535\n" % (WIDTH, HEIGHT) + dark.tobytes())
+    np.testing.assert_allclose(loaded[:, :, 0], dark / 65535, atol=1e-6)
 
 
-def test_grey_of_which_white_is_zero_is_not_a_negative(tmp_path):
-    stored = ramp(65535).astype("<u2")
-    np.testing.assert_allclose(load_bytes(tmp_path, tiff(stored, 16, 0))[:, :, 0], 1 - stored / 65535, atol=1e-6)
-
-
-def test_floats_that_are_no_numbers_are_black_and_do_not_tell_what_white_is(tmp_path):
+def test_floats_that_are_not_finite_are_black_or_white_and_do_not_change_the_scale():
     stored = ramp(1).astype("<f4")
     stored[0] = [np.nan, np.inf, -np.inf, -1e30, 1.2, *[0.5] * 7]
-    loaded = load_bytes(tmp_path, tiff(stored, 32, 1, 3))[:, :, 1]
+    loaded = load_picture(tiff(stored, 32, 1, 3))[:, :, 1]
     np.testing.assert_allclose(loaded[0], [0, 1, 0, 0, 1, *[0.5] * 7], atol=1e-6)
     np.testing.assert_allclose(loaded[1:], stored[1:], atol=1e-6)
-
-
-def test_a_dark_graymap_of_sixteen_bits_stays_dark(tmp_path):
-    stored = ramp(200).astype(">u2")
-    loaded = load_bytes(tmp_path, b"P5\n%d %d\n65535\n" % (WIDTH, HEIGHT) + stored.tobytes())
-    np.testing.assert_allclose(loaded[:, :, 0], stored / 65535, atol=1e-6)
 
 
 def test_sixteen_bits_are_not_rounded_to_eight_when_they_are_resampled(tmp_path):
@@ -105,15 +92,12 @@ def test_sixteen_bits_are_not_rounded_to_eight_when_they_are_resampled(tmp_path)
     np.testing.assert_allclose(loaded[2:-2, 8], fine[:, 8].reshape(16, 4).mean(axis=1)[2:-2] / 65535, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("colour_type", "channels", "tolerance"), [(RGB, 3, 1e-6), (GREY_ALPHA, 2, 1.01 / 255), (RGB_ALPHA, 4, 2e-6)]
-)
-def test_colours_of_sixteen_bits_load(tmp_path, rng, colour_type, channels, tolerance):
-    stored = rng.integers(0, 65536, (HEIGHT, WIDTH, channels)).astype(np.uint16)
-    stored[..., -1] = 0x4000 + stored[..., -1] % 0xB000  # neither clear nor, but for a trace, opaque
-    loaded = load_bytes(tmp_path, png_of(stored, 16, colour_type))
-    expected = stored[:, :, [0, 0, 0, 1]] if channels == 2 else stored
-    np.testing.assert_allclose(loaded, expected / 65535, atol=tolerance)
+def test_colours_of_sixteen_bits_load(rng):
+    for colour_type, channels, tolerance in ((RGB, 3, 1e-6), (GREY_ALPHA, 2, 1.01 / 255), (RGB_ALPHA, 4, 2e-6)):
+        stored = rng.integers(0, 65536, (HEIGHT, WIDTH, channels)).astype(np.uint16)
+        stored[..., -1] = 0x4000 + stored[..., -1] % 0xB000  # neither clear nor, but for a trace, opaque
+        expected = stored[:, :, [0, 0, 0, 1]] if channels == 2 else stored
+        np.testing.assert_allclose(load_picture(png_of(stored, 16, colour_type)), expected / 65535, atol=tolerance)
 
 
 def test_colours_of_sixteen_bits_are_turned_and_resampled_in_sixteen(monkeypatch):
@@ -130,14 +114,14 @@ def test_colours_of_sixteen_bits_are_turned_and_resampled_in_sixteen(monkeypatch
             np.testing.assert_allclose(loaded[2:-2], expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("mode", ["LAB", "YCbCr", "CMYK"])
-def test_other_spaces_of_colour_come_back(tmp_path, mode):
+def test_other_spaces_of_colour_come_back(tmp_path):
     colours = np.array([[[200, 40, 60], [30, 160, 90], [20, 60, 210], [230, 230, 40]]], np.uint8)
     picture = Image.fromarray(colours)
     lab = (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"))
-    stored = ImageCms.profileToProfile(picture, *lab, outputMode="LAB") if mode == "LAB" else picture.convert(mode)
-    stored.save(tmp_path / "a.tif")
-    np.testing.assert_allclose(load_picture(tmp_path / "a.tif"), colours / 255, atol=8 / 255)
+    for mode in ("LAB", "YCbCr", "CMYK"):
+        stored = ImageCms.profileToProfile(picture, *lab, outputMode="LAB") if mode == "LAB" else picture.convert(mode)
+        stored.save(tmp_path / "a.tif")
+        np.testing.assert_allclose(load_picture(tmp_path / "a.tif"), colours / 255, atol=8 / 255)
 
 
 # --- transparency ---
@@ -155,47 +139,39 @@ def test_a_picture_has_alpha_only_if_some_pixel_is_not_opaque(tmp_path, rng):
     Image.fromarray(values).save(tmp_path / "almost.png")
     almost = load_picture(tmp_path / "almost.png")
     np.testing.assert_allclose(almost, values / 255, atol=1e-6)
-    assert load_picture(tmp_path / "almost.png", background=(0, 0, 0)).shape == (HEIGHT, WIDTH, 3)
-
-
-AVIF_EXACT = {"quality": 100, "subsampling": "4:4:4"}
-
-
-def palette_picture():
-    picture = Image.fromarray(np.arange(4, dtype=np.uint8).reshape(2, 2), "P")
-    picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9])
-    return picture
+    save_png(almost, tmp_path / "again.png")
+    np.testing.assert_allclose(load_picture(tmp_path / "again.png"), almost, atol=1e-6)
 
 
 def kinds_of_transparency(folder):
-    """Files of 2 x 2 pixels, and the (2, 2, 4) levels of 255 that they stand for."""
+    """Files of 2 x 2 pixels, or of 16 x 16, and the levels of 255, (H, W, 4), that they hold."""
     grey = np.array([[0, 85], [170, 255]], np.uint8)
-    in_grey = np.stack([grey, grey, grey, np.where(grey == 85, 0, 255)], axis=2)
-    in_grey[0, 1] = 0
-    palette_picture().save(folder / "bytes.png", transparency=bytes([255, 128, 0, 7]))
+    keyed = np.stack([grey, grey, grey, np.where(grey == 85, 0, 255)], axis=2)
+    keyed[0, 1] = 0
     coloured = np.array([[[255, 0, 0, 255], [0, 255, 0, 128]], [[0, 0, 0, 0], [9, 9, 9, 7]]])
+    palette = Image.fromarray(np.arange(4, dtype=np.uint8).reshape(2, 2), "P")
+    palette.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9])
+    palette.save(folder / "bytes.png", transparency=bytes([255, 128, 0, 7]))
     yield folder / "bytes.png", coloured
-    palette_picture().save(folder / "one.gif", transparency=1)
+    palette.save(folder / "one.gif", transparency=1)
     yield folder / "one.gif", np.array([[[255, 0, 0, 255], [0, 0, 0, 0]], [[0, 0, 255, 255], [9, 9, 9, 255]]])
+    contents = {}
     for depth, rows, key in ((2, b"\0\x10\0\xb0", 1), (4, b"\0\x05\0\xaf", 5)):
-        content = png(2, 2, depth, GREY, zlib.compress(rows), chunk(b"tRNS", struct.pack(">H", key)))
-        (folder / f"{depth}.png").write_bytes(content)
-        yield folder / f"{depth}.png", in_grey
+        contents[depth] = png(2, 2, depth, GREY, zlib.compress(rows), chunk(b"tRNS", struct.pack(">H", key)))
     for depth in (8, 16):
-        scale = 257 if depth == 16 else 1
-        key = struct.pack(">H", 85 * scale)
-        (folder / f"{depth}.png").write_bytes(png_of(grey.astype(np.uint16) * scale, depth, GREY, chunk(b"tRNS", key)))
-        yield folder / f"{depth}.png", in_grey
-        rgb = np.repeat(grey[:, :, None], 3, axis=2).astype(np.uint16) * scale
-        content = png_of(rgb, depth, RGB, chunk(b"tRNS", struct.pack(">HHH", *rgb[0, 1])))
-        (folder / f"rgb{depth}.png").write_bytes(content)
-        yield folder / f"rgb{depth}.png", in_grey
+        values, key = grey.astype(np.uint16) * (257 if depth == 16 else 1), 85 * (257 if depth == 16 else 1)
+        contents[depth] = png_of(values, depth, GREY, chunk(b"tRNS", struct.pack(">H", key)))
+        rgb = chunk(b"tRNS", struct.pack(">HHH", key, key, key))
+        contents[f"rgb{depth}"] = png_of(np.repeat(values[:, :, None], 3, axis=2), depth, RGB, rgb)
+    for name, content in contents.items():
+        (folder / f"{name}.png").write_bytes(content)
+        yield folder / f"{name}.png", keyed
     Image.fromarray(np.dstack([grey, np.array([[255, 128], [7, 255]], np.uint8)])).save(folder / "la.tif")
     yield folder / "la.tif", np.dstack([grey, grey, grey, [[255, 128], [7, 255]]])
+    exact = {"webp": {"lossless": True, "exact": True}, "avif": {"quality": 100, "subsampling": "4:4:4"}}
     for ending in ("webp", "avif", "tif", "png"):
-        values = np.repeat(np.repeat(coloured.astype(np.uint8), 8, axis=0), 8, axis=1)
-        options = {"lossless": True, "exact": True} if ending == "webp" else AVIF_EXACT if ending == "avif" else {}
-        Image.fromarray(values).save(folder / f"rgba.{ending}", **options)
+        values = coloured.astype(np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+        Image.fromarray(values).save(folder / f"rgba.{ending}", **exact.get(ending, {}))
         yield folder / f"rgba.{ending}", values
 
 
@@ -217,17 +193,15 @@ def test_alphas_beyond_the_palette_are_ignored():
     np.testing.assert_allclose(load_picture(content), [[[10 / 255, 20 / 255, 30 / 255, 64 / 255]] * 2], atol=1e-6)
 
 
-@given(
-    st.sampled_from([(1, GREY), (2, GREY), (4, GREY), (8, GREY), (16, GREY), (8, RGB), (16, RGB)]),
-    st.booleans(),
-    st.integers(0, 2**32 - 1),
-)
-def test_the_one_colour_that_means_transparent_is_told_from_its_neighbours(kind, interlaced, seed):
+@settings(max_examples=25)
+@given(st.sampled_from([(8, GREY), (16, GREY), (8, RGB), (16, RGB)]), st.integers(0, 2**32 - 1))
+def test_the_one_colour_that_is_transparent_is_told_from_its_neighbours(kind, seed):
     (depth, colour_type), rng = kind, np.random.default_rng(seed)
     channels, most = (3 if colour_type == RGB else 1), 2**depth - 1
     key = rng.integers(0, most + 1, channels)
     near = (key + rng.integers(-1, 2, (5, 7, channels)) * rng.choice([1, 256], channels)).clip(0, most)
-    image = load_picture(packed_png(near, depth, colour_type, key, interlaced), (7, 5))
+    transparent = chunk(b"tRNS", b"".join(struct.pack(">H", value) for value in key))
+    image = load_picture(png_of(near, depth, colour_type, transparent), (7, 5))
     opaque = (near != key).any(axis=2)
     assert image.shape[2] == (3 if opaque.all() else 4)
     if image.shape[2] == 4:
@@ -235,24 +209,7 @@ def test_the_one_colour_that_means_transparent_is_told_from_its_neighbours(kind,
     np.testing.assert_allclose(image[opaque][:, :3], (near[opaque] / most) * np.ones(3), atol=1.01 / 255)
 
 
-# Adam7: first column, first row, and the steps between columns and rows, of each pass.
-PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-
-
-def packed_png(values, depth, colour_type, key, interlaced):
-    """A PNG of (H, W, C) values of any bits, one of which means transparent."""
-    data = b""
-    for column, row, across, down in PASSES if interlaced else ((0, 0, 1, 1),):
-        for line in values[row::down, column::across]:
-            if line.size:
-                bits = (line.reshape(-1, 1) >> np.arange(depth)[::-1]) & 1
-                data += b"\0" + np.packbits(bits.astype(np.uint8).ravel()).tobytes()
-    transparent = chunk(b"tRNS", b"".join(struct.pack(">H", value) for value in key))
-    height, width = values.shape[:2]
-    return png(width, height, depth, colour_type, zlib.compress(data), transparent, interlace=int(interlaced))
-
-
-def test_what_stands_in_pixels_that_nobody_sees_does_not_bleed(tmp_path):
+def test_colours_of_transparent_pixels_do_not_bleed(tmp_path):
     values = np.zeros((64, 64, 4), np.uint8)
     values[:, :30] = (255, 0, 0, 255)
     values[:, 30:] = (0, 255, 0, 0)
@@ -263,24 +220,16 @@ def test_what_stands_in_pixels_that_nobody_sees_does_not_bleed(tmp_path):
     assert seen[:, :3].all() and 0.5 < loaded[0, 3, 3] < 1 and not seen[:, 6:].any()
 
 
+@settings(max_examples=15)
 @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 40), st.integers(1, 30))
-def test_a_picture_over_a_background_is_what_alpha_says_it_is(tmp_path_factory, seed, width, height, size):
+def test_a_picture_over_a_background_is_what_alpha_says_it_is(seed, width, height, size):
     rng = np.random.default_rng(seed)
-    path = tmp_path_factory.mktemp("alpha") / "a.png"
-    Image.fromarray(rng.integers(0, 256, (height, width, 4)).astype(np.uint8)).save(path)
-    loaded, under = load_picture(path, size), rng.uniform(0, 1, 3)
+    content = png_of(rng.integers(0, 256, (height, width, 4)), 8, RGB_ALPHA)
+    loaded, under = load_picture(content, size), rng.uniform(0, 1, 3)
     assert loaded.dtype == np.float32 and 0 <= loaded.min() and loaded.max() <= 1
     alpha = loaded[:, :, 3:] if loaded.shape[2] == 4 else np.ones((*loaded.shape[:2], 1))
     over = loaded[:, :, :3] * alpha + (1 - alpha) * under
-    np.testing.assert_allclose(load_picture(path, size, tuple(under)), over, atol=1e-5)
-
-
-def test_a_picture_with_alpha_is_the_same_when_it_was_saved(tmp_path, rng):
-    values = rng.integers(0, 256, (HEIGHT, WIDTH, 4)).astype(np.uint8)
-    Image.fromarray(values).save(tmp_path / "a.png")
-    loaded = load_picture(tmp_path / "a.png")
-    save_png(loaded, tmp_path / "b.png")
-    np.testing.assert_allclose(load_picture(tmp_path / "b.png"), loaded, atol=1e-6)
+    np.testing.assert_allclose(load_picture(content, size, tuple(under)), over, atol=1e-5)
 
 
 # --- colour profiles ---
@@ -297,18 +246,17 @@ def test_values_that_are_light_by_their_profile_become_srgb(tmp_path, mode):
         picture.putalpha(77)
     picture.save(tmp_path / "a.png", icc_profile=profile)
     loaded = load_picture(tmp_path / "a.png")
-    for channel in range(3):
-        np.testing.assert_allclose(loaded[:, :, channel], from_light(levels / 255), atol=1.5 / 255)
+    np.testing.assert_allclose(loaded[:, :, :3], from_light(levels / 255)[:, :, None] * np.ones(3), atol=1.5 / 255)
     if mode in ("RGBA", "LA"):
         np.testing.assert_allclose(loaded[:, :, 3], 77 / 255, atol=1e-6)
 
 
-@pytest.mark.parametrize("ending", ["png", "jpg", "tif", "webp", "avif"])
-def test_every_format_that_carries_profiles_has_them_respected(tmp_path, ending):
+def test_every_format_that_carries_profiles_has_them_respected(tmp_path):
     swapped = rgb_profile(1.0, red=GREEN, green=RED, blue=BLUE)
-    Image.new("RGB", (16, 16), (100, 20, 200)).save(tmp_path / f"a.{ending}", icc_profile=swapped, quality=100)
     expected = from_light(np.array([20, 100, 200]) / 255)
-    np.testing.assert_allclose(load_picture(tmp_path / f"a.{ending}")[8, 8], expected, atol=6 / 255)
+    for ending in ("png", "jpg", "tif", "webp", "avif"):
+        Image.new("RGB", (16, 16), (100, 20, 200)).save(tmp_path / f"a.{ending}", icc_profile=swapped, quality=100)
+        np.testing.assert_allclose(load_picture(tmp_path / f"a.{ending}")[8, 8], expected, atol=6 / 255)
 
 
 @pytest.mark.parametrize("ending", ["jpg", "tif"])
@@ -319,23 +267,19 @@ def test_inks_look_as_their_profile_says(tmp_path, ending):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-@pytest.mark.parametrize("content", [b"", b"no profile", rgb_profile()[:200], cmyk_profile()[:300] + b"\xff" * 4000])
-def test_a_broken_profile_is_ignored(tmp_path, capfd, mode, content):
-    Image.new(mode, (3, 3), 100 if mode == "L" else (100, 20, 200, 0)[: len(mode)]).save(
-        tmp_path / "a.tif", icc_profile=content
-    )
-    Image.new(mode, (3, 3), 100 if mode == "L" else (100, 20, 200, 0)[: len(mode)]).save(tmp_path / "b.tif")
-    np.testing.assert_array_equal(load_picture(tmp_path / "a.tif"), load_picture(tmp_path / "b.tif"))
+def test_a_broken_profile_is_ignored(tmp_path, capfd, mode):
+    picture = Image.new(mode, (3, 3), 100 if mode == "L" else (100, 20, 200, 0)[: len(mode)])
+    picture.save(tmp_path / "plain.tif")
+    for content in (b"", b"no profile", rgb_profile()[:200], cmyk_profile()[:300] + b"\xff" * 4000):
+        picture.save(tmp_path / "a.tif", icc_profile=content)
+        np.testing.assert_array_equal(load_picture(tmp_path / "a.tif"), load_picture(tmp_path / "plain.tif"))
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_profile_for_other_values_and_one_of_srgb_change_nothing(tmp_path, rng):
     values = rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
-    for profile in (
-        grey_profile(1.0),
-        cmyk_profile(),
-        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
-    ):
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for profile in (grey_profile(1.0), cmyk_profile(), srgb):
         Image.fromarray(values).save(tmp_path / "a.png", icc_profile=profile)
         np.testing.assert_array_equal(load_picture(tmp_path / "a.png"), (values / np.float32(255)).astype(np.float32))
 
@@ -351,35 +295,31 @@ def painting(width, height, channels=3):
     return np.round(255 * np.stack(waves[:channels], axis=2)).astype(np.uint8)
 
 
-def palette_with_alpha():
-    picture = Image.fromarray(painting(701, 503)).quantize(200)
-    picture.info["transparency"] = bytes(range(50, 250))
-    return picture
-
-
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory):
-    """Paths of files of 701 x 503 pixels."""
+    """Paths of files of 351 x 252 pixels."""
     return list(kinds_of_scan(tmp_path_factory.mktemp("scans")))
 
 
 def kinds_of_scan(folder):
-    exif = Image.Exif()
+    exif, values = Image.Exif(), painting(351, 252)
     for orientation in range(1, 9):
         exif[0x0112] = orientation
         path = folder / f"{orientation}.{'tif' if orientation % 3 else 'jpg'}"
-        Image.fromarray(painting(701, 503)).save(path, exif=exif, quality=95)
+        Image.fromarray(values).save(path, exif=exif, quality=95)
         yield path
+    clear = Image.fromarray(values).quantize(200)
+    clear.info["transparency"] = bytes(range(50, 250))
     for name, picture, profile in (
-        ("alpha.png", Image.fromarray(painting(701, 503, 4)), None),
-        ("grey_alpha.png", Image.fromarray(painting(701, 503, 2)), grey_profile(1.8)),
-        ("profile.png", Image.fromarray(painting(701, 503)), rgb_profile(1.4, GREEN, RED, BLUE)),
-        ("grey.png", Image.fromarray(painting(701, 503)[:, :, 2]), grey_profile(1.8)),
-        ("deep.png", Image.fromarray(painting(701, 503)[:, :, 2].astype(np.uint16) * 257), None),
-        ("clear.png", palette_with_alpha(), None),
-        ("palette.png", Image.fromarray(painting(701, 503)).quantize(200), None),
-        ("one_bit.png", Image.fromarray(painting(701, 503)[:, :, 2] > 100), None),
-        ("inks.tif", Image.fromarray(painting(701, 503)).convert("CMYK"), cmyk_profile()),
+        ("alpha.png", Image.fromarray(painting(351, 252, 4)), None),
+        ("grey_alpha.png", Image.fromarray(painting(351, 252, 2)), grey_profile(1.8)),
+        ("profile.png", Image.fromarray(values), rgb_profile(1.4, GREEN, RED, BLUE)),
+        ("grey.png", Image.fromarray(values[:, :, 2]), grey_profile(1.8)),
+        ("deep.png", Image.fromarray(values[:, :, 2].astype(np.uint16) * 257), None),
+        ("clear.png", clear, None),
+        ("palette.png", Image.fromarray(values).quantize(200), None),
+        ("one_bit.png", Image.fromarray(values[:, :, 2] > 100), None),
+        ("inks.tif", Image.fromarray(values).convert("CMYK"), cmyk_profile()),
     ):
         picture.save(folder / name, icc_profile=profile, compress_level=1)
         yield folder / name
@@ -389,45 +329,42 @@ def assert_looks_alike(shrunk, plain, name):
     """Over any background: colours of pixels that are hardly seen may differ."""
     assert shrunk.shape == plain.shape, name
     for under in (0, 1):
-        difference = np.abs(over(shrunk, under) - over(plain, under))
+        over = [
+            image[:, :, :3] * image[:, :, 3:] + (1 - image[:, :, 3:]) * under if image.shape[2] == 4 else image
+            for image in (shrunk, plain)
+        ]
+        difference = np.abs(over[0] - over[1])
         # Where white meets black, means of squares blur a bit more, or less, than the filter does by itself.
         assert difference.max() < (0.12 if name in ("one_bit", "inks") else 5 / 255), name
         assert difference.mean() < 1 / 255, name
 
 
-def over(image, under):
-    return image[:, :, :3] * image[:, :, 3:] + (1 - image[:, :, 3:]) * under if image.shape[2] == 4 else image
-
-
-@pytest.mark.skipif(not can_scan(), reason="libvips is not installed: pip install '.[scans]'")
+@needs_libvips
 def test_pictures_too_large_to_be_decoded_look_as_others_do(scans, monkeypatch):
     for path in scans:
-        plain = load_picture(path, 40)
+        plain = load_picture(path, 20)
         with monkeypatch.context() as small:
-            small.setattr(decode, "MEMORY_MAX", 300_000)
-            shrunk = load_picture(path, 40)
+            small.setattr(decode, "MEMORY_MAX", 80_000)
+            shrunk = load_picture(path, 20)
         assert not np.array_equal(shrunk, plain), "it was decoded as a whole"
         assert_looks_alike(shrunk, plain, path.stem)
 
 
 def test_huge_pictures_are_shrunk_piece_by_piece_and_look_as_others_do(scans, monkeypatch):
     for path in scans:
-        plain = load_picture(path, 40)
+        plain = load_picture(path, 20)
         with monkeypatch.context() as small:
-            small.setattr(resample, "PIECE_PIXELS", 20_000)
-            np.testing.assert_array_equal(load_picture(path, 40), plain)
-            small.setattr(resample, "WHOLE_PIXELS_MAX", 100_000)
-            shrunk = load_picture(path, 40)
+            small.setattr(resample, "PIECE_PIXELS", 5_000)
+            np.testing.assert_array_equal(load_picture(path, 20), plain)
+            small.setattr(resample, "WHOLE_PIXELS_MAX", 25_000)
+            shrunk = load_picture(path, 20)
         assert_looks_alike(shrunk, plain, path.stem)
 
 
-@pytest.mark.skipif(not can_scan(), reason="libvips is not installed: pip install '.[scans]'")
+@needs_libvips
 def test_a_large_scan_that_was_cut_off_is_refused_in_one_line(tmp_path, capfd):
     (tmp_path / "a.png").write_bytes(png(30000, 30000, 8, RGB, zlib.compress(bytes(3_000_000), 0)))
-    assert picture_size(tmp_path / "a.png") == (30000, 30000)
-    with pytest.raises(InputError, match="Is the file complete") as caught:
-        load_picture(tmp_path / "a.png")
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+    assert "Is the file complete" in refusal(load_picture, tmp_path / "a.png")
     assert capfd.readouterr() == ("", "")
 
 
@@ -438,35 +375,25 @@ sys.path.insert(0, sys.argv[2])
 from artpipe.stages.pictures.picture import load_picture
 from measuring import peak_memory
 loaded = load_picture(sys.argv[1], (8, 8))
-print(json.dumps([loaded.tolist(), peak_memory() / 1e6]))
+print(json.dumps([loaded[[0, 0, 7, 7], [0, 7, 0, 7]].tolist(), peak_memory() / 1e6]))
 """
 
 
-def write_quarters(path, side, colour_type, colours):
-    """A PNG, square, of four plain quarters, without ever holding all of it."""
-    half = side // 2
-    compressor = zlib.compressobj(1)
-    data = b""
-    for left, right in (colours[:2], colours[2:]):
-        data += compressor.compress(b"\0" + bytes(left) * half + bytes(right) * half)
-        above = b"\2" + bytes(side * len(left))  # as the row above
-        for _ in range(half - 1):
-            data += compressor.compress(above)
-    path.write_bytes(png(side, side, 8, colour_type, data + compressor.flush()))
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("colour_type", [GREY, RGB])
+@pytest.mark.parametrize("colour_type", [GREY, pytest.param(RGB, marks=needs_libvips)])
 def test_a_picture_of_900_million_pixels_is_right_within_two_gigabytes(tmp_path, colour_type):
-    if colour_type == RGB and not can_scan():
-        pytest.skip("libvips is not installed: pip install '.[scans]'")
     colours = [(10, 20, 30), (250, 0, 0), (0, 200, 90), (255, 255, 255)]
     colours = colours if colour_type == RGB else [colour[:1] for colour in colours]
-    write_quarters(tmp_path / "a.png", 30_000, colour_type, colours)
+    compressor, data, half = zlib.compressobj(1), b"", 15_000
+    for left, right in (colours[:2], colours[2:]):  # four plain quarters
+        data += compressor.compress(b"\0" + bytes(left) * half + bytes(right) * half)
+        above = b"\2" + bytes(2 * half * len(left))  # as the row above
+        for _ in range(half - 1):
+            data += compressor.compress(above)
+    (tmp_path / "a.png").write_bytes(png(2 * half, 2 * half, 8, colour_type, data + compressor.flush()))
     command = [sys.executable, "-c", MEASURED, tmp_path / "a.png", Path(__file__).parent]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    loaded, megabytes = json.loads(done.stdout)
-    corners = np.array(loaded)[[0, 0, 7, 7], [0, 7, 0, 7]]
+    corners, megabytes = json.loads(done.stdout)
     np.testing.assert_allclose(corners, np.broadcast_to(np.array(colours) / 255, (4, 3)), atol=1.01 / 255)
     assert megabytes < 1700  # JAX, which a run loads too, takes 300 more

@@ -24,7 +24,7 @@ def parse_focus(text: str) -> Region:
     numbers = [re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)(%?)\s*", part, re.ASCII) for part in text.split(",")]
     region = tuple(float(number[1]) / (100 if number[2] else 1) for number in numbers if number)
     if len(numbers) != 3 or len(region) != 3:
-        raise InputError(f"focus is {shown(text)}; needs x,y,r as shares of the picture, like 0.5,0.4,0.2 or 50%,40%,20%")
+        raise InputError(f"focus is {shown(text)}; needs x,y,r as shares of the picture: 0.5,0.4,0.2 or 50%,40%,20%")
     return _checked(region)
 
 
