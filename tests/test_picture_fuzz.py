@@ -1,6 +1,6 @@
 """Thousands of broken pictures: each loads as a picture or is refused in one line, soon, quietly, in little memory.
 
-Run as a script, it is the process that reads them: a decoder that crashes takes no test with it.
+Run as a script, with a seed and a count, it is the process that reads them: a decoder may crash.
 """
 
 import io
@@ -52,22 +52,23 @@ def seeds(rng):
         picture.save(file, format=format, **options)
         return file.getvalue()
 
+    profile = {"L": grey_profile(1.8), "RGB": rgb_profile(1.4), "CMYK": cmyk_profile()}
+    deep, real = (values * 257).astype(np.uint16), Image.fromarray(values[:, :, 0].astype(np.float32))
     for mode in ("1", "L", "P", "RGB", "LA", "RGBA", "I;16"):
-        picture = clear.convert(mode) if mode != "I;16" else Image.fromarray((values[:, :, 0] * 257).astype(np.uint16))
+        picture = clear.convert(mode) if mode != "I;16" else Image.fromarray(deep[:, :, 0])
         yield saved(picture, "PNG", exif=exif)
         yield saved(picture, "TIFF")
         yield saved(picture, "TIFF", compression="tiff_lzw", exif=exif)
     for mode in ("CMYK", "YCbCr", "LAB"):
         picture = Image.new("LAB", (40, 28), (120, 30, 200)) if mode == "LAB" else colours.convert(mode)
         yield saved(picture, "TIFF", compression="tiff_adobe_deflate", icc_profile=cmyk_profile())
-    yield saved(Image.fromarray(values[:, :, 0].astype(np.float32)), "TIFF")
-    yield saved(Image.fromarray(values[:, :, 0].astype(np.int32)), "TIFF")
+    for picture, format in ((real, "TIFF"), (real, "PPM"), (Image.fromarray(values[:, :, 0].astype(np.int32)), "TIFF")):
+        yield saved(picture, format)
     yield saved(colours, "TIFF", compression="jpeg")
     yield saved(colours.convert("1"), "TIFF", compression="group4")
     yield saved(colours, "TIFF", big_tiff=True)
-    for mode in ("L", "RGB", "CMYK"):
-        profile = {"L": grey_profile(1.8), "RGB": rgb_profile(1.4), "CMYK": cmyk_profile()}[mode]
-        yield saved(colours.convert(mode), "JPEG", quality=90, exif=exif, icc_profile=profile)
+    for mode in profile:
+        yield saved(colours.convert(mode), "JPEG", quality=90, exif=exif, icc_profile=profile[mode])
         yield saved(colours.convert(mode), "JPEG", progressive=True)
         yield saved(colours.convert(mode), "JPEG2000")
     yield saved(colours, "MPO", save_all=True, append_images=[colours])
@@ -79,22 +80,16 @@ def seeds(rng):
         yield saved(picture, "BMP")
         yield saved(picture.convert("RGB").quantize(40), "PNG", transparency=bytes(range(0, 256, 8)))
         yield saved(picture, "PNG", save_all=True, append_images=[picture.rotate(90)])
-    for mode in ("1", "L", "P", "RGB"):
-        yield saved(colours.convert(mode), "BMP")
-        if mode != "P":
-            yield saved(colours.convert(mode), "PPM")
-    yield saved(Image.fromarray(values[:, :, 0].astype(np.float32)), "PPM")
+    for mode, format in (("1", "BMP"), ("P", "BMP"), ("1", "PPM"), ("L", "PPM"), ("RGB", "PPM")):
+        yield saved(colours.convert(mode), format)
     yield b"P3\n# plain\n3 2\n255\n" + b"9 200 31 " * 6
-    yield b"P5\n40 28\n65535\n" + (values[:, :, 0] * 257).astype(">u2").tobytes()
-    key = chunk(b"tRNS", struct.pack(">H", 300))
-    yield png_of((values[:, :, 0] * 257).astype(np.uint16), 16, GREY, key)
+    yield b"P5\n40 28\n65535\n" + deep[:, :, 0].astype(">u2").tobytes()
+    yield png_of(deep[:, :, 0], 16, GREY, chunk(b"tRNS", struct.pack(">H", 300)))
     for kind, channels in ((RGB, 3), (GREY_ALPHA, 2), (RGB_ALPHA, 4)):
-        yield png_of((values[:, :, :channels] * 257).astype(np.uint16), 16, kind, chunk(b"gAMA", bytes(4)))
-    beside = [chunk(b"cICP", b"\x09\x10\0\1"), chunk(b"tRNS", bytes(6)), chunk(b"zTXt", b"Raw profile type exif\0\0x")]
-    yield png_of((values[:, :, :3] * 257).astype(np.uint16), 16, RGB, *beside)
-    yield png_of(
-        values[:, :, :3].astype(np.uint8), 8, RGB, chunk(b"gAMA", b"\0\1\0\0"), chunk(b"cHRM", b"\0\0\x7f\0" * 8)
-    )
+        yield png_of(deep[:, :, :channels], 16, kind, chunk(b"gAMA", bytes(4)))
+    coded = [chunk(b"cICP", b"\x09\x10\0\1"), chunk(b"tRNS", bytes(6)), chunk(b"zTXt", b"Raw profile type exif\0\0x")]
+    yield png_of(deep[:, :, :3], 16, RGB, *coded)
+    yield png_of(deep[:, :, :3] >> 8, 8, RGB, chunk(b"gAMA", b"\0\1\0\0"), chunk(b"cHRM", b"\0\0\x7f\0" * 8))
 
 
 NUMBERS = (0, 1, 2, 3, 8, 127, 255, 256, 32767, 65535, 65536, 10**6, 2**31 - 1, 2**31, 2**32 - 1)
@@ -106,8 +101,8 @@ def mutated(content, other, rng):
     for _ in range(rng.integers(1, 3)):
         place = int(len(content) * (rng.random() if rng.random() < 0.5 else rng.random() ** 4))  # headers more often
         kind = rng.integers(9)
-        if kind == 0:
-            content[place : place + 1] = bytes([content[place] ^ (1 << rng.integers(8))]) if content else b""
+        if kind == 0 and content:
+            content[place : place + 1] = bytes([content[place] ^ (1 << rng.integers(8))])
         elif kind == 1:
             content[place : place + rng.integers(1, 40)] = rng.bytes(rng.integers(1, 40))
         elif kind == 2:
@@ -125,27 +120,28 @@ def mutated(content, other, rng):
             content[place : place + width] = number.to_bytes(width, str(rng.choice(["big", "little"])))
         elif content[:4] == b"\x89PNG":
             content = bytearray(mutated_png(bytes(content), rng))
-        elif content[:2] == b"\xff\xd8":
-            content = bytearray(mutated_jpeg(content, rng))
-        else:
-            content[place : place + 1] = rng.bytes(1)
+        elif content[:2] == b"\xff\xd8":  # another size, or other counts, in the header of its frame
+            start = max(content.find(b"\xff\xc0"), content.find(b"\xff\xc2"), 0) + int(rng.choice([4, 5, 7, 9, 10, 11]))
+            content[start : start + 2] = int(rng.choice([0, 1, 7, 255, 3000, 30000, 65500])).to_bytes(2, "big")
     return bytes(content)
 
 
 def mutated_png(content, rng):
     """With one chunk changed, and its checksum right; pixels change before they are compressed."""
+    from picture_files import chunk
+
     chunks, start = [], 8
     while start + 12 <= len(content):
         (length,) = struct.unpack(">I", content[start : start + 4])
-        chunks.append([content[start + 4 : start + 8], bytearray(content[start + 8 : start + 8 + length])])
+        chunks.append((content[start + 4 : start + 8], bytearray(content[start + 8 : start + 8 + length])))
         start += 12 + length
     if not chunks:
         return content
-    kind, data = chunk = chunks[int(rng.integers(len(chunks)))]
+    chosen = int(rng.integers(len(chunks)))
+    kind, data = chunks[chosen]
     if kind == b"IHDR" and rng.random() < 0.5 and len(data) == 13:
-        side = struct.pack(">I", int(rng.choice([0, 1, 39, 41, 1000, 30000, 60000, 2**31 - 1])))
         place = int(rng.choice([0, 4]))
-        data[place : place + 4] = side
+        data[place : place + 4] = struct.pack(">I", int(rng.choice([0, 1, 39, 41, 1000, 30000, 60000, 2**31 - 1])))
     elif kind == b"IDAT":
         try:
             pixels = bytearray(zlib.decompressobj().decompress(bytes(data), 100_000))
@@ -156,21 +152,8 @@ def mutated_png(content, rng):
         data = zlib.compress(bytes(pixels[: int(rng.integers(1, len(pixels) + 2))]))
     elif data:
         data[int(rng.integers(len(data)))] = int(rng.integers(256))
-    chunk[1] = data
-    parts = [
-        struct.pack(">I", len(data)) + kind + bytes(data) + struct.pack(">I", zlib.crc32(kind + bytes(data)))
-        for kind, data in chunks
-    ]
-    return content[:8] + b"".join(parts)
-
-
-def mutated_jpeg(content, rng):
-    """With another size, or other counts, in the header of its frame."""
-    start = max(content.find(b"\xff\xc0"), content.find(b"\xff\xc2"))
-    if start >= 0:
-        place = start + int(rng.choice([4, 5, 7, 9, 10, 11]))
-        content[place : place + 2] = int(rng.choice([0, 1, 7, 255, 3000, 30000, 65500, 65535])).to_bytes(2, "big")
-    return content
+    chunks[chosen] = kind, data
+    return content[:8] + b"".join(chunk(kind, bytes(data)) for kind, data in chunks)
 
 
 def read_all(seed, count):
@@ -210,10 +193,5 @@ def read_all(seed, count):
     return told
 
 
-def main():
-    """`test_picture_fuzz.py SEED COUNT`, in a folder where it may write a file."""
-    print(json.dumps(read_all(int(sys.argv[1]), int(sys.argv[2]))))
-
-
 if __name__ == "__main__":
-    main()
+    print(json.dumps(read_all(int(sys.argv[1]), int(sys.argv[2]))))

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from picture_files import GREEN, GREY, GREY_ALPHA, RED, RGB, RGB_ALPHA, chunk, png_of, rgb_profile
 from PIL import Image, features
@@ -76,17 +76,20 @@ CODED = {
 def test_colours_named_by_code_points_look_as_in_a_browser(codes):
     for depth in (8, 16):
         np.testing.assert_allclose(shown(flat(cicp(*codes), depth=depth)), CODED[codes], atol=1.01)
+    values = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    greys = load_picture(png_of(values, 8, RGB, cicp(*codes)), (256, 1))[0]
+    assert np.ptp(greys, axis=1).max() < 1e-6 and (np.diff(greys[:, 0]) >= 0).all()  # in their order
 
 
-@pytest.mark.parametrize(
-    ("transfer", "stored", "seen"),
-    [(16, (20, 90, 148, 160, 200), (1, 61, 187, 213, 255)), (18, (20, 90, 148, 200, 230), (5, 66, 120, 202, 234))],
-)
-def test_high_dynamic_range_is_compressed_as_in_a_browser(transfer, stored, seen):
-    for level, expected in zip(stored, seen, strict=True):
-        for colour_type, count in ((GREY, 1), (RGB, 3)):
-            levels = shown(flat(cicp(9, transfer), colour_type=colour_type, levels=(level,) * count))
-            np.testing.assert_allclose(levels, expected, atol=1.01)
+def test_high_dynamic_range_is_compressed_as_in_a_browser():
+    for transfer, stored, seen in (
+        (16, (20, 90, 148, 160, 200), (1, 61, 187, 213, 255)),
+        (18, (20, 90, 148, 200, 230), (5, 66, 120, 202, 234)),
+    ):
+        for level, expected in zip(stored, seen, strict=True):
+            for colour_type, count in ((GREY, 1), (RGB, 3)):
+                levels = shown(flat(cicp(9, transfer), colour_type=colour_type, levels=(level,) * count))
+                np.testing.assert_allclose(levels, expected, atol=1.01)
 
 
 # CSS Color 4, section 10: linear light of Display P3, by way of CIE XYZ, to that of sRGB.
@@ -96,6 +99,7 @@ XYZ_TO_SRGB = [[12831 / 3959, -329 / 214, -1974 / 3959], [-851781 / 878810, 1648
                [705 / 12673, -2585 / 12673, 705 / 667]]  # fmt: skip
 
 
+@settings(max_examples=20)
 @given(st.tuples(*[st.integers(0, 255)] * 3))
 def test_display_p3_is_converted_as_css_defines_it(levels):
     stored = np.array(levels) / 255
@@ -105,7 +109,7 @@ def test_display_p3_is_converted_as_css_defines_it(levels):
     np.testing.assert_allclose(shown(flat(cicp(12, 13), levels=levels)), 255 * expected, atol=0.6)
 
 
-@pytest.mark.parametrize("nits", [0.1, 1, 10, 50, 100, 203])
+@pytest.mark.parametrize("nits", [0.1, 10, 203])
 def test_sixteen_bits_of_high_dynamic_range_are_not_rounded_to_eight(nits):
     light = (nits / 10_000) ** (2610 / 16384)
     stored = ((3424 / 4096 + 2413 / 128 * light) / (1 + 2392 / 128 * light)) ** (2523 / 32)  # SMPTE ST 2084
@@ -113,14 +117,6 @@ def test_sixteen_bits_of_high_dynamic_range_are_not_rounded_to_eight(nits):
     shade = nits / 203 / 2  # diffuse white is shown at half of what is brightest
     expected = 12.92 * shade if shade <= 0.0031308 else 1.055 * shade ** (1 / 2.4) - 0.055
     np.testing.assert_allclose(shown(png_of(values, 16, RGB, cicp(9, 16))), 255 * expected, atol=0.05)
-
-
-@given(st.integers(0, 255), st.sampled_from(sorted(CODED)))
-def test_greys_stay_grey_and_keep_their_order_in_every_space(level, codes):
-    values = np.repeat(np.array([level, min(level + 1, 255)], np.uint8)[None, :, None], 3, axis=2)
-    loaded = load_picture(png_of(values, 8, RGB, cicp(*codes)), (2, 1))[0]
-    assert np.ptp(loaded, axis=1).max() < 1e-6
-    assert loaded[0, 0] <= loaded[1, 0]
 
 
 PLAIN = {
@@ -156,18 +152,18 @@ def test_a_png_s_chunks_of_colour_count_in_the_order_of_its_standard(name):
         np.testing.assert_allclose(shown(flat(*chunks)), expected, atol=1.01)
 
 
-@pytest.mark.parametrize("late", [gama(1.0), cicp(12, 13), iccp(LIGHT), chunk(b"tRNS", struct.pack(">3H", *LEVELS))])
-def test_a_png_s_chunks_of_colour_do_not_count_behind_its_pixels(late):
+def test_a_png_s_chunks_of_colour_do_not_count_behind_its_pixels():
     content = flat()
     end = content.index(b"IEND") - 4
-    np.testing.assert_array_equal(load_picture(content[:end] + late + content[end:]), load_picture(content))
+    for late in (gama(1.0), cicp(12, 13), iccp(LIGHT), chunk(b"tRNS", struct.pack(">3H", *LEVELS))):
+        np.testing.assert_array_equal(load_picture(content[:end] + late + content[end:]), load_picture(content))
 
 
-@pytest.mark.parametrize("name", [name for name, (_, expected) in PLAIN.items() if expected is LEVELS])
-def test_what_is_srgb_anyway_is_not_touched(name, rng):
+def test_what_is_srgb_anyway_is_not_touched(rng):
     values = rng.integers(0, 256, (40, 40, 3)).astype(np.uint8)
     plain = load_picture(png_of(values, 8, RGB), 17)
-    np.testing.assert_array_equal(load_picture(png_of(values, 8, RGB, *PLAIN[name][0]), 17), plain)
+    for chunks in (chunks for chunks, expected in PLAIN.values() if expected is LEVELS):
+        np.testing.assert_array_equal(load_picture(png_of(values, 8, RGB, *chunks), 17), plain)
 
 
 @pytest.mark.parametrize(
@@ -194,49 +190,37 @@ def test_what_is_not_understood_is_warned_of_in_one_line_and_ignored(tmp_path, c
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=8, max_size=8), st.integers(0, 2**32 - 1))
-def test_no_primaries_and_no_gamma_break_anything(numbers, gamma):
+def test_any_primaries_and_any_gamma_give_colours(numbers, gamma):
     chunks = chunk(b"cHRM", struct.pack(">8I", *numbers)), chunk(b"gAMA", struct.pack(">I", gamma))
     with warnings.catch_warnings(record=True):
         levels = shown(flat(*chunks))
     assert np.isfinite(levels).all() and levels.min() >= 0 and levels.max() <= 255
 
 
-@pytest.mark.parametrize("colour_type", [GREY, GREY_ALPHA, RGB_ALPHA])
-@pytest.mark.parametrize("depth", [8, 16])
-def test_every_kind_of_png_is_converted(colour_type, depth):
-    levels = {GREY: (128,), GREY_ALPHA: (128, 77), RGB_ALPHA: (*LEVELS, 77)}[colour_type]
-    loaded = shown(flat(gama(1.0), colour_type=colour_type, depth=depth, levels=levels))
-    expected = (188, 188, 188) if colour_type in (GREY, GREY_ALPHA) else CODED[1, 8]
-    np.testing.assert_allclose(loaded[:3], expected, atol=1.01)
-    assert len(loaded) == 3 or loaded[3] == pytest.approx(77, abs=0.01)
-
-
-def test_palettes_are_converted():
-    palette = Image.new("P", (4, 4), 1)
-    palette.putpalette([0, 0, 0, *LEVELS])
-    file = io.BytesIO()
-    palette.save(file, "PNG")
-    content = file.getvalue()
-    content = content[:33] + gama(1.0) + content[33:]
+def test_every_kind_of_png_is_converted():
+    for colour_type, levels in ((GREY, (128,)), (GREY_ALPHA, (128, 77)), (RGB_ALPHA, (*LEVELS, 77))):
+        for depth in (8, 16):
+            loaded = shown(flat(gama(1.0), colour_type=colour_type, depth=depth, levels=levels))
+            expected = CODED[1, 8] if colour_type == RGB_ALPHA else (188, 188, 188)
+            np.testing.assert_allclose(loaded, [*expected, 77][: len(loaded)], atol=1.01)
+    content = png_of(np.ones((4, 4), np.uint8), 8, 3, chunk(b"PLTE", bytes((0, 0, 0, *LEVELS))), gama(1.0))
     np.testing.assert_allclose(shown(content), CODED[1, 8], atol=1.01)
 
 
 @pytest.mark.skipif(not can_scan(), reason="libvips is not installed: pip install '.[scans]'")
-@pytest.mark.parametrize(
-    "chunks",
-    [
+def test_pictures_too_large_to_be_decoded_are_converted_too(monkeypatch):
+    for chunks in (
         [cicp(9, 16)],
         [gama(1.0)],
         [iccp(LIGHT), chunk(b"zTXt", b"k\0\0" + bytes(2**21))],
         [iccp(SWAPPED), cicp(1, 13)],
         [iccp(SWAPPED), cicp(12, 13)],
-    ],
-)
-def test_pictures_too_large_to_be_decoded_are_converted_too(monkeypatch, chunks):
-    content = png_of(np.full((300, 400, 3), LEVELS, np.uint8), 8, RGB, *chunks)
-    plain = load_picture(content, 20)
-    monkeypatch.setattr(decode, "MEMORY_MAX", 100_000)
-    np.testing.assert_allclose(load_picture(content, 20), plain, atol=1.01 / 255)
+    ):
+        content = png_of(np.full((300, 400, 3), LEVELS, np.uint8), 8, RGB, *chunks)
+        plain = load_picture(content, 20)
+        with monkeypatch.context() as small:
+            small.setattr(decode, "MEMORY_MAX", 100_000)
+            np.testing.assert_allclose(load_picture(content, 20), plain, atol=1.01 / 255)
 
 
 # --- other formats ---
@@ -270,35 +254,30 @@ def test_an_avif_s_code_points_look_as_in_a_browser(codes):
     np.testing.assert_allclose(shown(bytes(with_profile)), CODED[1, 8], atol=2.5)
 
 
-@pytest.mark.parametrize(
-    ("format", "space", "index"),
-    [
-        *((format, space, index) for format in ("JPEG", "WEBP") for space, index in ((2, None), (2, "R03"))),
-        *((format, space, "R03") for format in ("JPEG", "WEBP") for space in (0xFFFF, None)),
-        ("TIFF", 2, None),
-    ],
-)
-def test_adobe_rgb_by_a_camera_s_metadata_is_converted(format, space, index):
-    exif = Image.Exif()
-    if space is not None:
-        exif.get_ifd(0x8769)[0xA001] = space
-    if index is not None:
-        exif.get_ifd(0x8769)[0xA005] = {1: index}
-    options = {"lossless": True} if format == "WEBP" else {"quality": 100, "subsampling": 0} if format == "JPEG" else {}
-    options["exif"] = exif.tobytes()
-    np.testing.assert_allclose(shown(saved(format, **options)), (0, 129, 204), atol=2.01)
-    np.testing.assert_allclose(shown(saved(format, icc_profile=LIGHT, **options)), CODED[1, 8], atol=3.01)
-
-
-@pytest.mark.parametrize(("space", "index"), [(1, None), (1, "R98"), (0xFFFF, None), (0xFFFF, "R98"), (None, None)])
-def test_other_metadata_of_cameras_change_nothing(space, index):
+def taken(space, index):
+    """Exif of a camera that states a colour space and an index of interoperability."""
     exif = Image.Exif()
     exif[0x0110] = "a camera"
     if space is not None:
         exif.get_ifd(0x8769)[0xA001] = space
     if index is not None:
         exif.get_ifd(0x8769)[0xA005] = {1: index}
-    np.testing.assert_array_equal(shown(saved("JPEG", exif=exif)), shown(saved("JPEG")))
+    return exif
+
+
+def test_adobe_rgb_by_a_camera_s_metadata_is_converted_and_no_other():
+    exact = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}, "TIFF": {}}
+    said = ((2, None), (2, "R03"), (0xFFFF, "R03"), (None, "R03"))
+    for format, space, index in (
+        *(("JPEG", *one) for one in said),
+        *(("WEBP", *one) for one in said),
+        ("TIFF", *said[0]),
+    ):
+        options = exact[format] | {"exif": taken(space, index).tobytes()}
+        np.testing.assert_allclose(shown(saved(format, **options)), (0, 129, 204), atol=2.01)
+        np.testing.assert_allclose(shown(saved(format, icc_profile=LIGHT, **options)), CODED[1, 8], atol=3.01)
+    for space, index in ((1, None), (1, "R98"), (0xFFFF, None), (0xFFFF, "R98"), (None, None)):
+        np.testing.assert_array_equal(shown(saved("JPEG", exif=taken(space, index))), shown(saved("JPEG")))
 
 
 def bitmap(kind, ends, gamma, profile=b""):
@@ -327,15 +306,11 @@ def test_a_bitmap_s_header_tells_of_its_colours():
         np.testing.assert_allclose(shown(content), expected, atol=1.01)
 
 
-def test_a_tiff_s_primaries_are_respected():
-    tags = {318: P3[:2], 319: P3[2:]}
-    np.testing.assert_allclose(shown(saved("TIFF", tiffinfo=tags)), (0, 131, 207), atol=1.01)
-    tags = {318: SRGB[:2], 319: SRGB[2:]}
-    np.testing.assert_allclose(shown(saved("TIFF", tiffinfo=tags)), LEVELS, atol=1e-4)
-
-
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_a_tiff_s_table_of_light_is_respected(mode):
+def test_a_tiff_s_primaries_and_table_of_light_are_respected(mode):
+    for numbers, expected in ((P3, (0, 131, 207)), (SRGB, LEVELS)):
+        tags = {318: numbers[:2], 319: numbers[2:]}
+        np.testing.assert_allclose(shown(saved("TIFF", tiffinfo=tags)), expected, atol=1.01)
     levels, count = (LEVELS, 3) if mode == "RGB" else (128, 1)
     for power, expected in ((1.0, CODED[1, 8]), (2.2, LEVELS), (2.8, CODED[1, 5])):
         table = np.round(65535 * np.linspace(0, 1, 256) ** power).astype(int).tolist()
