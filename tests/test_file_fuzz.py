@@ -1,6 +1,6 @@
-"""Tens of thousands of hostile files: each gives a valid result or one line that refuses it, quickly, in little memory.
+"""Thousands of hostile files: each gives a valid result or a refusal of one line, quickly, in little memory.
 
-They are read by another process, so that a crash is seen, and its memory is its own.
+Another process reads them, so that a crash is seen, and its memory is its own.
 """
 
 import json
@@ -80,84 +80,63 @@ def is_whole(result):
 
 
 def read(name, path):
-    """What came of a file: "whole", "refused", or what went wrong (a warning too); and seconds of this process.
-
-    By the clock on the wall it would hang on what else the machine does.
-    """
-    start = time.process_time()
+    """The outcome of reading a file: "whole", "refused", or what went wrong (a warning too)."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            results = KINDS[name](path)
+            return "whole" if all(map(is_whole, KINDS[name](path))) else "is not whole"
     except InputError as error:
         # The folder's name is as long as where the tests run makes it.
-        message, seconds = str(error).replace(str(path), name), time.process_time() - start
-        outcome = "refused" if "\n" not in message and len(message) < LETTERS_MAX else f"said {message[:1000]!r}"
+        message = str(error).replace(str(path), name)
+        return "refused" if "\n" not in message and len(message) < LETTERS_MAX else f"said {message[:1000]!r}"
     except BaseException as error:
-        outcome, seconds = f"raised {type(error).__name__}: {str(error)[:300]}", 0.0
-    else:
-        seconds = time.process_time() - start
-        outcome = "whole" if all(map(is_whole, results)) else "is not whole"
-    return outcome, seconds
+        return f"raised {type(error).__name__}: {str(error)[:300]}"
 
 
-def tell(outcomes, slowest):
-    """Prints, for the process that asked, what came of all files."""
+def read_many(name, folder, seed="1", count="0"):
+    """Reads spoiled files in the place of a good one (or that file once), and prints what came of them.
+
+    The file that a crash left is still there.
+    """
     from measuring import peak_memory
-
-    print(json.dumps({"outcomes": outcomes, "slowest": slowest, "bytes": peak_memory()}))
-
-
-def read_many(name, seed, count, folder):
-    """Reads so many spoiled files in the place of a good one; the file that a crash left is still there."""
     from mutations import broken_json, broken_npz
 
     path, trap = Path(folder) / name, Path(folder) / "trap"
-    good, rng = path.read_bytes(), random.Random(int(seed))
-    others = [other.read_bytes() for other in sorted(path.parent.iterdir())]
-    outcomes, slowest = {}, (0.0, 0)
-    for index in range(int(count)):
-        data = broken_json(rng, good, others) if name.endswith("json") else broken_npz(rng, good, others, trap)
-        path.write_bytes(data)
-        outcome, seconds = read(name, path)
-        slowest = max(slowest, (seconds, index))
+    good, rng = path.read_bytes() if int(count) else b"", random.Random(int(seed))
+    others = [other.read_bytes() for other in sorted(path.parent.iterdir())] if good else []
+    outcomes, slowest = {}, 0.0
+    for index in range(int(count) or 1):
+        if good:
+            data = broken_json(rng, good, others) if name.endswith("json") else broken_npz(rng, good, others, trap)
+            path.write_bytes(data)
+        start = time.process_time()  # the wall clock would hang on what else the machine does
+        outcome = read(name, path)
+        slowest = max(slowest, time.process_time() - start)
         if outcome not in ("whole", "refused"):
-            (path.parent / f"bad-{index}").write_bytes(data)
+            (path.parent / f"bad-{index}").write_bytes(path.read_bytes())
             outcome = f"{index}: {outcome}"
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    tell(outcomes, slowest)
-
-
-def read_one(name, folder):
-    """Reads one file of a run folder, as it is."""
-    outcome, seconds = read(name, Path(folder) / name)
-    tell({outcome: 1}, (seconds, 0))
+    print(json.dumps({"outcomes": outcomes, "slowest": slowest, "bytes": peak_memory()}))
 
 
 def told_by(*words):
-    """What another process tells that runs one of the functions above."""
+    """The outcomes of `read_many` in another process."""
     pytest.importorskip("resource")
     done = subprocess.run([sys.executable, __file__, *map(str, words)], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout)
     assert set(told["outcomes"]) <= {"whole", "refused"}, told
-    assert told["slowest"][0] < SECONDS_MAX and told["bytes"] < BYTES_MAX, told
+    assert told["slowest"] < SECONDS_MAX and told["bytes"] < BYTES_MAX, told
     return told["outcomes"]
 
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [
-        ("scene.json", 2400),
-        ("scene.npz", 1700),
-        ("run.json", 300),
-        ("metrics.json", 300),
-        ("snapshots.npz", 400),
-    ],
+    [("scene.json", 1500), ("scene.npz", 1200), ("run.json", 300), ("metrics.json", 300), ("snapshots.npz", 300)],
 )
 def test_spoiled_files_load_whole_or_are_refused_in_one_line(tmp_path, name, count):
     count = effort(count)
-    outcomes = told_by("read_many", name, 1, count, good_run(tmp_path / "run"))
+    outcomes = told_by(name, good_run(tmp_path / "run"), 1, count)
     assert outcomes["refused"] > count / 4 and outcomes["whole"] > count / 200  # it is neither all noise nor all good
     assert not (tmp_path / "run" / "trap").exists()
 
@@ -172,28 +151,18 @@ def test_the_trap_in_the_spoiled_files_is_a_good_one(tmp_path):
 # --- large files ---
 
 
-def large_scene(path, rows, kind):
+def large_scene(path, rows, version=2):
     """A scene of so many rows, as a text that takes little time to write."""
+    names = names_of(PRIMITIVES["triangle"])
+    kinds = {"kinds": ["circle"], "columns": version_1.COLUMNS} if version == 1 else {"kinds": {"triangle": names}}
     head = json.dumps(
         {
-            "format": "artpipe-scene", "version": 2, "width": 65536, "height": 65536, "background": [0, 0, 0],
-            "edge": "linear", "order": "back to front", "kinds": {kind: names_of(PRIMITIVES[kind])},
-            "next_id": rows, "ids": list(range(rows)),
+            "format": "artpipe-scene", "version": version, "width": 65536, "height": 65536, "background": [0, 0, 0],
+            "edge": "linear", "order": "back to front", **kinds, "next_id": rows, "ids": list(range(rows)),
         }
     )  # fmt: skip
-    row = json.dumps([kind, *plain_row(kind)])
+    row = "[100,100,0.5,0.5,0.5,0.5,2,900]" if version == 1 else json.dumps(["triangle", *plain_row("triangle")])
     path.write_text(f'{head[:-1]}, "rows": [{",".join([row] * rows)}]}}')
-
-
-def large_scene_of_version_1(path, rows):
-    head = json.dumps(
-        {
-            "format": "artpipe-scene", "version": 1, "width": 65536, "height": 65536, "background": [0, 0, 0],
-            "edge": "linear", "order": "back to front", "kinds": ["circle"], "columns": version_1.COLUMNS,
-            "next_id": rows, "ids": list(range(rows)),
-        }
-    )  # fmt: skip
-    path.write_text(f'{head[:-1]}, "rows": [{",".join(["[100,100,0.5,0.5,0.5,0.5,2,900]"] * rows)}]}}')
 
 
 def filled(path, start, middle, end, size):
@@ -219,20 +188,12 @@ ONE, MOST = [0], np.full(250_000, PRIMITIVES["triangle"].code)
 MIXED = np.resize([primitive.code for primitive in PRIMITIVES.values()], 250_000)
 PLAIN_RUN = '{"format": "artpipe-run", "version": 1, "options": {}, "picture": "'
 LARGE = {
-    **{
-        f"as many rows of {kind} as there may be": (
-            "scene.json", "whole", lambda path, kind=kind: large_scene(path, ROWS_MAX, kind)
-        )
-        for kind in ("circle", "triangle")
-    },
-    "as many rows of version 1": ("scene.json", "whole", lambda path: large_scene_of_version_1(path, ROWS_MAX)),
-    "a row too many": ("scene.json", "refused", lambda path: large_scene(path, ROWS_MAX + 1, "circle")),
+    "as many rows as there may be": ("scene.json", "whole", lambda path: large_scene(path, ROWS_MAX)),
+    "as many rows of version 1": ("scene.json", "whole", lambda path: large_scene(path, ROWS_MAX, 1)),
+    "a row too many": ("scene.json", "refused", lambda path: large_scene(path, ROWS_MAX + 1)),
     "empty lists": ("scene.json", "refused", lambda path: filled(path, '{"rows":[', "[],", "0]}", SCENE_BYTES)),
-    "small objects": ("scene.json", "refused", lambda path: filled(path, '{"rows":[', '{"a":0},', "0]}", SCENE_BYTES)),
-    "numbers": ("scene.json", "refused", lambda path: filled(path, '{"ids":[', "1.5,", "0]}", SCENE_BYTES)),
     "lists in lists": ("scene.json", "refused", lambda path: filled(path, "", "[", "", SCENE_BYTES)),
     "a long word": ("scene.json", "refused", lambda path: filled(path, '{"format":"', "é", '"}', SCENE_BYTES // 2)),
-    "a long number": ("scene.json", "refused", lambda path: filled(path, '{"version":', "7", "}", SCENE_BYTES)),
     "too many bytes": ("scene.json", "refused", lambda path: filled(path, '{"a":"', "x", '"}', SCENE_BYTES + 1)),
     "a long history": ("metrics.json", "refused", lambda path: filled(path, '{"history":[', "{},", "{}]}", 50_000_000)),
     "a long title": ("run.json", "whole", lambda path: filled(path, PLAIN_RUN, "<", '"}', 1_000_000)),
@@ -253,7 +214,7 @@ LARGE = {
 def test_large_files_are_read_or_refused_in_little_time_and_memory(tmp_path, case):
     name, outcome, write = LARGE[case]
     write(good_run(tmp_path / "run") / name)
-    assert told_by("read_one", name, tmp_path / "run") == {outcome: 1}
+    assert told_by(name, tmp_path / "run") == {outcome: 1}
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="needs /dev/zero")
@@ -262,7 +223,7 @@ def test_a_device_without_an_end_is_not_read_for_ever(tmp_path, name):
     path = good_run(tmp_path / "run") / name
     path.unlink()
     path.symlink_to("/dev/zero")
-    told_by("read_one", name, path.parent)
+    told_by(name, path.parent)
 
 
 def test_snapshots_that_are_too_many_are_thinned_when_they_are_written(tmp_path):
@@ -274,4 +235,4 @@ def test_snapshots_that_are_too_many_are_thinned_when_they_are_written(tmp_path)
 
 
 if __name__ == "__main__":
-    {"read_many": read_many, "read_one": read_one}[sys.argv[1]](*sys.argv[2:])
+    read_many(*sys.argv[1:])

@@ -1,3 +1,5 @@
+"""The float64 reference: gradients by finite differences, and the worth of rows."""
+
 import numpy as np
 import pytest
 from shapes import KIND_IDS, KINDS, column_of, made, seeded
@@ -32,29 +34,22 @@ def target(scene, rng):
     return rng.uniform(0, 1, (scene.canvas.height, scene.canvas.width, 3))
 
 
-def slope_by_rows(scene, loss):
-    slope = np.zeros(scene.rows.shape)
+def slopes(scene, loss):
+    """The gradient of a loss by finite differences: by rows, (N, P), and by background, (3,)."""
+
+    def slope(moved):
+        return (loss(moved(STEP)) - loss(moved(-STEP))) / (2 * STEP)
+
+    def with_value(step, place):
+        rows = scene.rows.copy()
+        rows[place] += step
+        return scene.with_rows(rows)
+
+    by_rows, background = np.zeros(scene.rows.shape), np.array(scene.canvas.background)
     for place in np.argwhere([np.arange(scene.rows.shape[1]) < BY_CODE[kind].width for kind in scene.kinds.tolist()]):
-        place = tuple(place)
-        sides = []
-        for step in (STEP, -STEP):
-            rows = scene.rows.copy()
-            rows[place] += step
-            sides.append(loss(scene.with_rows(rows)))
-        slope[place] = (sides[0] - sides[1]) / (2 * STEP)
-    return slope
-
-
-def slope_by_background(scene, loss):
-    slope = np.zeros(3)
-    for channel in range(3):
-        sides = []
-        for step in (STEP, -STEP):
-            background = list(scene.canvas.background)
-            background[channel] += step
-            sides.append(loss(scene.with_background(tuple(background))))
-        slope[channel] = (sides[0] - sides[1]) / (2 * STEP)
-    return slope
+        by_rows[tuple(place)] = slope(lambda step, place=tuple(place): with_value(step, place))
+    units = np.eye(3)
+    return by_rows, [slope(lambda step, unit=unit: scene.with_background(background + step * unit)) for unit in units]
 
 
 def assert_slopes(got, want):
@@ -64,26 +59,24 @@ def assert_slopes(got, want):
 
 
 def test_any_gradient_on_the_picture_is_pulled_back_to_the_slopes_by_finite_differences(scene, target):
-    by_rows, by_background = reference.gradient(scene, target)
-
-    def along(moved):
-        return np.sum(target * reference.render(moved))
-
-    assert_slopes(by_rows, slope_by_rows(scene, along))
-    assert_slopes(by_background, slope_by_background(scene, along))
+    want = slopes(scene, lambda moved: np.sum(target * reference.render(moved)))
+    for got, slope in zip(reference.gradient(scene, target), want, strict=True):
+        assert_slopes(got, slope)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_the_gradient_of_the_loss_is_its_slope_by_finite_differences(scene, target, rng, weighted):
-    weights = rng.uniform(0, 1, target.shape[:2]) if weighted else None
-    loss, by_rows, by_background = reference.loss_and_gradient(scene, target, weights)
+def test_the_gradient_of_the_weighted_loss_is_its_slope_by_finite_differences(scene, target, rng):
+    weights = rng.uniform(0, 1, target.shape[:2])
+    loss, *gradients = reference.loss_and_gradient(scene, target, weights)
 
     def loss_of(moved):
         return mean_squared_error(reference.render(moved), target, weights)
 
     assert loss == loss_of(scene)
-    assert_slopes(by_rows, slope_by_rows(scene, loss_of))
-    assert_slopes(by_background, slope_by_background(scene, loss_of))
+    for got, slope in zip(gradients, slopes(scene, loss_of), strict=True):
+        assert_slopes(got, slope)
+    plain, ones = (reference.loss_and_gradient(scene, target, w) for w in (None, np.ones(target.shape[:2])))
+    for got, want in zip(plain, ones, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-18)
 
 
 def test_the_weighted_loss_is_the_mean_over_pixels_repeated_by_weight(rng):
@@ -105,18 +98,12 @@ def test_worth_is_what_the_loss_rises_by_when_a_row_is_left_out(scene, target, r
 def test_worth_is_nothing_for_what_is_not_seen_and_negative_for_what_harms():
     canvas = Canvas(4, 4, (0, 0, 0))
     scene = Scene.circles(
-        canvas,
-        x=[2] * 4,
-        y=[2] * 4,
-        radius=[20, 20, 20, 0.5],
+        canvas, x=[2] * 4, y=[2] * 4, radius=[20, 20, 20, 0.5], opacity=[1, 1, 1, 1],
         colour=[[0, 1, 0], [1, 0, 0], [1, 0, 0], [0, 0, 1]],  # hidden, hidden, seen, harmful
-        opacity=[1, 1, 1, 1],
-    )
+    )  # fmt: skip
     target = np.broadcast_to([1.0, 0.0, 0.0], (4, 4, 3))
     worth = reference.worth(scene, target)
-    assert worth[0] == 0
-    assert worth[1] == 0
-    assert worth[2] == 0  # the row beneath is just as red
+    assert not worth[:3].any()  # the row beneath the third is just as red
     assert worth[3] < 0
     assert reference.worth(scene.select([0, 2]), target)[1] == pytest.approx(2 / 3)  # red to green everywhere
 
