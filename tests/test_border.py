@@ -1,5 +1,4 @@
-"""The border of the public functions: what they refuse, in one line that names the argument, and what they make of
-values out of range."""
+"""Arguments of the public functions: refusals in one line that names them, and values out of range."""
 
 import copy
 import dataclasses
@@ -11,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from backends import COMPILED, FITS, KERNELS, slowly
-from hypothesis import given
+from backends import COMPILED, FITS, KERNELS
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapes import KINDS, limits_of, place_of
 
@@ -191,16 +190,10 @@ def scene_refusals():
         for column, values in paint.items():
             short = optioned(functools.partial(getattr(Scene, method), CANVAS), column, **columns, **paint)
             yield f"Scene.{method} {column}", short, (values * 2, [-1, 1], [np.nan, 1])
-    yield (
-        "Scene.ellipses radius_x",
-        optioned(Scene.ellipses, "radius_x", canvas=CANVAS, **ONE_ELLIPSE),
-        ([0], [-1], [1, 2]),
-    )
-    yield (
-        "Scene.triangles corners",
-        optioned(Scene.triangles, "corners", canvas=CANVAS, colour=[[1, 0, 0]]),
-        ([[1, 2, 3]],),
-    )
+    ellipse = optioned(Scene.ellipses, "radius_x", canvas=CANVAS, **ONE_ELLIPSE)
+    yield "Scene.ellipses radius_x", ellipse, ([0], [-1], [1, 2])
+    triangle = optioned(Scene.triangles, "corners", canvas=CANVAS, colour=[[1, 0, 0]])
+    yield "Scene.triangles corners", triangle, ([[1, 2, 3]], [[1, 2], [3, 4], [5, 6]], [1, 2, 3, 4, 5, 6])
     for name in ("radius", "opacity", "colour"):
         yield f"Scene.with_columns {name}", optioned(SCENE.with_columns, name), bad[1:]
     yield "Scene.column column", SCENE.column, ("width", 3, None)
@@ -210,11 +203,8 @@ def scene_refusals():
     yield "Scene.append rows", SCENE.append, (*ROWS[:1], *ROWS[2:], *NO_ARRAYS)
     yield "Scene.append kinds", functools.partial(SCENE.append, SCENE.rows), ("blob", [0], [0, 256], [0.0, 0.0], 3)
     yield "Scene.with_rows rows", SCENE.with_rows, (*ROWS[:1], *ROWS[2:], *NO_ARRAYS)
-    yield (
-        "Scene.select index",
-        SCENE.select,
-        (2, -3, [2], [0.5], [True], "0", None, [[0, 1]], RAGGED, torch.ones(2, requires_grad=True)),
-    )
+    wrong = (2, -3, [2], [0.5], [True], "0", None, [[0, 1]], RAGGED, torch.ones(2, requires_grad=True))
+    yield "Scene.select index", SCENE.select, wrong
     colours = (None, "red", (1, 1), (1, 1, 2), (1, 1, 1j), RAGGED)
     yield "Scene.with_background background", SCENE.with_background, colours
     yield "Scene.scaled width", SCENE.scaled, (*COUNTS, 0, 65537)
@@ -280,40 +270,29 @@ def test_an_unknown_option_names_the_nearest_known():
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("wrap", [jax.jit, jax.vmap, lambda draw: jax.grad(lambda rows: draw(rows).sum())])
-def test_shapes_are_checked_where_values_are_traced(kernel, wrap):
+def test_shapes_are_checked_where_values_are_traced(kernel):
     draw = load_renderer("jax", RendererOptions(kernel=kernel)).drawing(SCENE)
-    for rows in (SCENE.rows[:, :-1], SCENE.rows[..., None], SCENE.rows[0]):
-        rows = rows[None] if wrap is jax.vmap else rows
-        with pytest.raises(InputError, match="rows has shape"):
-            wrap(draw)(jnp.asarray(rows))
+    for wrap in (jax.jit, jax.vmap, lambda draw: jax.grad(lambda values: draw(values).sum())):
+        for rows in (SCENE.rows[:, :-1], SCENE.rows[..., None], SCENE.rows[0]):
+            rows = rows[None] if wrap is jax.vmap else rows
+            with pytest.raises(InputError, match="rows has shape"):
+                wrap(draw)(jnp.asarray(rows))
 
 
-# --- numbers of NumPy ---
-
-
-@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64, np.uint64])
-def test_whole_numbers_of_numpy_are_whole_numbers(kind):
-    config = RunConfig(steps=kind(40), count=kind(8), seed=kind(3), growth=kind(4), patience=kind(9), pool=kind(2))
-    assert config == RunConfig(steps=40, count=8, seed=3, growth=4, patience=9, pool=2)
-    assert all(type(value) is not kind for value in config.to_json().values())
-    assert Canvas(kind(7), kind(5)) == Canvas(7, 5)
-    assert SCENE.scaled(kind(14), kind(10)).same_as(SCENE.scaled(14, 10))
-    assert FitSettings(capacity=kind(8)) == FitSettings(capacity=8)
-    assert Scene(SCENE.rows, CANVAS, next_id=kind(9)).next_id == 9
-    fit = fit_of("torch")
-    fit.step([kind(2), kind(1)])
-    assert fit.step_count == 2
-
-
-@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.longdouble])
-def test_real_numbers_of_numpy_are_numbers(kind):
-    config = RunConfig(pool=kind(1.5), seconds=kind(30), target_psnr=kind(25), edges=kind(0.5), rates=Rates(kind(0.5)))
-    assert config == RunConfig(pool=1.5, seconds=30.0, target_psnr=25.0, edges=0.5, rates=Rates(0.5))
-    assert all(type(value) is not kind or kind is np.float64 for value in config.to_json().values())
-    assert RendererOptions(memory_mb=kind(64)) == RendererOptions(memory_mb=64.0)
-    assert FitSettings(beta1=kind(0.5), softness_min=kind(0.5)) == FitSettings(beta1=0.5, softness_min=0.5)
-    assert artpipe.psnr(kind(0.25)) == artpipe.psnr(0.25)
+def test_numbers_of_numpy_are_numbers():
+    for kind in (np.int8, np.uint64):
+        config = RunConfig(steps=kind(40), count=kind(8), seed=kind(3), growth=kind(4), patience=kind(9), pool=kind(2))
+        assert config == RunConfig(steps=40, count=8, seed=3, growth=4, patience=9, pool=2)
+        assert all(type(value) is not kind for value in config.to_json().values())
+        assert Canvas(kind(7), kind(5)) == Canvas(7, 5)
+        assert SCENE.scaled(kind(14), kind(10)).same_as(SCENE.scaled(14, 10))
+        assert Scene(SCENE.rows, CANVAS, next_id=kind(9)).next_id == 9
+    for kind in (np.float16, np.longdouble):
+        config = RunConfig(seconds=kind(30), target_psnr=kind(25), edges=kind(0.5), rates=Rates(kind(0.5)))
+        assert config == RunConfig(seconds=30.0, target_psnr=25.0, edges=0.5, rates=Rates(0.5))
+        assert all(type(value) is not kind for value in config.to_json().values())
+        assert RendererOptions(memory_mb=kind(64)) == RendererOptions(memory_mb=64.0)
+        assert artpipe.psnr(kind(0.25)) == artpipe.psnr(0.25)
 
 
 # --- values out of range ---
@@ -358,44 +337,38 @@ def drawing(backend, primitive, edge):
 
 
 @pytest.mark.parametrize(("primitive", "edge"), [kind for kind in KINDS if kind[0] in PRIMITIVES])
-@pytest.mark.parametrize("backend", slowly())
+@settings(max_examples=8)
 @given(data=st.data())
-def test_rows_out_of_range_are_drawn_as_at_the_limit_by_all(picture_tolerance, backend, primitive, edge, data):
+def test_rows_out_of_range_are_drawn_as_at_the_limit_by_all(picture_tolerance, primitive, edge, data):
     rows = data.draw(extreme_rows(primitive))
     low, high = limits_of(primitive)
     limited = Scene(np.clip(rows, low, high), dataclasses.replace(CANVAS, edge=edge), kinds=primitive)
-    picture, gradient = drawing(backend, primitive, edge)(rows)
     # Beside the rim's own rounding, that of a softness as wide as its distance; and the kernel takes a pixel at the
     # very centre to be 1e-6 px away from it.
     tolerance = picture_tolerance(limited) + 1e-6 + 1e-6 / (2 * limited.softness.min())
-    np.testing.assert_allclose(picture, reference.render(limited), rtol=0, atol=tolerance)
-    assert np.isfinite(gradient).all()
-    assert not gradient[(rows < low) | (rows > high)].any()
+    expected = reference.render(limited)
+    for backend in set(FITS) - {COMPILED}:
+        picture, gradient = drawing(backend, primitive, edge)(rows)
+        np.testing.assert_allclose(picture, expected, rtol=0, atol=tolerance, err_msg=backend)
+        assert np.isfinite(gradient).all()
+        assert not gradient[(rows < low) | (rows > high)].any()
 
 
-@pytest.mark.parametrize("backend", slowly())
-def test_a_value_at_its_limit_has_a_gradient(backend):
+def test_values_at_a_limit_have_a_gradient_and_a_background_beyond_it_is_drawn_as_at_it():
     expected = reference.gradient(SCENE, np.ones_like(TARGET))[0]
-    gradient = drawing(backend, "circle", "linear")(SCENE.rows)[1]
     low, high = limits_of()
-    at_limit = (SCENE.rows == low) | (SCENE.rows == high)
-    assert expected[at_limit].all()
-    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-4)
+    assert expected[(SCENE.rows == low) | (SCENE.rows == high)].all()
+    limited = reference.render(SCENE.with_background((1, 0, 0.5)))
+    for backend in set(FITS) - {COMPILED}:
+        np.testing.assert_allclose(drawing(backend, "circle", "linear")(SCENE.rows)[1], expected, rtol=1e-4, atol=1e-4)
+        name, options = FITS[backend]
+        draw = load_renderer(name, options).drawing(SCENE)
+        picture = draw(*(ARRAYS[name](np.float32(value)) for value in (SCENE.rows, (1.5, -0.5, 0.5))))
+        np.testing.assert_allclose(picture, limited, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("backend", FITS)
-@pytest.mark.parametrize(("background", "limit"), [((1.5, -0.5, 0.5), (1, 0, 0.5)), ((1.0000001, 0, 1), (1, 0, 1))])
-def test_a_background_out_of_range_is_drawn_as_at_the_limit(backend, background, limit):
-    name, options = FITS[backend]
-    draw = load_renderer(name, options).drawing(SCENE)
-    rows, given = (ARRAYS[name](np.float32(value)) for value in (SCENE.rows, background))
-    picture = jax.jit(draw)(rows, given) if name == "jax" else draw(rows, given)
-    np.testing.assert_allclose(picture, reference.render(SCENE.with_background(limit)), rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("backend", FITS)
-def test_what_is_not_finite_is_refused_by_every_kernel(backend, value):
+def test_what_is_not_finite_is_refused_by_every_kernel(backend, value=np.nan):
     name, options = FITS[backend]
     draw = load_renderer(name, options).drawing(SCENE)
     rows = SCENE.rows.copy()
@@ -427,19 +400,15 @@ COPIES = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "replace": dataclasses.replace,
-    "empty": lambda scene: pickle.loads(pickle.dumps(scene.select([]))),
-    **{
-        f"pickle {k}": lambda scene, k=k: pickle.loads(pickle.dumps(scene, k))
-        for k in range(pickle.HIGHEST_PROTOCOL + 1)
-    },
+    "pickle": lambda scene: pickle.loads(pickle.dumps(scene)),
+    "pickle 0": lambda scene: pickle.loads(pickle.dumps(scene, 0)),
 }
 
 
 @pytest.mark.parametrize("how", COPIES)
 def test_a_copy_of_a_scene_is_equal_and_cannot_be_changed(how):
-    scene = SCENE.select([1])
-    copied = COPIES[how](scene)
-    assert copied.same_as(scene) or how == "empty"
+    copied = COPIES[how](SCENE)
+    assert copied.same_as(SCENE)
     for array in (copied.rows, copied.ids, copied.kinds):
         while isinstance(array, np.ndarray):
             with pytest.raises(ValueError, match="read-only"):

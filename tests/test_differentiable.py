@@ -7,7 +7,7 @@ import textwrap
 
 import numpy as np
 import pytest
-from shapes import KIND_IDS, KINDS, MIXED, crowd, made, seeded
+from shapes import MIXED, crowd, made, seeded
 
 from artpipe import Canvas, InputError, RendererOptions, Scene, load_renderer
 from artpipe.renderers.kernels import reference
@@ -24,7 +24,11 @@ KERNELS = {
 SIZE = (22, 18)  # two tiles either way, neither full
 
 
-@pytest.fixture(params=KINDS, ids=KIND_IDS)
+# Between them all primitives and all falloffs; test_renderers has each by itself.
+COVERING = [(MIXED, "linear"), ("circle", "logistic")]
+
+
+@pytest.fixture(params=COVERING, ids=str)
 def scene(request, rng, make_scene):
     name, edge = request.param
     return make_scene(rng, 9, *SIZE, edge, name, radius=(1, 8))
@@ -35,17 +39,11 @@ def target(rng):
     return rng.uniform(0, 1, (SIZE[1], SIZE[0], 3)).astype(np.float32)
 
 
-def jax_loss(image, target):
+def any_loss(xp, image, target):
     """Mean absolute error and a smooth total variation: nothing that a renderer knows of."""
-    down, across = jnp.diff(image, axis=0), jnp.diff(image, axis=1)
-    variation = jnp.mean(jnp.sqrt(down**2 + 1e-3)) + jnp.mean(jnp.sqrt(across**2 + 1e-3))
-    return jnp.mean(jnp.abs(image - target)) + 0.1 * variation
-
-
-def torch_loss(image, target):
-    down, across = torch.diff(image, dim=0), torch.diff(image, dim=1)
-    variation = torch.mean(torch.sqrt(down**2 + 1e-3)) + torch.mean(torch.sqrt(across**2 + 1e-3))
-    return torch.mean(torch.abs(image - target)) + 0.1 * variation
+    down, across = image[1:] - image[:-1], image[:, 1:] - image[:, :-1]
+    variation = xp.mean(xp.sqrt(down**2 + 1e-3)) + xp.mean(xp.sqrt(across**2 + 1e-3))
+    return xp.mean(xp.abs(image - target)) + 0.1 * variation
 
 
 @pytest.fixture
@@ -54,7 +52,7 @@ def assert_pulled_back(scene, target, picture_tolerance, gradient_units, assert_
 
     def check(value, by_rows, by_background):
         picture = jnp.asarray(reference.render(scene), jnp.float32)
-        expected, image_gradient = jax.value_and_grad(jax_loss)(picture, target)
+        expected, image_gradient = jax.value_and_grad(lambda image: any_loss(jnp, image, target))(picture)
         image_gradient = np.asarray(image_gradient, np.float64)
         expected_by_rows, expected_by_background = reference.gradient(scene, image_gradient)
         tolerance = 8 * picture_tolerance(scene)  # the loss's own float32 sums besides the renderer's
@@ -71,21 +69,14 @@ def assert_pulled_back(scene, target, picture_tolerance, gradient_units, assert_
 SLOW_IF_DENSE = ["numba", pytest.param("dense in pieces", marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize(
-    ("scene", "kernel"),
-    [*((kind, "numba") for kind in KINDS)]
-    + [pytest.param(kind, "dense in pieces", marks=pytest.mark.slow) for kind in KINDS if kind[0] in ("circle", MIXED)],
-    indirect=["scene"],
-    ids=str,
-)
+@pytest.mark.parametrize("kernel", SLOW_IF_DENSE)
 def test_jax_differentiates_any_loss_under_jit(scene, target, kernel, assert_pulled_back):
     draw = load_renderer("jax", KERNELS[kernel]).drawing(scene)
-
-    @jax.jit
-    def loss_and_gradient(rows, background):
-        return jax.value_and_grad(lambda r, b: jax_loss(draw(r, b), target), argnums=(0, 1))(rows, background)
-
-    value, (by_rows, by_background) = loss_and_gradient(scene.rows, np.float32(scene.canvas.background))
+    gradient = jax.value_and_grad(
+        lambda rows, background: any_loss(jnp, draw(rows, background), target), argnums=(0, 1)
+    )
+    arguments = scene.rows, np.float32(scene.canvas.background)
+    value, (by_rows, by_background) = jax.jit(gradient)(*arguments)
     assert_pulled_back(value, by_rows, by_background)
 
 
@@ -94,16 +85,9 @@ def test_torch_differentiates_any_loss(scene, target, kernel, assert_pulled_back
     draw = load_renderer("torch", KERNELS[kernel]).drawing(scene)
     rows = torch.tensor(scene.rows, requires_grad=True)
     background = torch.tensor(scene.canvas.background, requires_grad=True)
-    value = torch_loss(draw(rows, background), torch.tensor(target))
+    value = any_loss(torch, draw(rows, background), torch.tensor(target))
     value.backward()
     assert_pulled_back(value.item(), rows.grad.numpy(), background.grad.numpy())
-
-
-def test_jax_grad_without_jit_is_the_same_as_with(scene, target):
-    draw = load_renderer("jax").drawing(scene)
-    gradient = jax.grad(lambda rows: jax_loss(draw(rows), target))
-    eager, compiled = gradient(scene.rows), jax.jit(gradient)(scene.rows)
-    np.testing.assert_allclose(eager, compiled, rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("kernel", SLOW_IF_DENSE)
@@ -114,6 +98,8 @@ def test_jax_maps_a_drawing_over_a_batch_of_scenes(rng, make_scene, target, kern
     pictures = jax.jit(jax.vmap(draw))(rows)
     gradients = jax.jit(jax.vmap(jax.grad(lambda rows: jnp.sum(draw(rows) * target))))(rows)
     assert pictures.shape == (3, SIZE[1], SIZE[0], 3)
+    eager = jax.grad(lambda rows: jnp.sum(draw(rows) * target))(rows[0])
+    np.testing.assert_allclose(eager, gradients[0], rtol=1e-5, atol=1e-6 * np.abs(eager).max())
     for k, scene in enumerate(batch):
         np.testing.assert_allclose(pictures[k], reference.render(scene), rtol=0, atol=1e-5)
         expected = reference.gradient(scene, target)[0]
@@ -130,36 +116,30 @@ def test_a_drawing_takes_any_count_of_rows_and_defaults_to_the_scenes_background
         assert np.asarray(draw(nothing, array(3))).tolist() == [[[0.0, 0.0, 0.0]] * 3] * 2
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_jax_names_the_row_that_is_not_finite(scene, value):
-    draw = load_renderer("jax").drawing(scene)
-    rows = scene.rows.copy()
-    rows[5, scene.select([5]).primitives[0].width - 1] = value
-    # JAX wraps what a callback raises in an error of its own.
-    with pytest.raises(Exception, match=f"row 5 has {value} in its .*; needs a finite number"):
-        jax.block_until_ready(draw(rows))
-    with pytest.raises(Exception, match=f"row 5 has {value} in its .*; needs a finite number"):
-        jax.block_until_ready(jax.jit(jax.grad(lambda rows: jnp.sum(draw(rows))))(rows))
+@pytest.mark.parametrize("scene", [(MIXED, "linear")], indirect=True, ids=str)
+def test_both_name_the_row_that_is_not_finite(scene):
+    draw, draw_torch = (load_renderer(name).drawing(scene) for name in ("jax", "torch"))
+    gradient = jax.jit(jax.grad(lambda rows: jnp.sum(draw(rows))))
+    for value in (np.nan, np.inf):
+        rows = scene.rows.copy()
+        rows[5, scene.select([5]).primitives[0].width - 1] = value
+        message = f"row 5 has {value} in its .*; needs a finite number"
+        for call in (draw, gradient):  # JAX wraps what a callback raises in an error of its own
+            with pytest.raises(Exception, match=message):
+                jax.block_until_ready(call(rows))
+        with pytest.raises(InputError, match=message):
+            draw_torch(torch.tensor(rows))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_torch_names_the_row_that_is_not_finite(scene, value):
-    rows = torch.tensor(scene.rows)
-    rows[5, scene.select([5]).primitives[0].width - 1] = value
-    with pytest.raises(InputError, match=f"row 5 has {value} in its .*; needs a finite number"):
-        load_renderer("torch").drawing(scene)(rows)
-
-
-@pytest.mark.parametrize("name", ["jax", "torch"])
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_a_drawing_of_a_mix_wants_as_many_rows_as_its_scene(rng, name, kernel):
+def test_a_drawing_of_a_mix_wants_as_many_rows_as_its_scene(rng):
     scene = crowd(rng, 8, *SIZE, primitive=MIXED)
-    draw = load_renderer(name, KERNELS[kernel]).drawing(scene)
-    with pytest.raises(InputError, match=r"rows has shape .*needs \(8, "):
-        draw({"jax": jnp.asarray, "torch": torch.tensor}[name](scene.rows[:-1]))
+    for name, array in (("jax", jnp.asarray), ("torch", torch.tensor)):
+        for options in KERNELS.values():
+            with pytest.raises(InputError, match=r"rows has shape .*needs \(8, "):
+                load_renderer(name, options).drawing(scene)(array(scene.rows[:-1]))
 
 
-@pytest.fixture(params=KINDS, ids=KIND_IDS)
+@pytest.fixture(params=COVERING, ids=str)
 def small_scene(request, off_kinks, rng):
     """Four shapes on 6 x 5 pixels, none of which has a kink within 1e-3 px of a pixel centre."""
     name, edge = request.param
@@ -173,12 +153,7 @@ def small_scene(request, off_kinks, rng):
     return off_kinks(plain, margin=1e-3)
 
 
-# 0.002 MB hold 6 of the 30 pixels.
-@pytest.mark.parametrize(
-    ("small_scene", "memory_mb"),
-    [*((kind, 512.0) for kind in KINDS), pytest.param((MIXED, "linear"), 0.002, marks=pytest.mark.slow)],
-    indirect=["small_scene"], ids=str,
-)  # fmt: skip
+@pytest.mark.parametrize("memory_mb", [512.0, pytest.param(0.002, marks=pytest.mark.slow)])  # 6 of the 30 pixels
 def test_torch_gradients_pass_gradcheck_in_float64(small_scene, memory_mb):
     draw = load_renderer("torch", RendererOptions(kernel="dense", memory_mb=memory_mb)).drawing(small_scene)
     rows = torch.tensor(small_scene.rows, dtype=torch.float64, requires_grad=True)
@@ -186,20 +161,17 @@ def test_torch_gradients_pass_gradcheck_in_float64(small_scene, memory_mb):
     assert torch.autograd.gradcheck(draw, (rows, background), eps=1e-6, atol=1e-7)
 
 
-def test_torch_draws_in_the_precision_of_its_rows(small_scene):
+def test_torch_draws_and_differentiates_in_the_precision_of_its_rows(small_scene):
     draw = load_renderer("torch", RendererOptions(kernel="dense")).drawing(small_scene)
-    image = draw(torch.tensor(small_scene.rows, dtype=torch.float64))
-    assert image.dtype == torch.float64
-    np.testing.assert_allclose(image.numpy(), reference.render(small_scene), rtol=0, atol=1e-14)
-    assert draw(torch.tensor(small_scene.rows)).dtype == torch.float32
-
-
-def test_torch_gives_kernel_gradients_in_the_precision_of_its_rows(small_scene):
     rows = torch.tensor(small_scene.rows, dtype=torch.float64, requires_grad=True)
+    image = draw(rows)
+    assert image.dtype == torch.float64 and draw(torch.tensor(small_scene.rows)).dtype == torch.float32
+    np.testing.assert_allclose(image.detach().numpy(), reference.render(small_scene), rtol=0, atol=1e-14)
     load_renderer("torch").drawing(small_scene)(rows).sum().backward()
     assert rows.grad.dtype == torch.float64
 
 
+@pytest.mark.slow
 def test_a_large_picture_in_a_compiled_loop_does_not_hang():
     # XLA hands a callback's large arrays over on the threads that the callback itself may occupy.
     script = """
