@@ -52,7 +52,7 @@ def assert_pulled_back(scene, target, picture_tolerance, gradient_units, assert_
 
     def check(value, by_rows, by_background):
         picture = jnp.asarray(reference.render(scene), jnp.float32)
-        expected, image_gradient = jax.value_and_grad(lambda image: any_loss(jnp, image, target))(picture)
+        expected, image_gradient = jax.jit(jax.value_and_grad(lambda image: any_loss(jnp, image, target)))(picture)
         image_gradient = np.asarray(image_gradient, np.float64)
         expected_by_rows, expected_by_background = reference.gradient(scene, image_gradient)
         tolerance = 8 * picture_tolerance(scene)  # the loss's own float32 sums besides the renderer's
