@@ -1,9 +1,10 @@
-"""What every primitive and every falloff in their tables has to keep."""
+"""Properties of every primitive and every falloff in their tables."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapes import degenerate, scene_of, seeded, wild
 
@@ -71,10 +72,9 @@ def test_columns_have_names_of_their_own_and_limits_within_those_of_a_scene(prim
             assert column.low <= low < high <= column.high, column.name
 
 
-@given(width=st.integers(1, 4096), height=st.integers(1, 4096), softness_min=st.floats(0.001, 1000))
-def test_limits_of_a_picture_on_its_side_are_those_of_the_picture(width, height, softness_min):
+def test_limits_of_a_picture_on_its_side_are_those_of_the_picture(primitive):
     sides = {"x": "y", "y": "x"}
-    for primitive in PRIMITIVES.values():
+    for width, height, softness_min in ((1, 4096, 0.001), (300, 200, 0.15), (7, 5, 1000.0)):
         turned = [(sides.get(c.unit, c.unit), c.limits(height, width, softness_min)) for c in primitive.columns]
         upright = [(c.unit, c.limits(width, height, softness_min)) for c in primitive.columns]
         assert sorted(turned) == sorted(upright)
@@ -83,25 +83,15 @@ def test_limits_of_a_picture_on_its_side_are_those_of_the_picture(width, height,
 # --- falloffs ---
 
 
-@pytest.mark.parametrize(
-    ("edge", "distance", "size", "softness", "coverage"),
-    [
-        ("linear", 0.0, 3.0, 1.0, 0.5),
-        ("linear", -1.0, 3.0, 1.0, 1.0),
-        ("linear", 1.0, 3.0, 1.0, 0.0),
-        ("linear", 0.5, 3.0, 1.0, 0.25),
-        ("linear", -0.5, 3.0, 1.0, 0.75),
-        ("linear", -1.0, 1.0, 4.0, 0.625),
-        ("linear", 96.0, 3.0, 1.0, 0.0),
-        ("logistic", 0.0, 3.0, 1.0, 0.5),
-        ("logistic", -1.0, 2.0, 3 / np.log(3), 0.75),
-        ("logistic", 1.0, 1.0, 3 / np.log(3), 0.25),
-        ("logistic", 1e6, 1.0, 1e-3, 0.0),
+def test_falloffs_have_the_coverage_of_their_formula():
+    for edge, distance, size, softness, coverage in (
+        ("linear", 0.0, 3.0, 1.0, 0.5), ("linear", -1.0, 3.0, 1.0, 1.0), ("linear", 1.0, 3.0, 1.0, 0.0),
+        ("linear", 0.5, 3.0, 1.0, 0.25), ("linear", -0.5, 3.0, 1.0, 0.75), ("linear", -1.0, 1.0, 4.0, 0.625),
+        ("linear", 96.0, 3.0, 1.0, 0.0), ("logistic", 0.0, 3.0, 1.0, 0.5), ("logistic", -1.0, 2.0, 3 / np.log(3), 0.75),
+        ("logistic", 1.0, 1.0, 3 / np.log(3), 0.25), ("logistic", 1e6, 1.0, 1e-3, 0.0),
         ("logistic", -1e6, 1e6, 1e-3, 1.0),
-    ],
-)
-def test_falloffs_have_the_coverage_of_their_formula(edge, distance, size, softness, coverage):
-    assert FALLOFFS[edge].coverage(np, np.array(distance), softness, size) == pytest.approx(coverage, abs=1e-15)
+    ):  # fmt: skip
+        assert FALLOFFS[edge].coverage(np, np.array(distance), softness, size) == pytest.approx(coverage, abs=1e-15)
 
 
 @pytest.mark.parametrize("falloff", FALLOFFS.values(), ids=FALLOFFS)
@@ -130,6 +120,7 @@ def test_slopes_of_a_falloff_are_those_by_finite_differences(falloff):
 # --- distance ---
 
 
+@settings(max_examples=8)
 @given(seed=SEEDS)
 def test_a_distance_grows_by_at_most_the_way_and_is_negative_inside_only(seed):
     points = around(step=4.0)
@@ -143,21 +134,32 @@ def test_a_distance_grows_by_at_most_the_way_and_is_negative_inside_only(seed):
             assert (np.abs(there - here) <= 0.25 + 1e-9).all()
 
 
-@pytest.mark.parametrize("xp", [jnp, torch], ids=["jax", "torch"])
-def test_frameworks_compute_the_distance_of_numpy(primitive, xp):
-    scene = any_scene(primitive, 5)
-    points = around(step=3.7)
-    array = jnp.asarray if xp is jnp else torch.tensor
-    px, py = (array(np.float32(points[side]))[None, :] for side in (0, 1))
-    shape = [array(np.float32(column))[:, None] for column in shapes_of(scene)]
-    got = np.asarray(primitive.distance(xp, px, py, shape))
-    np.testing.assert_allclose(got, at(np.float32(points).astype(float), scene), rtol=1e-4, atol=1e-3)
+def test_frameworks_compute_the_distance_of_numpy(primitive):
+    scene, points = any_scene(primitive, 5), around(step=3.7)
+    want = at(np.float32(points).astype(float), scene)
+    for xp, array, compiled in ((jnp, jnp.asarray, jax.jit), (torch, torch.tensor, lambda function: function)):
+        px, py = (array(np.float32(points[side]))[None, :] for side in (0, 1))
+        shape = [array(np.float32(column))[:, None] for column in shapes_of(scene)]
+        got = compiled(lambda px, py, shape, xp=xp: primitive.distance(xp, px, py, shape))(px, py, shape)
+        np.testing.assert_allclose(np.asarray(got), want, rtol=1e-4, atol=1e-3)
 
 
-def test_the_thickness_is_how_deep_the_inside_is(primitive):
-    scene = seeded(np.random.default_rng(2), CANVAS, primitive.name, [20.0] * 8, [15.0] * 8, np.linspace(3, 9, 8), 0.5)
-    deepest = -at(around(0, 40, 0.1), scene).min(axis=1)
-    np.testing.assert_allclose(scene.thickness(), deepest, atol=0.08)
+def seeded_ones(rng, canvas, primitive, count):
+    return seeded(rng, canvas, primitive, [20.0] * count, [15.0] * count, np.linspace(3, 9, count), 0.5)
+
+
+def test_thickness_bounds_and_area_are_those_of_the_points_inside(primitive):
+    scene, points = seeded_ones(np.random.default_rng(6), CANVAS, primitive.name, 6), around(-10, 50, 0.2)
+    distances = at(points, scene)
+    np.testing.assert_allclose(scene.thickness(), -distances.min(axis=1), atol=0.15)
+    for outset in (-0.8, 0.0, 2.0):
+        inside = distances <= outset
+        area = primitive.area(shapes_of(scene), np.full(6, outset))
+        np.testing.assert_allclose(area, inside.sum(axis=1) * 0.2**2, rtol=0.02, atol=0.5)
+        found = np.stack(primitive.bounds(shapes_of(scene), np.full(scene.count, outset)), axis=1)
+        for box, mine in zip(found, inside, strict=True) if outset >= 0 else ():
+            held = points[:, mine]
+            np.testing.assert_allclose(box, [*held.min(axis=1), *held.max(axis=1)], atol=0.4)
 
 
 def test_an_ellipse_with_equal_axes_draws_as_a_circle(rng):
@@ -177,6 +179,7 @@ def test_an_ellipse_with_equal_axes_draws_as_a_circle(rng):
 # --- bounds ---
 
 
+@settings(max_examples=8)
 @given(seed=SEEDS, margin=st.sampled_from([0.0, 0.5, 3.0]))
 def test_bounds_hold_all_that_lies_within_the_margin(seed, margin):
     points = around(step=2.3)
@@ -188,17 +191,6 @@ def test_bounds_hold_all_that_lies_within_the_margin(seed, margin):
         slack = 1e-6
         assert (x >= left[row] - slack).all() and (x <= right[row] + slack).all()
         assert (y >= top[row] - slack).all() and (y <= bottom[row] + slack).all()
-
-
-@pytest.mark.parametrize("margin", [0.0, 2.0])
-def test_bounds_are_tight(primitive, margin):
-    scene = seeded(np.random.default_rng(6), CANVAS, primitive.name, [20.0] * 6, [15.0] * 6, np.linspace(3, 9, 6), 0.5)
-    points = around(-10, 50, 0.125)
-    inside = at(points, scene) <= margin
-    found = np.stack(primitive.bounds(shapes_of(scene), np.full(scene.count, margin)), axis=1)
-    for box, mine in zip(found, inside, strict=True):
-        held = points[:, mine]
-        np.testing.assert_allclose(box, [*held.min(axis=1), *held.max(axis=1)], atol=0.3)
 
 
 def test_bounds_of_a_scene_hold_all_that_it_paints(primitive, rng):
@@ -233,27 +225,24 @@ def test_a_moved_scene_has_the_picture_moved(primitive, rng):
     )  # fmt: skip
     np.testing.assert_allclose(moved.centres() - scene.centres(), np.tile([7.0, -5.0], (12, 1)), atol=1e-4)
     np.testing.assert_allclose(moved.thickness(), scene.thickness(), rtol=1e-4)
-
-
-def test_what_scaling_takes_beyond_the_limits_stays_at_them(primitive, rng):
-    scene = wild(rng, CANVAS, primitive.name, 12)
-    for width in (1, 65536):
-        there_and_back = scene.scaled(width).scaled(WIDTH)
-        assert there_and_back.count == scene.count and np.isfinite(there_and_back.rows).all()
+    far = wild(rng, CANVAS, primitive.name, 12)
+    for width in (1, 65536):  # what leaves the limits stays at them
+        assert np.isfinite(far.scaled(width).scaled(WIDTH).rows).all()
 
 
 # --- newcomers ---
 
 
 def test_newcomers_are_as_large_as_circles_and_around_their_places(primitive):
-    rng, points = np.random.default_rng(3), around(0, 100, 0.25)
+    rng, points = np.random.default_rng(3), around(0, 100, 0.37)
     x, y, radius = np.full(9, 50.0), np.full(9, 45.0), np.linspace(4, 12, 9)
     scene = seeded(rng, Canvas(100, 100), primitive.name, x, y, radius, 0.5)
-    area = (at(points, scene) < 0).sum(axis=1) * 0.25**2
+    area = (at(points, scene) < 0).sum(axis=1) * 0.37**2
     np.testing.assert_allclose(area, np.pi * radius**2, rtol=0.02)
     np.testing.assert_allclose(scene.centres(), np.stack([x, y], axis=1), atol=1e-4)
 
 
+@settings(max_examples=8)
 @given(seed=SEEDS)
 def test_newcomers_are_within_the_limits_of_a_fit_and_equal_for_an_equal_seed(seed):
     rng = np.random.default_rng(seed)
@@ -271,14 +260,14 @@ def test_newcomers_are_within_the_limits_of_a_fit_and_equal_for_an_equal_seed(se
 def test_newcomers_lie_along_the_direction_of_the_picture(primitive):
     if primitive.name == "circle":
         pytest.skip("a circle has no direction")
-    rng, count, angle = np.random.default_rng(8), 200, 0.6
+    rng, count, angle = np.random.default_rng(8), 100, 0.6
     full, none = np.ones(count), np.zeros(count)
     shape = primitive.seed(none + 50, none + 50, none + 8, full, none + angle, rng)
     scene = scene_of(Canvas(100, 100), primitive.name, {
         "colour": np.zeros((count, 3)), "opacity": full, "softness": full,
         **dict(zip([column.name for column in primitive.columns], shape, strict=True)),
     })  # fmt: skip
-    points = around(0, 100, 1.0)
+    points = around(0, 100, 2.0)
     inside = (at(points, scene) < 0).sum(axis=0)  # how many shapes cover each point
     spread = np.cov(points - 50, fweights=inside)
     values, vectors = np.linalg.eigh(spread)
@@ -290,20 +279,16 @@ def test_newcomers_lie_along_the_direction_of_the_picture(primitive):
 # --- limits ---
 
 
+@settings(max_examples=8)
 @given(seed=SEEDS)
 def test_limited_shapes_are_as_thick_as_the_thinnest_and_stay_as_they_are(seed):
     rng = np.random.default_rng(seed)
     for primitive in PRIMITIVES.values():
-        raw = []
-        for column in primitive.columns:
-            low, high = column.limits(WIDTH, HEIGHT, 0.15)
-            low, high = (np.log([low, high])) if column.transform == "log" else (low, high)
-            raw.append(rng.uniform(low, high, 50))
-        once = primitive.limited(np, raw)
+        limits = [(column.limits(WIDTH, HEIGHT, 0.15), column.transform == "log") for column in primitive.columns]
+        limits = [np.log(pair) if is_log else pair for pair, is_log in limits]
+        once = primitive.limited(np, [rng.uniform(low, high, 50) for low, high in limits])
         again = primitive.limited(np, once)
-        for column, first, second in zip(primitive.columns, once, again, strict=True):
-            low, high = column.limits(WIDTH, HEIGHT, 0.15)
-            low, high = (np.log([low, high])) if column.transform == "log" else (low, high)
+        for (low, high), first, second in zip(limits, once, again, strict=True):
             assert (first >= low - 1e-9).all() and (first <= high + 1e-9).all()
             np.testing.assert_allclose(second, first, rtol=1e-9, atol=1e-12)
 
@@ -354,28 +339,14 @@ def to_segment(px, py, start, end):
     return np.hypot(px - start[0] - t * along[0], py - start[1] - t * along[1])
 
 
-@pytest.mark.parametrize("outset", [-0.8, 0.0, 0.7, 2.0])
-def test_an_outline_encloses_what_lies_within_its_distance(primitive, outset):
-    scene = seeded(np.random.default_rng(9), CANVAS, primitive.name, [20.0] * 6, [15.0] * 6, np.linspace(3, 9, 6), 0.5)
-    points = around(-10, 50, 0.31)
+def test_an_outline_encloses_what_lies_within_its_distance(primitive):
+    scene, points = seeded_ones(np.random.default_rng(9), CANVAS, primitive.name, 6), around(-10, 50, 0.61)
     distances = at(points, scene)
-    for i, shape in enumerate(zip(*shapes_of(scene), strict=True)):
-        outline = primitive.outline(tuple(map(float, shape)), outset)
-        clear = np.abs(distances[i] - outset) > 1e-3
-        got = drawn(outline, *points)
-        np.testing.assert_array_equal(got[clear], (distances[i] <= outset)[clear])
-
-
-@pytest.mark.parametrize("outset", [-0.8, 0.0, 2.0])
-def test_the_area_is_that_of_what_lies_within_the_distance(primitive, outset):
-    scene = seeded(np.random.default_rng(9), CANVAS, primitive.name, [20.0] * 6, [15.0] * 6, np.linspace(3, 9, 6), 0.5)
-    counted = (at(around(-10, 50, 0.25), scene) <= outset).sum(axis=1) * 0.25**2
-    found = primitive.area(shapes_of(scene), np.full(6, outset))
-    np.testing.assert_allclose(found, counted, rtol=0.02, atol=0.5)
-
-
-def seeded_ones(rng, canvas, primitive, count):
-    return seeded(rng, canvas, primitive, [20.0] * count, [15.0] * count, np.linspace(3, 9, count), 0.5)
+    for outset in (-0.8, 0.0, 2.0):
+        for i, shape in enumerate(zip(*shapes_of(scene), strict=True)):
+            outline = primitive.outline(tuple(map(float, shape)), outset)
+            clear = np.abs(distances[i] - outset) > 1e-3
+            np.testing.assert_array_equal(drawn(outline, *points)[clear], (distances[i] <= outset)[clear])
 
 
 def inside(corners, px, py):
@@ -397,7 +368,7 @@ def near_a_side(corners, px, py):
 @pytest.mark.parametrize("make", [seeded_ones, degenerate], ids=["seeded", "degenerate"])
 def test_pieces_share_out_what_lies_within_reach_and_tell_its_distance(primitive, make):
     reach = 4.0
-    points = around(-10, 50, 0.31)
+    points = around(-10, 50, 0.61)
     scene = make(np.random.default_rng(9), CANVAS, primitive.name, 6)
     distances = at(points, scene)
     for i, shape in enumerate(zip(*shapes_of(scene), strict=True)):
