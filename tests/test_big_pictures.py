@@ -142,15 +142,6 @@ def test_a_png_of_several_bands_holds_the_picture(tmp_path, monkeypatch, size, e
     assert_same_picture(pixels(tmp_path / "a.png"), as_bytes(artpipe.render(scene)))
 
 
-def test_a_small_scene_drawn_large_has_sharp_circles_not_enlarged_pixels(tmp_path):
-    scene = Scene.circles(Canvas(10, 10, (1, 1, 1)), x=[5], y=[5], radius=[3], colour=[(0, 0, 0)], softness=0.01)
-    artpipe.export(scene, tmp_path / "a.png", width=300)
-    image = pixels(tmp_path / "a.png")
-    across, down = np.meshgrid(np.arange(300) + 0.5, np.arange(300) + 0.5)
-    distance = np.hypot(across - 150, down - 150)
-    assert (image[distance < 88] == 0).all() and (image[distance > 92] == 255).all()
-
-
 @pytest.mark.parametrize("size", [(1, 2), (20, 65536)])
 def test_a_height_beyond_what_can_be_drawn_is_refused_in_one_line(tmp_path, size):
     with pytest.raises(InputError, match="height") as refusal:

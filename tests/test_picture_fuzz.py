@@ -5,6 +5,7 @@ Run as a script, with a seed and a count, it is the process that reads them: a d
 
 import io
 import json
+import random
 import struct
 import subprocess
 import sys
@@ -92,38 +93,24 @@ def seeds(rng):
     yield png_of(deep[:, :, :3] >> 8, 8, RGB, chunk(b"gAMA", b"\0\1\0\0"), chunk(b"cHRM", b"\0\0\x7f\0" * 8))
 
 
-NUMBERS = (0, 1, 2, 3, 8, 127, 255, 256, 32767, 65535, 65536, 10**6, 2**31 - 1, 2**31, 2**32 - 1)
-
-
 def mutated(content, other, rng):
-    """A file with something wrong, or two things."""
-    content = bytearray(content)
+    """A file with something wrong, or two things; in headers more often."""
+    from mutations import broken_bytes
+
+    pick = random.Random(int(rng.integers(2**32)))
     for _ in range(rng.integers(1, 3)):
-        place = int(len(content) * (rng.random() if rng.random() < 0.5 else rng.random() ** 4))  # headers more often
-        kind = rng.integers(9)
-        if kind == 0 and content:
-            content[place : place + 1] = bytes([content[place] ^ (1 << rng.integers(8))])
-        elif kind == 1:
-            content[place : place + rng.integers(1, 40)] = rng.bytes(rng.integers(1, 40))
+        kind, head = rng.integers(5), int(len(content) * rng.random() ** 4) + 1
+        if kind <= 1:
+            content = broken_bytes(pick, content[:head], [other]) + content[head:] if kind else content[:head] + other
         elif kind == 2:
-            run = int(rng.integers(1, 30))
-            content[place : place + run] = bytes([rng.choice([0, 255, rng.integers(256)])]) * run
-        elif kind == 3:
-            del content[place:]
-        elif kind == 4:
-            content[place:] = other[int(len(other) * rng.random()) :]
-        elif kind == 5:
-            del content[place : place + int(rng.integers(1, 100))]
-        elif kind == 6:
-            width = int(rng.choice([2, 4]))
-            number = int(rng.choice(NUMBERS)) % 256**width
-            content[place : place + width] = number.to_bytes(width, str(rng.choice(["big", "little"])))
+            content = broken_bytes(pick, content or b"-", [other])
         elif content[:4] == b"\x89PNG":
-            content = bytearray(mutated_png(bytes(content), rng))
+            content = mutated_png(content, rng)
         elif content[:2] == b"\xff\xd8":  # another size, or other counts, in the header of its frame
-            start = max(content.find(b"\xff\xc0"), content.find(b"\xff\xc2"), 0) + int(rng.choice([4, 5, 7, 9, 10, 11]))
-            content[start : start + 2] = int(rng.choice([0, 1, 7, 255, 3000, 30000, 65500])).to_bytes(2, "big")
-    return bytes(content)
+            place = max(content.find(b"\xff\xc0"), content.find(b"\xff\xc2"), 0) + int(rng.choice([4, 5, 7, 9, 10, 11]))
+            number = int(rng.choice([0, 1, 7, 255, 3000, 30000, 65500]))
+            content = content[:place] + number.to_bytes(2, "big") + content[place + 2 :]
+    return content
 
 
 def mutated_png(content, rng):

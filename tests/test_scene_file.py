@@ -302,11 +302,3 @@ def test_json_with_broken_characters_loads_or_is_refused(tmp_path_factory, chang
     for place, character in changes:
         text[place % len(text)] = character
     loads(written_in(tmp_path_factory.getbasetemp(), "".join(text)))
-
-
-@given(st.binary(max_size=40))
-def test_any_bytes_load_or_are_refused(tmp_path_factory, data):
-    path = tmp_path_factory.getbasetemp() / "bytes.json"
-    for start in (b"", b"PK", b'{"format": "artpipe-scene", "version": 2, '):
-        path.write_bytes(start + data)
-        assert not loads(path)

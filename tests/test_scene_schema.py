@@ -1,14 +1,12 @@
 """The JSON Schema of scene files: that it is the table's, and agrees with the program on what is a scene."""
 
-import copy
 import importlib.resources
 import json
 import os
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings
 from scene_files import NAMES, PAINT, edges_of, good, loads, plain_row, scenes, within, written
 
 from artpipe import load_scene, save_scene
@@ -112,29 +110,6 @@ ODD_VALUES = [
     [CIRCLE], NAMES["circle"], ["circle"], ["circle", "circle"], {"circle": NAMES["circle"]}, {"circle": []},
     {"circle": {}}, {"square": NAMES["circle"]}, ["square", *PAINT], ["circle", *PAINT],
 ]  # fmt: skip
-MUTATION = st.tuples(
-    st.sampled_from(["set", "delete", "insert"]), st.integers(0, 99), st.integers(0, 999), st.sampled_from(ODD_VALUES)
-)
-
-
-def mutated(content, mutations):
-    """A copy in which values, at any depth, are replaced, deleted or inserted."""
-    content = copy.deepcopy(content)
-    for what, first, second, value in mutations:
-        # Three of four mutations go down into a list or an object, as far as there is one.
-        place, keys = content, sorted(content)
-        key = keys[first % len(keys)]
-        while isinstance(place[key], (list, dict)) and place[key] and second % 4:
-            place = place[key]
-            key = second % len(place) if isinstance(place, list) else sorted(place)[second % len(place)]
-            second //= 4
-        if what == "set":
-            place[key] = copy.deepcopy(value)
-        elif what == "insert" and isinstance(place, list):
-            place.insert(key, copy.deepcopy(value))
-        elif what == "delete" and len(content) > 1:
-            del place[key]
-    return content
 
 
 @pytest.mark.parametrize("key", [*good(), "transparent", "note"])
@@ -161,9 +136,3 @@ def test_the_schema_and_the_program_agree_on_every_odd_value_in_a_row(tmp_path, 
         content = of_one_row(kind)
         content["kinds"][kind][-1] = value
         agree(tmp_path, fits, content)
-
-
-@given(st.lists(MUTATION, min_size=1, max_size=3))
-@example([("delete", 8, 0, None)])
-def test_the_schema_and_the_program_agree_on_mutated_files(tmp_path_factory, fits, mutations):
-    agree(tmp_path_factory.getbasetemp(), fits, mutated(good(), mutations))

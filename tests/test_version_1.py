@@ -79,15 +79,12 @@ def test_a_missing_key_is_refused_by_name(tmp_path):
         assert f"lacks '{key}'" in refusal(packed(tmp_path, **{key: None}))
 
 
-@pytest.mark.parametrize("column", range(len(COLUMNS)))
-def test_a_value_that_cannot_be_drawn_is_refused_by_row_and_column(tmp_path, column):
-    for value in (-1e39, float("nan"), 1e300):
-        content = good()
-        content["rows"][1][column] = value
-        assert f"row 1 has {COLUMNS[column]} {value:.9g}; needs" in refusal(written(tmp_path, content))
-    rows = np.array(ROWS, np.float32)
-    rows[1, column] = -3e38
-    assert f"row 1 has {COLUMNS[column]} -3" in refusal(packed(tmp_path, rows=rows))
+def test_a_value_that_cannot_be_drawn_is_refused_by_row_and_column(tmp_path):
+    for k, name in enumerate(COLUMNS):
+        rows = np.array(ROWS, np.float32)
+        rows[1, k] = -3e38
+        assert f"row 1 has {name} -3" in refusal(packed(tmp_path, rows=rows))
+        assert f"row 1 has {name} -3" in refusal(written(tmp_path, {**good(), "rows": rows.tolist()}))
 
 
 def test_what_was_not_a_scene_is_refused(tmp_path):
