@@ -45,15 +45,19 @@ def test_a_canvas_keeps_its_background_as_the_nearest_float32():
     assert Canvas(8, 8, (0.1, 0.2, 0.3)).background == tuple(np.float32([0.1, 0.2, 0.3]).astype(float))
 
 
-def test_rows_that_are_not_a_table_of_numbers_are_refused():
-    for shape in ((), (len(ROW),), (2, len(ROW) - 1), (2, 2, len(ROW))):
-        with pytest.raises(InputError, match=r"rows have shape .*needs"):
-            Scene(np.full(shape, 0.5), CANVAS)
+def test_rows_ids_and_kinds_that_do_not_fit_are_refused_with_what_they_need():
     for primitive in PRIMITIVES:
         rows = scene_of(2, primitive).rows
         names = ", ".join(column.name for column in (*PAINT, *PRIMITIVES[primitive].columns))
         with pytest.raises(InputError, match=f"a {primitive} needs {rows.shape[1]} columns: {names}"):
             Scene(rows[:, :-1], CANVAS, kinds=primitive)
+    for arguments, message in (
+        ({"ids": [0]}, r"ids have shape \(1,\); needs one per row, \(2,\)"),
+        ({"kinds": [0, 77]}, r"kinds has codes \[0, 77\]; known are 0 \(circle\), 1 \(ellipse\)"),
+        ({"ids": [3, 7], "next_id": 7}, "next_id is 7; needs at least 8"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Scene(scene_of(2).rows, CANVAS, **arguments)
 
 
 @pytest.mark.parametrize("primitive", PRIMITIVES)
@@ -81,18 +85,6 @@ def test_ids_are_taken_if_and_only_if_they_are_unique_and_not_negative(ids):
     else:
         with pytest.raises(InputError, match="ids repeat or are negative"):
             Scene(scene_of(3).rows, CANVAS, ids=ids)
-
-
-def test_ids_and_kinds_that_do_not_fit_the_rows_are_refused():
-    for arguments, message in (
-        ({"ids": [0]}, r"ids have shape \(1,\); needs one per row, \(2,\)"),
-        ({"ids": [0.0, 1.0]}, "ids are float64; needs whole numbers"),
-        ({"kinds": [0, 77]}, r"kinds has codes \[0, 77\]; known are 0 \(circle\), 1 \(ellipse\)"),
-        ({"kinds": "blob"}, "kinds 'blob' is unknown; choose one of circle, ellipse"),
-        ({"ids": [3, 7], "next_id": 7}, "next_id is 7; needs at least 8"),
-    ):
-        with pytest.raises(InputError, match=message):
-            Scene(scene_of(2).rows, CANVAS, **arguments)
 
 
 # --- from columns ---
