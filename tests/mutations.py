@@ -14,7 +14,7 @@ import numpy as np
 
 from artpipe.stages.formats.scene_arrays import WIDEST
 
-# What may stand in the place of any JSON value, as text; not all of it is JSON.
+# Replacements for any JSON value, as text; not all of it is JSON.
 RAW = (
     "null", "true", "false", "0", "-0", "1", "-1", "0.0", "2.0", "2.5", "1e-400", "1e308", "-1e308", "1e400", "-1e400",
     "NaN", "Infinity", "-Infinity", "65536", "65537", "9007199254740993", "9223372036854775807", "9223372036854775808",

@@ -25,7 +25,7 @@ def chunk(kind, content):
 
 
 def png(width, height, depth, colour_type, data, *chunks, interlace=0):
-    """A PNG from compressed rows, each after its filter byte, and from chunks that stand before them."""
+    """A PNG from compressed rows, each after its filter byte, and chunks before them."""
     head = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, interlace)
     parts = [chunk(b"IHDR", head), *chunks, chunk(b"IDAT", data), chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)

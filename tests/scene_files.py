@@ -29,7 +29,7 @@ def edges_of(kind):
 
 
 def scene_of(rng, kinds, count, canvas=None):
-    """A scene of so many random rows of each kind, well within the limits, in random order, with ids that skip some."""
+    """A scene of `count` random rows of each kind, well within the limits, in random order, with gaps in the ids."""
     canvas = canvas or Canvas(40, 30, (0.25, 0.5, 0.75))
     parts = []
     for kind in kinds:
@@ -76,7 +76,7 @@ def scenes(draw, most=6):
 
 
 def good():
-    """What the file of a scene holds that has two rows of each kind, the first of them on top."""
+    """The content of the file of a scene with two rows of each kind."""
     kinds = [*reversed(PRIMITIVES), *PRIMITIVES]
     return {
         "format": "artpipe-scene",
@@ -102,14 +102,14 @@ def good_scene():
 
 
 def written(folder, content):
-    """The path of a JSON file of this text, or of what JSON makes of this."""
+    """The path of a JSON file with this text or value."""
     path = folder / "scene.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return path
 
 
 def refusal(path):
-    """The one line that refuses a file, with nothing else said."""
+    """The one line that refuses a file, without any warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(InputError) as caught:
@@ -120,7 +120,7 @@ def refusal(path):
 
 
 def loads(path):
-    """Whether a file gives a scene; what it must never give is any other error, or a warning."""
+    """Whether a file loads; fails on any error other than a refusal, and on warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

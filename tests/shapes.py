@@ -1,4 +1,4 @@
-"""Scenes of every primitive in the table, built from its row there: a new one is tested from its first day."""
+"""Scenes of every primitive in the table, built from its row there, so that a new one is tested at once."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from artpipe.renderers.primitives.base import PAINT
 from artpipe.renderers.primitives.table import PRIMITIVES
 
 MIXED = "mixed"
-"""Rows of all primitives by turns."""
+"""Rows that alternate between all primitives."""
 
 KINDS = [(name, edge) for name, primitive in PRIMITIVES.items() for edge in primitive.falloffs] + [(MIXED, "linear")]
 """What scenes are made of: a primitive or a mix, and a falloff that it can be drawn with."""
@@ -24,7 +24,7 @@ def scene_of(canvas, primitive, columns):
 
 
 def made(make, primitive):
-    """What `make(name)` gives for this primitive; for the mix, for all of them by turns."""
+    """`make(name)` for this primitive; for the mix, rows that alternate between those of all."""
     return make(primitive) if primitive != MIXED else interleaved([make(name) for name in PRIMITIVES])
 
 
@@ -88,7 +88,7 @@ def crowd(
     opacity=(0.1, 1.0),
     background=(0.2, 0.4, 0.6),
 ):
-    """A random scene of a primitive, or of all by turns; ranges of radius and softness in pixels, see `seeded`."""
+    """A random scene of a primitive, or of the mix; ranges of radius and softness in pixels, see `seeded`."""
     x, y = rng.uniform(-5, width + 5, count), rng.uniform(-5, height + 5, count)
     radii, rims, opacities = rng.uniform(*radius, count), rng.uniform(*softness, count), rng.uniform(*opacity, count)
     canvas = Canvas(width, height, background, edge)
@@ -130,17 +130,17 @@ def extents(scene):
 
 
 def place_of(name, primitive="circle"):
-    """Where a column of this name stands in rows of a primitive."""
+    """The index of a column in rows of a primitive."""
     return [column.name for column in (*PAINT, *PRIMITIVES[primitive].columns)].index(name)
 
 
 def column_of(values, name, primitive="circle"):
-    """(N,) of values by rows, such as a gradient: those that belong to one column."""
+    """(N,) the values of one column, of values by rows such as a gradient."""
     return values[:, place_of(name, primitive)]
 
 
 def limits_of(primitive="circle", **narrower):
-    """(2, P) float32: the least and the most that each column of a scene may hold, or what is given for it."""
+    """(2, P) float32: lower and upper limits of each column of a scene, or those given for it."""
     columns = (*PAINT, *PRIMITIVES[primitive].columns)
     low, high = np.float64([narrower.get(column.name, (column.low, column.high)) for column in columns]).T
     least, most = np.float32(low), np.float32(high)  # the nearest numbers, which may be outside

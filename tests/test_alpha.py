@@ -72,7 +72,7 @@ def start(make_scene):
 
 
 @pytest.mark.parametrize("backend", ["reference", *slowly(BACKENDS)])
-def test_every_renderer_tells_colours_and_alpha(make_scene, picture_tolerance, backend):
+def test_every_renderer_gives_colours_and_alpha(make_scene, picture_tolerance, backend):
     for edge in FALLOFFS:
         scene = on_nothing(make_scene(np.random.default_rng(5), 20, *SIZE, edge, radius=(1, 8)))
         want = over_nothing(scene)
@@ -143,7 +143,7 @@ def open_fit(backend, target, scene, **settings):
 
 
 @pytest.mark.parametrize("backend", slowly(FITS))
-def test_a_fit_answers_for_both_backdrops_and_goes_down_the_gradient(start, target, backend):
+def test_a_fit_minimises_the_mean_loss_over_both_backdrops(start, target, backend):
     # With an epsilon far above all gradients, Adam's step is as long as the gradient is.
     epsilon, scale = 1e3, 1e4
     fit = open_fit(backend, target, start, beta1=0.0, beta2=0.0, epsilon=epsilon)
@@ -168,7 +168,7 @@ def absolute(image, target):
 
 
 @pytest.mark.parametrize("backend", slowly(FITS))
-def test_a_loss_of_ones_own_is_asked_over_both(start, target, backend):
+def test_a_custom_loss_is_evaluated_over_both(start, target, backend):
     fit = open_fit(backend, target, start, loss=absolute)
 
     def want():

@@ -1,4 +1,4 @@
-"""Named arrays in .npz files: what comes back, what numpy makes of them, and what is refused before it takes memory."""
+"""Named arrays in .npz files: round trips, numpy's view of them, and refusals before memory is taken."""
 
 import io
 import struct
@@ -146,5 +146,5 @@ def test_names_from_a_file_do_not_swell_the_message():
         archive.writestr("rows.npy", b"")
         archive.writestr("x" * 60_000 + "\n", b"")
     data = file.getvalue()
-    at = data.rfind(b"PK\x01\x02")  # the second entry, told to be of a name that the file itself does not give it
+    at = data.rfind(b"PK\x01\x02")  # the directory gives the second entry another name than the file does
     refusal(data[: at + 46] + b"rows.npy" + b"\0" + data[at + 55 :])

@@ -259,7 +259,7 @@ def test_an_argument_that_cannot_be_used_is_refused_in_one_line_that_names_it(ar
         assert argument in message and "\n" not in message and len(message) < 600, message
 
 
-def test_every_public_function_stands_in_the_table():
+def test_every_public_function_is_in_the_table():
     named = {parameter.id.split()[0] for parameter in REFUSALS}
     assert {name for name in artpipe.__all__ if inspect.isfunction(getattr(artpipe, name))} <= named
 

@@ -37,7 +37,7 @@ SECONDS_MAX, BYTES_MAX, LETTERS_MAX = 10, 2_000_000_000, 400
 
 
 def good_run(folder, each=6):
-    """A run folder, with its scene as .npz too: so many rows of each kind."""
+    """A run folder with `each` rows of each kind, and its scene also as .npz."""
     folder.mkdir()
     rng = np.random.default_rng(5)
     scenes = [scene_of(rng, PRIMITIVES, rows) for rows in (2, 4, each)]
@@ -119,15 +119,15 @@ def read_many(name, folder, seed="1", count="0"):
     print(json.dumps({"outcomes": outcomes, "slowest": slowest, "bytes": peak_memory()}))
 
 
-def told_by(*words):
+def outcomes_of(*words):
     """The outcomes of `read_many` in another process."""
     pytest.importorskip("resource")
     done = subprocess.run([sys.executable, __file__, *map(str, words)], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(done.stdout)
-    assert set(told["outcomes"]) <= {"whole", "refused"}, told
-    assert told["slowest"] < SECONDS_MAX and told["bytes"] < BYTES_MAX, told
-    return told["outcomes"]
+    result = json.loads(done.stdout)
+    assert set(result["outcomes"]) <= {"whole", "refused"}, result
+    assert result["slowest"] < SECONDS_MAX and result["bytes"] < BYTES_MAX, result
+    return result["outcomes"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def told_by(*words):
 )
 def test_spoiled_files_load_whole_or_are_refused_in_one_line(tmp_path, name, count):
     count = effort(count)
-    outcomes = told_by(name, good_run(tmp_path / "run"), 1, count)
+    outcomes = outcomes_of(name, good_run(tmp_path / "run"), 1, count)
     assert outcomes["refused"] > count / 4 and outcomes["whole"] > count / 200  # it is neither all noise nor all good
     assert not (tmp_path / "run" / "trap").exists()
 
@@ -152,7 +152,7 @@ def test_the_trap_in_the_spoiled_files_is_a_good_one(tmp_path):
 
 
 def large_scene(path, rows, version=2):
-    """A scene of so many rows, as a text that takes little time to write."""
+    """Writes a scene of `rows` equal rows, quickly."""
     names = names_of(PRIMITIVES["triangle"])
     kinds = {"kinds": ["circle"], "columns": version_1.COLUMNS} if version == 1 else {"kinds": {"triangle": names}}
     head = json.dumps(
@@ -214,7 +214,7 @@ LARGE = {
 def test_large_files_are_read_or_refused_in_little_time_and_memory(tmp_path, case):
     name, outcome, write = LARGE[case]
     write(good_run(tmp_path / "run") / name)
-    assert told_by(name, tmp_path / "run") == {outcome: 1}
+    assert outcomes_of(name, tmp_path / "run") == {outcome: 1}
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="needs /dev/zero")
@@ -223,7 +223,7 @@ def test_a_device_without_an_end_is_not_read_for_ever(tmp_path, name):
     path = good_run(tmp_path / "run") / name
     path.unlink()
     path.symlink_to("/dev/zero")
-    told_by(name, path.parent)
+    outcomes_of(name, path.parent)
 
 
 def test_snapshots_that_are_too_many_are_thinned_when_they_are_written(tmp_path):

@@ -1,4 +1,4 @@
-"""Thousands of broken pictures: each loads as a picture or is refused in one line, soon, quietly, in little memory.
+"""Thousands of broken pictures: each loads or is refused in one line, quickly, silently, in little memory.
 
 Run as a script, with a seed and a count, it is the process that reads them: a decoder may crash.
 """
@@ -30,10 +30,10 @@ def test_broken_pictures_load_or_are_refused_in_one_line(tmp_path, seed):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
     assert done.stderr == ""
-    told = json.loads(done.stdout)
-    assert told["loaded"] + told["refused"] == MUTATIONS
-    assert min(told["loaded"], told["refused"]) > MUTATIONS / 10, "mutations are too weak or too strong to tell much"
-    assert told["slowest"] < SECONDS_MOST and told["megabytes"] < MEGABYTES_MOST, told
+    result = json.loads(done.stdout)
+    assert result["loaded"] + result["refused"] == MUTATIONS
+    assert min(result["loaded"], result["refused"]) > MUTATIONS / 10, "mutations are too weak or too strong"
+    assert result["slowest"] < SECONDS_MOST and result["megabytes"] < MEGABYTES_MOST, result
 
 
 def seeds(rng):
@@ -144,7 +144,7 @@ def mutated_png(content, rng):
 
 
 def read_all(seed, count):
-    """Reads mutated pictures until one is treated otherwise than it must be; tells how it went."""
+    """Reads mutated pictures until one is handled wrongly; returns counts, the slowest, and memory."""
     from measuring import peak_memory
 
     from artpipe import InputError
@@ -154,7 +154,7 @@ def read_all(seed, count):
     warnings.simplefilter("ignore", PictureWarning)
     rng = np.random.default_rng(seed)
     files = list(seeds(rng))
-    told = {"loaded": 0, "refused": 0, "slowest": 0.0}
+    result = {"loaded": 0, "refused": 0, "slowest": 0.0}
     path = Path("broken")
     for number in range(count):
         index, other = rng.integers(len(files), size=2)
@@ -166,18 +166,18 @@ def read_all(seed, count):
             image = load_picture(path, size, background)
         except InputError as error:
             assert str(error).isprintable() and 10 < len(str(error)) < 300, repr(str(error))
-            told["refused"] += 1
+            result["refused"] += 1
         else:
             assert image.dtype == np.float32 and image.ndim == 3 and image.shape[2] in ((3, 4) if number % 2 else (3,))
             assert size != (9, 7) or image.shape[:2] == (7, 9)
             assert max(image.shape[:2]) == 16 if size == 16 else max(image.shape[:2]) <= 256
             assert np.isfinite(image).all() and image.min() >= 0 and image.max() <= 1
             assert image.shape[2] == 3 or image[:, :, 3].min() < 1
-            told["loaded"] += 1
-        told["slowest"] = max(told["slowest"], time.perf_counter() - started)
-        assert told["slowest"] < SECONDS_MOST, f"number {number} took {told['slowest']:.1f} s"
-    told["megabytes"] = round(peak_memory() / 1e6)
-    return told
+            result["loaded"] += 1
+        result["slowest"] = max(result["slowest"], time.perf_counter() - started)
+        assert result["slowest"] < SECONDS_MOST, f"number {number} took {result['slowest']:.1f} s"
+    result["megabytes"] = round(peak_memory() / 1e6)
+    return result
 
 
 if __name__ == "__main__":

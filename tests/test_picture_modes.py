@@ -1,4 +1,4 @@
-"""What pictures store, and what it looks like: bits, transparency, colour profiles; and scans of any size."""
+"""Pixels of pictures: bit depths, transparency, colour profiles, and scans of any size."""
 
 import json
 import struct
@@ -144,7 +144,7 @@ def test_a_picture_has_alpha_only_if_some_pixel_is_not_opaque(tmp_path, rng):
 
 
 def kinds_of_transparency(folder):
-    """Files of 2 x 2 pixels, or of 16 x 16, and the levels of 255, (H, W, 4), that they hold."""
+    """Files of 2 x 2 or 16 x 16 pixels, and their levels of 255, (H, W, 4)."""
     grey = np.array([[0, 85], [170, 255]], np.uint8)
     keyed = np.stack([grey, grey, grey, np.where(grey == 85, 0, 255)], axis=2)
     keyed[0, 1] = 0

@@ -1,4 +1,4 @@
-"""Pictures in and out, and files that are never half written."""
+"""Reading and writing of pictures, and atomic writing of files."""
 
 import io
 import os

@@ -308,7 +308,7 @@ def near_a_side(corners, px, py):
 
 
 @pytest.mark.parametrize("make", [seeded_ones, degenerate], ids=["seeded", "degenerate"])
-def test_pieces_share_out_what_lies_within_reach_and_tell_its_distance(primitive, make):
+def test_pieces_divide_what_lies_within_reach_and_give_its_distance(primitive, make):
     reach = 4.0
     points = around(-10, 50, 0.61)
     scene = make(np.random.default_rng(9), CANVAS, primitive.name, 6)

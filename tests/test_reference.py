@@ -8,7 +8,7 @@ from artpipe import Canvas, Scene, mean_squared_error
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.primitives.table import BY_CODE
 
-# Everything stands on a grid of 1/64 and is moved by 2^-11 either way: exact in the float32 rows of a scene (at
+# Everything lies on a grid of 1/64 and is moved by 2^-11 either way: exact in the float32 rows of a scene (at
 # most 6 bits before the point, 11 behind), so that the difference quotient is one of float64 pictures.
 STEP = 2.0**-11
 

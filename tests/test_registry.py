@@ -94,7 +94,7 @@ def test_every_public_name_of_artpipe_is_there():
         _ = artpipe.paint
 
 
-def test_a_platform_that_jax_does_not_find_is_laid_to_its_variable():
+def test_a_platform_that_jax_does_not_find_is_blamed_on_its_variable():
     message = run("""
         import os
         os.environ["JAX_PLATFORMS"] = "nonsense"

@@ -1,4 +1,4 @@
-"""Scenes as .npz files: that numpy alone can read and write them, and that no such file does harm."""
+"""Scenes as .npz files: numpy alone reads and writes them, and no such file does harm."""
 
 import io
 import zipfile

@@ -107,7 +107,7 @@ def test_the_file_is_plain_json_with_the_documented_keys(tmp_path, rng):
     assert "[0.1, 0.2, 0.3]" in text and '["circle",0.7,1.0,0.0,1.0,0.5,0.1,3.0,1e-08]' in text
 
 
-def test_what_other_programs_may_write_differently_loads_as_the_same(written, rng):
+def test_files_that_other_programs_write_differently_load_as_the_same_scene(written, rng):
     def without(key):
         return {name: value for name, value in good().items() if name != key}
 

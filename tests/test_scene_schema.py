@@ -1,4 +1,4 @@
-"""The JSON Schema of scene files: that it is the table's, and agrees with the program on what is a scene."""
+"""The JSON Schema of scene files matches the table, and agrees with the program on what is a scene."""
 
 import importlib.resources
 import json

@@ -1,4 +1,4 @@
-"""Colours that a file states otherwise than by an ICC profile look as a browser shows them, or are warned of."""
+"""Colours stated other than by an ICC profile look as in a browser, or give a warning."""
 
 import io
 import struct
@@ -164,7 +164,7 @@ def test_what_is_srgb_anyway_is_not_touched(rng):
         ([gama(1.0), chrm(0.3, 0, *SRGB[2:])], "0.3 0 "),
     ],
 )
-def test_what_is_not_understood_is_warned_of_in_one_line_and_ignored(tmp_path, chunks, part):
+def test_invalid_colour_information_gives_a_warning_of_one_line_and_is_ignored(tmp_path, chunks, part):
     (tmp_path / "a.png").write_bytes(flat(*chunks))
     with pytest.warns(PictureWarning, match=part) as caught:
         np.testing.assert_allclose(shown(tmp_path / "a.png"), LEVELS, atol=1e-4)
@@ -276,7 +276,7 @@ def bitmap(kind, ends, gamma, profile=b""):
 SRGB_ENDS = (0.4124, 0.2126, 0.0193, 0.3576, 0.7152, 0.1192, 0.1805, 0.0722, 0.9505)
 
 
-def test_a_bitmap_s_header_tells_of_its_colours():
+def test_the_colours_of_a_bitmap_s_header_are_respected():
     for content, expected in (
         (bitmap(bytes(4), SRGB_ENDS, 65536), CODED[1, 8]),
         (bitmap(bytes(4), SRGB_ENDS, round(2.2 * 65536)), LEVELS),

@@ -1,4 +1,4 @@
-"""Files of version 1: circles alone, in one order of columns. They still load, as what they were."""
+"""Files of version 1, circles with columns in a fixed order, still load."""
 
 import numpy as np
 import pytest
