@@ -27,21 +27,6 @@ def on_nothing(scene):
     return replace(scene, canvas=replace(scene.canvas, transparent=True))
 
 
-def over_nothing(scene):
-    """(H, W, 4) float64: the rows by the over operator on colours times alpha, straight at the end."""
-    across, down = np.arange(scene.canvas.width)[None, :] + 0.5, np.arange(scene.canvas.height)[:, None] + 0.5
-    painted = np.zeros((scene.canvas.height, scene.canvas.width, 4))
-    names = ("x", "y", "radius", "opacity", "softness")
-    columns = zip(*(scene.column(name).astype(np.float64) for name in names), scene.colour, strict=True)
-    for x, y, radius, opacity, softness, colour in columns:
-        distance = np.hypot(across - x, down - y) - radius
-        a = opacity * FALLOFFS[scene.canvas.edge].coverage(np, distance, softness, radius)
-        painted = (1 - a[:, :, None]) * painted + a[:, :, None] * np.append(colour.astype(np.float64), 1.0)
-    seen = painted[:, :, 3:] >= alpha.ALPHA_MIN
-    painted[:, :, :3] = np.where(seen, painted[:, :, :3] / np.where(seen, painted[:, :, 3:], 1), 0)
-    return painted
-
-
 def cut_out(width, height, rng):
     """A target with a soft round rim, a hole with a hard one, and noise; (H, W, 4) float32."""
     across, down = np.arange(width)[None, :] + 0.5, np.arange(height)[:, None] + 0.5
@@ -72,19 +57,23 @@ def start(make_scene):
 
 
 @pytest.mark.parametrize("backend", ["reference", *slowly(BACKENDS)])
-def test_every_renderer_gives_colours_and_alpha(make_scene, picture_tolerance, backend):
+def test_every_renderer_gives_colours_and_alpha_that_make_the_scene_over_any_background(
+    make_scene, picture_tolerance, backend
+):
+    renderer = load_renderer("reference") if backend == "reference" else load_renderer(*BACKENDS[backend])
     for edge in FALLOFFS:
         scene = on_nothing(make_scene(np.random.default_rng(5), 20, *SIZE, edge, radius=(1, 8)))
-        want = over_nothing(scene)
-        renderer = load_renderer("reference") if backend == "reference" else load_renderer(*BACKENDS[backend])
-        got = alpha.render_with_alpha(renderer, scene)
-        assert got.shape == (*SIZE[::-1], 4) and got.dtype == (np.float64 if backend == "reference" else np.float32)
-        tolerance = 1e-12 if backend == "reference" else 2 * picture_tolerance(scene) + 1e-4  # at which tiles may stop
-        np.testing.assert_allclose(got[:, :, 3], want[:, :, 3], rtol=0, atol=tolerance)
-        # Straight colours are quotients: as sure as their alpha is large.
-        over = [picture[:, :, :3] * want[:, :, 3:] for picture in (got, want)]
-        np.testing.assert_allclose(*over, rtol=0, atol=2 * tolerance)
-        assert 0 < (want[:, :, 3] < 0.01).mean() < 1
+        picture = alpha.render_with_alpha(renderer, scene)
+        assert picture.shape == (*SIZE[::-1], 4)
+        assert picture.dtype == (np.float64 if backend == "reference" else np.float32)
+        assert picture.min() >= 0 and picture.max() <= 1 and 0 < (picture[:, :, 3] < 0.01).mean() < 1
+        seen = picture[:, :, 3] >= alpha.ALPHA_MIN  # fainter colours are left out
+        # float32 sums, and 1e-4, at which tiles may stop
+        tolerance = 1e-12 if backend == "reference" else 4 * picture_tolerance(scene) + 2e-4
+        for background in (MAGENTA, (0.25, 0.875, 0.5)):
+            got, want = alpha.flattened(picture, background), reference.render(scene.with_background(background))
+            np.testing.assert_allclose(got[seen], want[seen], rtol=0, atol=tolerance)
+            np.testing.assert_allclose(got, want, rtol=0, atol=tolerance + alpha.ALPHA_MIN)
 
 
 def test_where_nothing_is_painted_there_is_no_colour_and_no_alpha():
@@ -94,15 +83,6 @@ def test_where_nothing_is_painted_there_is_no_colour_and_no_alpha():
     assert (alpha.picture_of(Scene.empty(scene.canvas)) == 0).all()
     faint = Scene.circles(scene.canvas, x=[4], y=[2], radius=[9], colour=[WHITE], opacity=[alpha.ALPHA_MIN / 2])
     assert (alpha.picture_of(faint)[:, :, :3] == 0).all()
-
-
-def test_laid_over_any_colour_it_is_the_scene_on_that_background(make_scene):
-    scene = on_nothing(make_scene(np.random.default_rng(6), 12, 20, 17, radius=(1, 8)))
-    for background in (MAGENTA, (0.2, 0.9, 0.5)):
-        flat = alpha.flattened(alpha.picture_of(scene), background)
-        # Colour is left out where alpha is less than half a level of 8 bits.
-        want = reference.render(scene.with_background(background))
-        np.testing.assert_allclose(flat, want, rtol=0, atol=alpha.ALPHA_MIN)
 
 
 @pytest.mark.parametrize("transparent", [False, True])
