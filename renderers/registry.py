@@ -54,7 +54,7 @@ def load_fitting_renderer(name: str, options: RendererOptions | None = None) -> 
     """The renderer of this name, if it can fit.
 
     Raises:
-        InputError: it cannot, or there is none of this name.
+        InputError: it cannot fit, or does not exist.
         BackendUnavailable: as `load_renderer`.
     """
     if choice("renderer", name, RENDERERS) not in FITTING_RENDERERS:

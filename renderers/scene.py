@@ -418,7 +418,7 @@ class Scene:
         return replace(self, canvas=replace(self.canvas, background=background))
 
     def moved(self, dx: float, dy: float) -> Self:
-        """This scene with every row moved by so many pixels; the canvas stays.
+        """This scene with every row moved by (dx, dy) pixels on the same canvas.
 
         Raises:
             InputError: `dx` or `dy` is not a number within `FARTHEST`.

@@ -2,8 +2,8 @@
 
 A row of a scene is *paint* (red, green, blue, opacity, softness), the same for all primitives, and then a *shape*: the
 columns of its own primitive. Rows are as wide as the widest primitive in the scene, and padded with 0. A new primitive
-is one file with a subclass of `Primitive`, one row in `table.py`, and one file in
-`kernels/numba/shapes` for the compiled kernel.
+is one file with a subclass of `Primitive`, one row in `table.py`, and one file in `kernels/numba/shapes` for the
+compiled kernel.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SOFTNESS_MIN = 1e-3
 _SOFTNESS_LEAST = SOFTNESS_MIN * (1 - 1e-6)  # for the rounding of the limit to float32
 # Opacity as its logit in -6..8: 0.0025 to 0.99966. Beyond that the gradient has vanished.
 OPACITY_LIMITS = (0.0024726232, 0.9996646499)
-# Positions may leave the canvas by this much (pixels) during a fit; farther out a row has no gradient to come back by.
+# Positions may leave the canvas by this much (pixels) during a fit; farther out a row has no gradient to return by.
 MARGIN = 8.0
 # Half the least thickness of a shape in a fit, pixels: thinner ones bead or vanish where the scene is drawn larger.
 THINNEST = 0.5

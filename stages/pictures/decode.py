@@ -243,9 +243,7 @@ def in_one_line(name: str, source: Source | None = None) -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         if source is not None and _starts_as_known(source):
-            raise InputError(
-                f"cannot read {name}: it is broken or an unsupported variant. Try saving it anew"
-            ) from None
+            raise InputError(f"cannot read {name}: it is broken or unsupported. Try saving it again") from None
         raise InputError(f"{name} is not an image that can be read; needs {NAMES}") from None
     except Image.DecompressionBombError:
         most = PIXELS_MAX / 1e9

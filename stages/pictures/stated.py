@@ -25,7 +25,7 @@ TABLE_TOLERANCE = 0.03
 # The contents that an sRGB chunk may have: a rendering intent.
 INTENTS = (b"\0", b"\1", b"\2", b"\3")
 
-# Transfer codes (BT.709 and its kin) that browsers treat as sRGB in AVIF, since encoders write them for sRGB values.
+# Transfer codes (BT.709 and similar) that browsers treat as sRGB in AVIF, since encoders write them for sRGB values.
 CAMERA_CODES = (1, 6, 14, 15)
 
 # Enumerated colour spaces of JPEG 2000 that need no conversion: bilevel, CMYK, sRGB, grey, sYCC.
