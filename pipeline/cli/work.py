@@ -29,7 +29,7 @@ from artpipe.stages.formats.names import name_of_picture
 from artpipe.stages.formats.scene_file import save_scene
 from artpipe.stages.limits import COUNT_MAX
 from artpipe.stages.metrics import Metrics
-from artpipe.stages.pictures.picture import save_png
+from artpipe.stages.pictures.picture import picture_size, save_png
 from artpipe.stages.pictures.weights import weights_picture
 from artpipe.stages.refine import Settle
 from artpipe.stages.result import Result
@@ -68,6 +68,7 @@ def paint(
     base = RunConfig() if config_file is None else load_config(config_file)
     config = changed(base, options)
     wanted = output or Path("outputs") / name_of_picture(picture)
+    picture_size(picture)  # refuses a file that is not a picture before the framework loads
     _load_framework(config, interruption)  # before the folder exists: an interrupted import leaves nothing
     with new_folder(wanted, _warn) as folder:
         target = load_target(picture, config, habits.memory)
@@ -145,7 +146,7 @@ def _finish(
     metrics = result.metrics
     if metrics is not None and not quiet:
         click.echo(
-            f"{metrics.shapes} shapes, {_decibels(metrics)} (mse {metrics.mse:.3e}), "
+            f"{metrics.shapes} shapes, {_likeness(metrics)}, "
             f"{metrics.steps} steps in {metrics.fit_seconds:.1f} s, "
             f"{plan.elapsed + time.perf_counter() - started:.1f} s in all{_why(result.reason, config)}\n"
             f"{printable(folder)}",
@@ -204,7 +205,7 @@ def carry_out_chain(
     result = carry_out(run, Plan(stages), config, observers, started, interruption)
     metrics = result.metrics
     if metrics is not None and not quiet:
-        click.echo(f"{metrics.shapes} shapes, {_decibels(metrics)}, {metrics.fit_seconds:.1f} s", err=True)
+        click.echo(f"{metrics.shapes} shapes, {_likeness(metrics)}, {metrics.fit_seconds:.1f} s", err=True)
     if result.reason == "interrupted":
         raise SystemExit(interruption.exit_code)
     if not result.complete:
@@ -246,8 +247,8 @@ def _written(result: Result, files: Sequence[Path], options: ExportOptions, quie
             yield next(written)
 
 
-def _decibels(metrics: Metrics) -> str:
-    return "an exact picture" if metrics.psnr is None else f"{metrics.psnr:.2f} dB"
+def _likeness(metrics: Metrics) -> str:
+    return "an exact picture" if metrics.psnr is None else f"{metrics.psnr:.2f} dB, SSIM {metrics.ssim:.3f}"
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import svgwrite
 
 from artpipe.renderers import Scene
 from artpipe.renderers.primitives.falloff import FALLOFFS
@@ -53,6 +52,8 @@ def svg_text(result: Result, options: ExportOptions) -> str:
         result: the scene and its title.
         options: width, title, flat, layers, and animated with seconds, hold, loop.
     """
+    import svgwrite
+
     scene = result.scene
     canvas = scene.canvas
     width = options.width or canvas.width

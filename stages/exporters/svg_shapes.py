@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from svgwrite.base import BaseElement
 
 from artpipe.renderers import Scene
 from artpipe.renderers.primitives.base import Outline, Piece, Primitive
@@ -255,6 +254,8 @@ def _element(drawing: Any, outline: Outline, fill: str, opacity: float, steepnes
 
 
 def _filled(drawing: Any, tag: str, attributes: dict[str, str], fill: str) -> Any:
+    from svgwrite.base import BaseElement
+
     element = BaseElement(factory=drawing)
     element.elementname = tag
     element.attribs.update(attributes if tag == "line" else attributes | {"fill": fill})
