@@ -189,3 +189,19 @@ def test_a_gradient_on_the_picture_that_is_not_finite_is_refused(at, value):
     image_gradient.reshape(-1)[at] = value
     with pytest.raises(InputError, match="gradient on the picture is not finite"):
         shared_kernel().vjp(scene.rows, scene.kinds, scene.canvas, image_gradient)
+
+
+@pytest.mark.parametrize("softness", [0.45, 1.7])
+def test_a_triangle_whose_edges_pass_through_pixel_centres_has_the_gradient_of_the_reference(softness, rng):
+    corners = np.array(
+        [[4.2, 4.5, 20.3, 4.5, 12.25, 20.6], [6.5, 3.2, 6.5, 20.1, 23.4, 11.3], [3.1, 3.1, 19.4, 19.4, 3, 22]]
+    )
+    names = [column.name for column in PRIMITIVES["triangle"].columns]
+    columns = dict(zip(names, corners.T, strict=True))
+    canvas, colour = Canvas(26, 26), rng.uniform(0, 1, (3, 3))
+    scene = scene_of(
+        canvas, "triangle", {**columns, "colour": colour, "opacity": [0.7] * 3, "softness": [softness] * 3}
+    )
+    target = rng.uniform(0, 1, (26, 26, 3))
+    own, exact = (load_renderer(name).loss_and_gradient(scene, target)[1] for name in ("cpu", "reference"))
+    np.testing.assert_allclose(own, exact, rtol=1e-3, atol=3e-4 * np.abs(exact).max())

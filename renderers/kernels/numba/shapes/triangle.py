@@ -73,6 +73,13 @@ def _edge(dx, dy, ex, ey, inverse, orientation):
 
 
 @njit
+def _normal(ex, ey, inverse, orientation):
+    """The outward unit normal of an edge; (0, 0) for a triangle of zero area."""
+    scale = orientation * spread(F(math.sqrt(inverse)))
+    return ey * scale, (spread(ZERO) - ex) * scale
+
+
+@njit
 def cover(buffer, px, py, covered, kept, size, first, last, rows, i, left, top):
     """Computes the coverage, x and y of the outward unit vector, and the rim position; see `dispatch.cover`."""
     ax, ay, bx, by = rows[i, P0] - left, rows[i, P1] - top, rows[i, P2] - left, rows[i, P3] - top
@@ -84,26 +91,37 @@ def cover(buffer, px, py, covered, kept, size, first, last, rows, i, left, top):
     one, two, minus = spread(ONE), spread(TWO), spread(-ONE)
     # A triangle of zero area has no inside: this puts every pixel outside.
     flat = spread(ONE if rows[i, P9] == ZERO else -FAR)
+    solid = absolute(orientation)
+    abnx, abny = _normal(abx, aby, rows[i, P6], orientation)
+    bcnx, bcny = _normal(bcx, bcy, rows[i, P7], orientation)
+    canx, cany = _normal(cax, cay, rows[i, P8], orientation)
     for p in range(first, last, LANES):
         x = load(buffer, px + p)
         y = load(buffer, py + p)
         qx, qy, rim_position, square, out = _edge(x - ax8, y - ay8, abx, aby, ab, orientation)
+        nx, ny, along = abnx, abny, rim_position
         rx, ry, t, other, beyond = _edge(x - bx8, y - by8, bcx, bcy, bc, orientation)
         nearer = square - other
         qx, qy = where_positive(nearer, rx, qx), where_positive(nearer, ry, qy)
+        nx, ny = where_positive(nearer, bcnx, nx), where_positive(nearer, bcny, ny)
+        along = where_positive(nearer, t, along)
         rim_position, square = where_positive(nearer, t + one, rim_position), where_positive(nearer, other, square)
         out = greatest(out, beyond)
         rx, ry, t, other, beyond = _edge(x - cx8, y - cy8, cax, cay, ca, orientation)
         nearer = square - other
         qx, qy = where_positive(nearer, rx, qx), where_positive(nearer, ry, qy)
+        nx, ny = where_positive(nearer, canx, nx), where_positive(nearer, cany, ny)
+        along = where_positive(nearer, t, along) * solid
         rim_position, square = where_positive(nearer, t + two, rim_position), where_positive(nearer, other, square)
         out = greatest(greatest(out, beyond), flat)
         square = square + tiny
         inverse = inverse_square_root(square)
         sign = where_positive(out, one, minus)
         away = sign * inverse
-        store(buffer, kept + p, qx * away)
-        store(buffer, kept + size + p, qy * away)
+        # Between corners it is the edge's normal: on the edge itself (qx, qy) is but rounding.
+        to_corner = away - where_partial(along, away)
+        store(buffer, kept + p, where_partial(along, nx) + qx * to_corner)
+        store(buffer, kept + size + p, where_partial(along, ny) + qy * to_corner)
         store(buffer, kept + size + size + p, rim_position)
         store(buffer, covered + p, clamp(half - square * away * slope))
 
