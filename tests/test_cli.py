@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 import numpy as np
 import pytest
 from command_line import refusal, run_cli, succeeded
+from picture_files import RGB, chunk, png_of
 from PIL import Image
 
 import artpipe
@@ -21,6 +23,7 @@ from artpipe.pipeline.options import RunConfig
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.options import settings_of
 from artpipe.renderers.registry import FITTING_RENDERERS
+from artpipe.stages.history import History
 from artpipe.stages.pictures.picture import load_picture, save_png
 
 README = Path(__file__).parents[1] / "README.md"
@@ -223,6 +226,14 @@ def test_a_small_picture_is_painted_at_the_default_size(tmp_path):
     assert "note" not in succeeded(*words, "-o", tmp_path / "quiet", "--size", 16, "-q").stderr
 
 
+def test_colour_information_that_is_not_understood_is_noted_in_one_line(tmp_path):
+    unknown = chunk(b"cICP", bytes((3, 13, 0, 1)))
+    (tmp_path / "a.png").write_bytes(png_of(np.full((8, 8, 3), 99, np.uint8), 8, RGB, unknown))
+    result = succeeded("run", tmp_path / "a.png", "-o", tmp_path / "run", "--max", 2, "--steps", 2, "--no-export")
+    (note,) = [line for line in result.stderr.splitlines() if "a.png" in line]
+    assert note.startswith("note: ") and "primaries 3" in note
+
+
 def test_a_run_without_steps_on_a_plain_picture_writes_every_file(tmp_path):
     save_png(np.full((8, 9, 3), 1.0), tmp_path / "plain.png")
     succeeded("run", tmp_path / "plain.png", "-o", tmp_path / "run", "--max", 3, "--steps", 0, "-q")
@@ -312,6 +323,34 @@ def test_render_refuses_invalid_input_and_output_in_one_line(finished, tmp_path)
     assert "run.json" in refusal("render", finished / "run.json", "-o", tmp_path / "a.png")
     assert "a.png" in refusal("render", scene, "-o", tmp_path / "none" / "a.png")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- interruption ---
+
+
+def test_ctrl_c_saves_the_scene_with_all_files_of_a_run_and_ends_a_chain_without_a_traceback(
+    picture, tmp_path, monkeypatch
+):
+    see, steps = History.see, []
+
+    def press(history, event, seconds):
+        see(history, event, seconds)
+        steps.append(event.step)
+        if event.step >= 20 > max(steps[:-1], default=0):  # once: a second signal ends the process
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(History, "see", press)
+    folder = tmp_path / "run"
+    result = run_cli("run", picture, "-o", folder, "--max", 6, "--growth", 3, "--steps", 1_000_000)
+    assert result.exit_code == 130 and f"To continue: artpipe resume {folder}" in result.stderr.splitlines()[-1]
+    assert {path.name for path in folder.iterdir()} == {*FILES, "checkpoint"}
+    metrics, scene = strict_json((folder / "metrics.json").read_text()), load_scene(folder / "scene.json")
+    assert metrics["reason"] == "interrupted" and 20 <= metrics["steps"] < 1_000_000
+    assert 0 < metrics["shapes"] == scene.count <= 6
+    assert metrics["mse"] == pytest.approx(mean_squared_error(reference.render(scene), load_picture(picture)), rel=1e-4)
+    steps.clear()
+    result = run_cli("load", picture, *"seed --count 3 refine --steps 1000000 export".split(), tmp_path / "a.json")
+    assert result.exit_code == 130 and load_scene(tmp_path / "a.json").count == 3
 
 
 # --- import ---
