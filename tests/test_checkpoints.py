@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import refusal, run_cli
+from effort import effort
+from mutations import broken_npz
 from run_processes import opened, sealed
 
 from artpipe import load_scene
@@ -218,6 +220,20 @@ def test_a_hostile_checkpoint_is_not_used(folder, any_run):
     for case, edit in HOSTILE.items():
         path.write_bytes(spoiled(data, edit))
         assert_falls_back(folder, any_run, case)
+
+
+def test_random_changes_under_a_valid_digest_are_used_whole_or_refused_in_one_line(folder, tmp_path):
+    path, rng, outcomes, run = folder / "checkpoint" / NEWER, random.Random(3), set(), begun()[0]
+    payloads = [opened(data) for data in good()[0].values()]
+    for index in range(effort(50)):
+        path.write_bytes(sealed(broken_npz(rng, opened(good()[0][NEWER]), payloads, tmp_path / "trap")))
+        _, plan, said = resumed(folder, run)
+        assert len(said) <= 1 and all("\n" not in line and len(line) < 400 for line in said), (index, said)
+        outcomes.add(not said)
+        for part, _ in zip(plan.parts(run), range(2), strict=False):  # what was accepted can be continued
+            list(plan.work(part, run))
+        assert np.isfinite(run.scene.rows).all() and not (tmp_path / "trap").exists()
+    assert outcomes == {True, False}
 
 
 def test_a_small_file_with_large_arrays_is_not_used(folder, any_run):
