@@ -276,18 +276,22 @@ def looks(make_scene, tmp_path_factory):
     folder = tmp_path_factory.mktemp("looks")
 
     @functools.cache
-    def looks(look, kind):
+    def scene_of(look):
         scene = make_scene(np.random.default_rng(7), 12 if look == "transparent" else 80, WIDTH, HEIGHT, **LOOKS[look])
         if look == "transparent":
             scene = on_nothing(scene)
-        if look == "dark":
-            scene = scene.with_columns(colour=0.1 * scene.colour)
+        return scene.with_columns(colour=0.1 * scene.colour) if look == "dark" else scene
+
+    @functools.cache
+    def looks(look, kind):
+        scene = scene_of(look)
         path = artpipe.export(scene, folder / f"{look} {kind}.svg", width=DRAWN_WIDTH, **KINDS[kind])[0]
         if kind == "layers":
             scene = Scene.stacked([layer.scene for layer in colour_layers(scene, KINDS[kind]["layers"])])
         scaled = scene.scaled(DRAWN_WIDTH)
         return path, scaled.canvas.transparent, picture_of(scaled)
 
+    looks.scene = scene_of
     return looks
 
 
@@ -305,6 +309,23 @@ def test_every_reader_draws_every_kind_of_file_as_we_do(looks, reader, look, kin
     path, transparent, picture = looks(look, kind)
     draw, least = READERS[reader]
     assert likeness(picture, draw(path), transparent) >= (FLAT if kind == "flat" else least)
+
+
+@pytest.mark.parametrize("look", [*NAMES, "logistic", "transparent", "sharp"])
+def test_resvg_draws_a_flat_file_as_the_nearest_hard_shapes(looks, look):
+    path, transparent, _ = looks(look, "flat")
+    scene, factor = looks.scene(look), DRAWN_WIDTH / WIDTH
+    across, down = np.meshgrid((np.arange(DRAWN_WIDTH) + 0.5) / factor, (np.arange(factor * HEIGHT) + 0.5) / factor)
+    light, clear = np.zeros((*across.shape, 3)), np.ones((*across.shape, 1))
+    for shape in reversed(shapes(scene)):
+        outset, opacity = hard_outline(shape, FALLOFFS[scene.canvas.edge])
+        distance = factor * (shape.primitive.distance(np, across, down, shape.columns) - outset)
+        cover = opacity * np.clip(0.5 - distance, 0, 1)[:, :, None]
+        light, clear = light + clear * cover * shape.colour, clear * (1 - cover)
+    picture = light + clear * scene.canvas.background
+    if transparent:
+        picture = np.concatenate([light / np.maximum(1 - clear, 1e-9), 1 - clear], axis=2)
+    assert likeness(picture, READERS["resvg"][0](path), transparent) >= 40
 
 
 @pytest.mark.parametrize("width", [None, 3 * WIDTH // 2])
