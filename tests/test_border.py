@@ -22,6 +22,7 @@ from artpipe.renderers import FITTING_RENDERERS, RENDERERS
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.primitives.base import PAINT
 from artpipe.renderers.primitives.table import PRIMITIVES
+from artpipe.stages.exporters.options import ExportOptions
 
 torch = pytest.importorskip("torch")
 
@@ -292,6 +293,9 @@ def test_numbers_of_numpy_are_numbers():
         assert config == RunConfig(seconds=30.0, target_psnr=25.0, edges=0.5, rates=Rates(0.5))
         assert all(type(value) is not kind for value in config.to_json().values())
         assert RendererOptions(memory_mb=kind(64)) == RendererOptions(memory_mb=64.0)
+        assert FitSettings(beta1=kind(0.5), capacity=np.int16(8)) == FitSettings(beta1=0.5, capacity=8)
+        export = ExportOptions(fps=kind(4), alpha_threshold=kind(0.5), width=np.uint8(32), flat=np.True_)
+        assert export == ExportOptions(fps=4.0, alpha_threshold=0.5, width=32, flat=True)
         assert artpipe.psnr(kind(0.25)) == artpipe.psnr(0.25)
 
 
@@ -336,10 +340,14 @@ def drawing(backend, primitive, edge):
     return ask
 
 
+ALL = pytest.mark.parametrize("backends", [{*FITS} - {COMPILED}, pytest.param({COMPILED}, marks=pytest.mark.slow)])
+
+
+@ALL
 @pytest.mark.parametrize(("primitive", "edge"), [kind for kind in KINDS if kind[0] in PRIMITIVES])
 @settings(max_examples=8)
 @given(data=st.data())
-def test_rows_out_of_range_are_drawn_as_at_the_limit_by_all(picture_tolerance, primitive, edge, data):
+def test_rows_out_of_range_are_drawn_as_at_the_limit_by_all(picture_tolerance, primitive, edge, backends, data):
     rows = data.draw(extreme_rows(primitive))
     low, high = limits_of(primitive)
     limited = Scene(np.clip(rows, low, high), dataclasses.replace(CANVAS, edge=edge), kinds=primitive)
@@ -347,19 +355,20 @@ def test_rows_out_of_range_are_drawn_as_at_the_limit_by_all(picture_tolerance, p
     # very centre to be 1e-6 px away from it.
     tolerance = picture_tolerance(limited) + 1e-6 + 1e-6 / (2 * limited.softness.min())
     expected = reference.render(limited)
-    for backend in set(FITS) - {COMPILED}:
+    for backend in backends:
         picture, gradient = drawing(backend, primitive, edge)(rows)
         np.testing.assert_allclose(picture, expected, rtol=0, atol=tolerance, err_msg=backend)
         assert np.isfinite(gradient).all()
         assert not gradient[(rows < low) | (rows > high)].any()
 
 
-def test_values_at_a_limit_have_a_gradient_and_a_background_beyond_it_is_drawn_as_at_it():
+@ALL
+def test_values_at_a_limit_have_a_gradient_and_a_background_beyond_it_is_drawn_as_at_it(backends):
     expected = reference.gradient(SCENE, np.ones_like(TARGET))[0]
     low, high = limits_of()
     assert expected[(SCENE.rows == low) | (SCENE.rows == high)].all()
     limited = reference.render(SCENE.with_background((1, 0, 0.5)))
-    for backend in set(FITS) - {COMPILED}:
+    for backend in backends:
         np.testing.assert_allclose(drawing(backend, "circle", "linear")(SCENE.rows)[1], expected, rtol=1e-4, atol=1e-4)
         name, options = FITS[backend]
         draw = load_renderer(name, options).drawing(SCENE)
@@ -367,8 +376,9 @@ def test_values_at_a_limit_have_a_gradient_and_a_background_beyond_it_is_drawn_a
         np.testing.assert_allclose(picture, limited, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("backend", FITS)
-def test_what_is_not_finite_is_refused_by_every_kernel(backend, value=np.nan):
+def test_what_is_not_finite_is_refused_by_every_kernel(backend, value):
     name, options = FITS[backend]
     draw = load_renderer(name, options).drawing(SCENE)
     rows = SCENE.rows.copy()

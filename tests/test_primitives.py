@@ -162,6 +162,22 @@ def test_thickness_bounds_and_area_are_those_of_the_points_inside(primitive):
             np.testing.assert_allclose(box, [*held.min(axis=1), *held.max(axis=1)], atol=0.4)
 
 
+def test_bounds_of_a_scene_hold_all_that_it_paints(primitive, rng):
+    for edge in primitive.falloffs:
+        scene = seeded(
+            rng,
+            Canvas(WIDTH, HEIGHT, edge=edge),
+            primitive.name,
+            *rng.uniform(5, 25, (2, 9)),
+            rng.uniform(1, 6, 9),
+            1.0,
+        )
+        for i, (left, top, right, bottom) in enumerate(scene.bounds()):
+            rows, columns = np.nonzero((np.abs(reference.render(scene.select([i])) - 1) > 1e-6).any(axis=2))
+            assert columns.min() + 0.5 >= left and columns.max() + 0.5 <= right
+            assert rows.min() + 0.5 >= top and rows.max() + 0.5 <= bottom
+
+
 def test_an_ellipse_with_equal_axes_draws_as_a_circle(rng):
     circles = seeded(rng, CANVAS, "circle", *rng.uniform(0, 40, (2, 9)), rng.uniform(1, 9, 9), rng.uniform(0.3, 4, 9))
     names = ("x", "y", "colour", "opacity", "softness")
