@@ -113,6 +113,30 @@ def test_steps_that_are_reached_first_end_the_run_as_without_a_clock(clock):
         assert timed.scene.same_as(plain.scene)
 
 
+# Options of runs with seconds, and the ticks of an irregular clock.
+IRREGULAR = [
+    (
+        {"seconds": 0.3, "growth": 1, "count": 12, "pool": 3.0, "relocate_every": 2, "relocate_fraction": 1.0},
+        (0.02, 0.002),
+    ),
+    ({"growth": 30, "count": 1, "relocate_fraction": 0.0}, (0.001,)),
+    ({"seconds": 0.001, "preset": "best"}, (0.02,)),
+    ({"seconds": 0.02, "growth": 7, "count": 19, "pool": 1.0}, (0.0005, 0.003)),
+    ({"steps": 40, "relocate_every": 60, "preset": "draft"}, (0.004, 0.02, 1e-4)),
+    ({"steps": 0, "seconds": 0.1, "pool": 2.7}, (0.001,)),
+]
+
+
+@pytest.mark.parametrize(("options", "ticks"), IRREGULAR)
+def test_runs_of_any_options_end_in_time_with_all_they_may_hold_at_most(clock, options, ticks):
+    clock(lambda now: ticks[int(7 * now) % len(ticks)])
+    config = replace(CONFIG, **options)
+    result, _, _ = carried_out(config)
+    assert result.reason == "seconds" or result.metrics.steps == config.steps
+    assert config.steps is None or result.metrics.steps <= config.steps
+    assert 0 < result.scene.count <= config.count and result.metrics.fit_seconds < config.seconds + 0.2
+
+
 def test_batches_are_larger_if_seeding_would_take_all_the_time(clock):
     clock(lambda now: 5 * STEP)
     result, _, events = carried_out(RunConfig(growth=1, count=80, seconds=0.8))
