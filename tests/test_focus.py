@@ -208,6 +208,13 @@ def test_weights_are_the_product_of_mask_focus_and_edges_above_the_floor(
     assert (weights > 0).all() and weights.max() <= 1 + 1e-6
 
 
+def test_even_the_smallest_region_holds_a_pixel():
+    for x, y in ((0.5, 0.5), (0.0, 1.0), (0.31, 0.02)):
+        weights = weights_for(noise(7, 30), focus=((x, y, 1e-6),), floor=0.0)
+        down, across = np.unravel_index(np.argmax(weights), weights.shape)
+        assert weights.max() > 0 and abs(across + 0.5 - 30 * x) <= 1 and abs(down + 0.5 - 7 * y) <= 1
+
+
 def test_a_black_mask_is_refused_only_without_a_floor():
     black = np.zeros((HEIGHT, WIDTH))
     assert (weights_for(noise(), black) == np.float32(1 / 16)).all()
@@ -292,6 +299,13 @@ def test_a_run_saves_its_options_and_weights_and_can_be_repeated(picture, tmp_pa
     assert artpipe.fit(picture, count=8, growth=4, steps=12, **python).scene.same_as(scene)
     succeeded("run", picture, "-o", tmp_path / "plain", *SHORT, "--no-export", "--weight-floor", 0.5)
     assert not (tmp_path / "plain" / "mask.png").exists()
+
+
+def test_stages_by_hand_follow_the_weights_of_load(picture, tmp_path):
+    for name, words in (("plain", ()), ("focused", ("--focus", "0.1,0.5,0.1", "--edges"))):
+        succeeded("load", picture, "-q", *words, "seed", "--count", 6, "export", tmp_path / f"{name}.json")
+    plain, focused = (load_scene(tmp_path / f"{name}.json") for name in ("plain", "focused"))
+    assert focused.column("x").mean() < plain.column("x").mean()
 
 
 def test_invalid_options_are_refused_in_one_line(picture, tmp_path, monkeypatch):
