@@ -192,6 +192,16 @@ def test_where_nothing_can_be_written_kernels_are_compiled_each_time(copied, tmp
     assert call(copied("package"), before, XDG_CACHE_HOME=blocked) == (False, None)
 
 
+@in_processes
+def test_without_a_home_folder_kernels_are_cached_with_the_temporary_files(copied, tmp_path):
+    """As in a container whose user is in no list of users."""
+    before = "import os, pwd; del os.environ['HOME']; pwd.getpwuid = {}.__getitem__\n"
+    package = copied("package")
+    for expected in (False, True):
+        hit, folder = call(package, before, HOME="", TMPDIR=tmp_path)
+        assert hit == expected and folder.is_relative_to(tmp_path)
+
+
 @pytest.mark.slow
 def test_numba_told_not_to_compile_is_named_in_one_line(tmp_path):
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}

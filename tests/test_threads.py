@@ -261,6 +261,30 @@ sys.exit(os.waitpid(child, 0)[1] != 0)
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code, here], timeout=60).returncode == 0
 
 
+ON_A_SINGLE_CORE = """
+import os, sys, time
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+sys.path.insert(0, sys.argv[1])
+from statistics import median
+from test_threads import CpuKernel, problem
+case, kernels, times = problem(2048, 256), [CpuKernel(n) for n in (1, 4)], ([], [])
+for _ in range(30):
+    for kernel, seconds in zip(kernels, times):
+        start = time.process_time()  # a spin costs time, a wait for other processes does not
+        kernel.loss_and_gradient(*case)
+        seconds.append(time.process_time() - start)
+print(median(times[1]) / median(times[0]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs affinities")
+def test_on_a_single_core_more_threads_take_hardly_more_time():
+    command = [sys.executable, "-c", ON_A_SINGLE_CORE, os.path.dirname(__file__)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and float(done.stdout) < 1.5, done.stdout + done.stderr
+
+
 # --- the scratch ---
 
 
