@@ -13,6 +13,7 @@ import pytest
 from command_line import refusal, succeeded
 
 from artpipe import InputError, load_fitting_renderer, mean_squared_error, render
+from artpipe.pipeline.bench import machine
 from artpipe.pipeline.bench.baseline import first_logits, open_baseline
 from artpipe.pipeline.bench.contestants import CONTESTANTS, varied
 from artpipe.pipeline.bench.optimisers import OPTIMISERS, open_fixed, scales
@@ -236,6 +237,16 @@ def test_a_bench_of_other_options_pictures_code_packages_or_machine_is_refused(f
     assert f"started with {name} {former} (now {now})" in str(refused.value)
 
 
+def test_the_digest_of_the_sources_changes_with_any_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "files", lambda package: tmp_path / package.split(".")[1])
+    seen = [machine.source_digest()]
+    for name, text in (("renderers/a.py", "1"), ("renderers/a.py", "2"), ("stages/b/c.py", ""), ("pipeline/d.py", "")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        seen.append(machine.source_digest())
+    assert len(set(seen)) == len(seen)
+
+
 def test_a_folder_that_holds_something_else_is_refused_in_one_line(pictures, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "note.txt").write_text("mine")
@@ -264,6 +275,14 @@ def test_bench_resumes_and_writes_its_files(finished, pictures, tmp_path):
     rows = csv.DictReader((folder / "bench.csv").open(encoding="utf-8"))
     assert {float(row["seed_loss"]) for row in rows} == {trial.seed_loss for trial in finished[1]}
     assert "published losses" in (folder / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_bench_runs_the_fixed_count_under_another_optimiser(pictures, tmp_path):
+    succeeded("bench", pictures[0], *WORDS, "--renderer", "jax", "--optimizer", "lion", "-o", tmp_path / "bench")
+    trials = json.loads((tmp_path / "bench" / "bench.json").read_text())["trials"]
+    assert [(trial["contestant"], trial["steps"]) for trial in trials] == [("growth", 370), ("fixed-lion", 370)]
+    assert all(0 < trial["mse"] < 0.1 for trial in trials)
 
 
 def test_bench_takes_pictures_of_any_name_and_variations(pictures, tmp_path):
