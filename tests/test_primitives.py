@@ -178,6 +178,41 @@ def test_bounds_of_a_scene_hold_all_that_it_paints(primitive, rng):
             assert rows.min() + 0.5 >= top and rows.max() + 0.5 <= bottom
 
 
+def rim_of(outline):
+    """(2, K) points on the rim of an outline."""
+    share, lengths = np.linspace(0, 1, 9), outline.lengths
+    if outline.tag == "circle":
+        a, b, c, d, e, f = outline.matrix or (1, 0, 0, 1, lengths["cx"], lengths["cy"])
+        x, y = lengths["r"] * np.cos(2 * np.pi * share), lengths["r"] * np.sin(2 * np.pi * share)
+        return np.stack([a * x + c * y + e, b * x + d * y + f])
+    if outline.tag == "line":
+        start, end = (complex(lengths[f"x{k}"], lengths[f"y{k}"]) for k in (1, 2))
+        along = (end - start) / abs(end - start)
+        points = np.append(
+            start + share * (end - start) + 1j * along * outline.stroke / 2, end + along * outline.stroke / 2
+        )
+        return np.stack([points.real, points.imag])
+    corners, points = [complex(*point) for point in outline.points], []
+    centre = np.mean(corners)
+    for k, (start, end) in enumerate(zip(corners, np.roll(corners, -1), strict=True)):
+        points += (start + share * (end - start)).tolist() if outline.tag == "polygon" or k % 2 else []
+        if outline.tag == "path" and k % 2 == 0:  # an arc around the corner
+            outward = 1j * (end - start) / abs(end - start)
+            outward *= np.sign((((start + end) / 2 - centre).conjugate() * outward).real)
+            points.append(
+                (start + end) / 2 + outward * (outline.arc - np.sqrt(outline.arc**2 - abs(end - start) ** 2 / 4))
+            )
+    return np.stack([np.real(points), np.imag(points)])
+
+
+@pytest.mark.parametrize("outset", [-0.8, 0.0, 0.7, 2.0])
+def test_the_rim_of_an_outline_is_at_its_distance(primitive, outset):
+    scene = seeded_ones(np.random.default_rng(9), CANVAS, primitive.name, 6)
+    for i, shape in enumerate(zip(*shapes_of(scene), strict=True)):
+        rim = rim_of(primitive.outline(tuple(map(float, shape)), outset))
+        np.testing.assert_allclose(at(rim, scene.select([i])), outset, atol=1e-3)
+
+
 def test_an_ellipse_with_equal_axes_draws_as_a_circle(rng):
     circles = seeded(rng, CANVAS, "circle", *rng.uniform(0, 40, (2, 9)), rng.uniform(1, 9, 9), rng.uniform(0.3, 4, 9))
     names = ("x", "y", "colour", "opacity", "softness")
