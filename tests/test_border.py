@@ -394,6 +394,14 @@ def test_what_is_not_finite_is_refused_by_every_kernel(backend, value):
         assert torch.isnan(torch.func.vmap(draw)(torch.tensor(rows)[None])).all()
 
 
+def test_integers_are_drawn_as_the_same_numbers():
+    rows = np.int64(SCENE.with_columns(radius=2, softness=1, colour=[1, 0, 1], opacity=1).rows)
+    expected = reference.render(Scene(rows, CANVAS))
+    for name, options in (FITS[backend] for backend in {*FITS} - {COMPILED}):
+        draw = load_renderer(name, options).drawing(SCENE)
+        np.testing.assert_allclose(draw(ARRAYS[name](rows)), expected, rtol=0, atol=1e-6)
+
+
 # --- immutability ---
 
 

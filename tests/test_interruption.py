@@ -66,6 +66,10 @@ def test_an_interrupt_that_a_library_swallows_or_converts_is_raised():
             raise ImportError("partially initialized module") from None
     with pytest.raises(ImportError), Interruption():
         raise ImportError
+    with pytest.raises(ValueError), Interruption() as interruption:  # an error of the run itself
+        interruption.defer()
+        signal.raise_signal(signal.SIGINT)
+        raise ValueError
 
 
 # --- processes ---
