@@ -69,7 +69,7 @@ def fit(
         InputError: the picture cannot be read or has values out of range, or an option is out of range.
         BackendUnavailable: the renderer's library is missing, or it was used before this process was forked.
         Interrupted: by Ctrl-C; also a KeyboardInterrupt. The `result` of this error and of the two below is a `Result`
-            with the best scene so far.
+            with the best scene so far; None if it came before the first step.
         Diverged: a loss or gradient is not finite.
         OutOfMemory: also a MemoryError.
 
@@ -92,6 +92,8 @@ def fit(
     if not known.issuperset(options):
         raise unknown("option", [name for name in options if name not in known], known)
     own_loss = loss if callable(loss) else None
+    if own_loss is not None and options.get("guide") is not None:
+        raise InputError('guide adds to a loss that has a name; a function is given. Try loss="mse"')
     named = {} if own_loss else {"loss": loss}
     config = RunConfig.from_json({**options, **named, "count": count, "renderer": renderer})
     image = readable(picture)

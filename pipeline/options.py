@@ -12,7 +12,7 @@ from artpipe.renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputErro
 from artpipe.renderers.checks import shown
 from artpipe.renderers.losses.mse import MSE
 from artpipe.renderers.losses.objective import check_guide, check_loss, objective_of
-from artpipe.renderers.losses.table import LOSSES
+from artpipe.renderers.losses.table import LOSS_NAMES
 from artpipe.renderers.options import (
     check_options,
     documented,
@@ -112,13 +112,13 @@ class RunConfig:
     device: str = option(RendererOptions.device, "Where the fit runs.", choices=DEVICES, group=PICTURE)
     seed: int = option(0, "Random seed.", low=0, high=2**63 - 1, group=PICTURE)
     loss: str = option(
-        MSE.name, f"What is minimised: {', '.join(LOSSES)}, or a sum such as mse+0.2*ssim.",
+        MSE.name, f"What is minimised: {LOSS_NAMES}, or a sum such as mse+0.2*ssim.",
         check=check_loss, metavar="LOSS", group=PICTURE)
     guide: str | None = option(
         None, "Class of ImageNet that the settling draws towards, such as lighthouse (extra guide).", unset="none",
         check=check_guide, metavar="CLASS", group=PICTURE)
     guide_weight: float = option(
-        0.002, "What the guide counts beside the loss.", above=0, high=1000, advanced=True, group=PICTURE)
+        0.002, "Weight of the guide in the sum with the loss.", above=0, high=1000, advanced=True, group=PICTURE)
     size: str | int | tuple[int, int] | None = option(
         None, "Canvas in pixels: longest side, or width x height exactly.", unset="256; pixel art to 511",
         check=_size, metavar="N|WxH", group=PICTURE)
@@ -161,6 +161,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.guide is not None and "guide:" in self.loss:
+            raise InputError(f"loss is {shown(self.loss)}; needs no guide beside --guide {self.guide}")
 
     @property
     def filled(self) -> RunConfig:

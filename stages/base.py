@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Run:
     Attributes:
         history: loss curve and snapshots so far. The caller that iterates over events passes them to `history.see`.
         flat_target: (H, W, 3), the target; a transparent one over grey. For placing.
+        step_seconds: what a step of each objective of `warm_up` takes.
         directions: the local orientation of the target, for placing.
     """
 
@@ -74,6 +76,7 @@ class Run:
         self.directions = Directions(self.flat_target)
         self.history = History()
         self.title = title
+        self.step_seconds: list[float] = []
 
     def warm_up(self, *objectives: Objective) -> None:
         """Compiles and loads everything that a run uses, by one step of one circle, then removes the circle.
@@ -86,6 +89,10 @@ class Run:
         self.fit.put(one)
         for objective in (self.settings.objective, *objectives):
             self.fit.step([0.0], objective)
+        for objective in objectives:
+            started = time.perf_counter()
+            self.fit.step([0.0], objective)
+            self.step_seconds.append(time.perf_counter() - started)
         self.fit.worth()
         model = self.fit.model(one)
         self.fit.place(model, one.rows, one.kinds, np.ones(1, np.float32), 1, 1.0)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from artpipe.renderers.losses.objective import check_loss, objective_of
-from artpipe.renderers.losses.table import LOSSES
+from artpipe.renderers.losses.table import LOSS_NAMES
 from artpipe.renderers.options import check_options, documented, option
 
 from .base import Part, ScheduledStage, Stage
@@ -44,7 +44,7 @@ class Settle(ScheduledStage):
 
     steps: int = option(100, "Optimiser steps.", low=0, high=STEPS_MAX)
     loss: str | None = option(
-        None, f"What the settling minimises: a sum of {', '.join(LOSSES)}, such as mse+0.2*ssim.",
+        None, f"What the settling minimises: a sum of {LOSS_NAMES}, such as mse+0.2*ssim.",
         unset="the loss of the run", check=check_loss, metavar="LOSS",
     )  # fmt: skip
     floor: float = 0.02

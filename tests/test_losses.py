@@ -1,6 +1,9 @@
 """Losses: the table, sums, functions of the caller's own, and growth and settling under each."""
 
+import gc
 import time
+import weakref
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +22,7 @@ from artpipe.renderers.losses.oklab import oklab
 from artpipe.renderers.losses.ssim import structural_similarity
 from artpipe.renderers.losses.table import LOSSES
 from artpipe.stages.base import Run
-from artpipe.stages.events import Progress
+from artpipe.stages.events import Progress, Snapshot
 from artpipe.stages.refine import Refine, Settle
 from artpipe.stages.seed import Seed
 
@@ -157,6 +160,87 @@ def test_the_api_takes_a_function_of_the_framework(framework):
     assert own.metrics.loss == pytest.approx(named.metrics.loss, rel=0.1)
     with pytest.raises(InputError, match=r"loss takes .*; needs a function \(image, target, weights\)"):
         artpipe.fit(TARGET, count=6, steps=60, renderer=framework, loss=absolute, edges=0.5)
+
+
+@pytest.mark.parametrize("framework", ARRAYS)
+def test_oklab_has_its_gradient_at_the_limits_of_colour(framework):
+    objective, target = objective_of("oklab"), np.full((2, 2, 3), 0.5)
+    for limit, inside in ((0.0, 1e-6), (1.0, 1 - 1e-6)):
+        at, near = (
+            value_and_gradient(framework, objective, np.full((2, 2, 3), value), target, None)[1]
+            for value in (limit, inside)
+        )
+        np.testing.assert_allclose(at, near, rtol=0.02)
+
+
+def test_structural_similarity_of_a_tall_picture_is_that_of_the_whole(rng):
+    image, target = rng.uniform(0, 1, (2, 530, 7, 3))
+    weights = rng.uniform(0, 2, (530, 7))
+    whole = 1 - value_and_gradient("torch", objective_of("ssim"), image, target, weights)[0]
+    assert structural_similarity(image, target, weights) == pytest.approx(whole, rel=1e-9)
+
+
+def test_sums_are_read_with_factors_of_any_form_and_a_single_loss_needs_none():
+    assert objective_of("1e+3*ssim + mse").terms == ((1000.0, "ssim"), (1.0, "mse"))
+    assert objective_of("0.5*mse").is_mse and objective_of("0.5*mse+0.5*lpips").searching.is_mse
+    assert RunConfig(loss="mse + 0.50*ssim").loss == "mse+0.5*ssim"
+
+
+class Later:
+    """An interruption from a step on."""
+
+    def __init__(self, run, step):
+        self.run, self.step = run, step
+
+    @property
+    def signal(self):
+        return 2 if self.run.step >= self.step else None
+
+
+def test_an_interrupted_settling_keeps_what_it_has_settled():
+    run = Run(TARGET, load_fitting_renderer("torch"), most=6)
+    plan = Plan([Seed(6), Refine(60), Settle(40, loss="ssim")])
+    before = SimpleNamespace(see=lambda event, seconds: run.history.see(Snapshot(60, run.scene), 0.0), close=list)
+    result = carry_out(run, plan, RunConfig(count=6), [before], time.perf_counter(), Later(run, 90))
+    assert result.reason == "interrupted" and result.scene.same_as(run.scene)
+    assert result.metrics.loss == pytest.approx(run.fit.loss(objective=objective_of("ssim")))
+
+
+def test_patience_counts_anew_when_another_loss_is_minimised():
+    stopping = Stopping(patience=10)
+    stopping.see(Progress("search", 20, 5, 0.01, 0.01))
+    assert stopping.steps_left(25) == 5
+    stopping.restart(25)
+    stopping.see(Progress("settle", 27, 5, 0.01, 3.0))
+    assert stopping.best == 3.0 and stopping.steps_left(27) == 10
+
+
+@pytest.mark.parametrize("framework", ARRAYS)
+def test_a_function_that_is_not_finite_is_named_as_the_cause(framework):
+    with pytest.raises(artpipe.Diverged, match=r"at step 1 is not finite.*or a loss function that is finite"):
+        artpipe.fit(TARGET, count=6, steps=20, renderer=framework, loss=lambda image, target: (image * np.nan).sum())
+    flat = np.full((12, 12, 3), 0.5, np.float32)
+    with pytest.raises(artpipe.Diverged, match="gradient"):  # of a root at 0
+        artpipe.fit(
+            flat, count=6, steps=20, renderer=framework, loss=lambda image, target: squared(image, target) ** 0.5
+        )
+
+
+@pytest.mark.parametrize("framework", ARRAYS)
+def test_a_function_is_released_with_its_fit(framework):
+    def loss(image, target):
+        return squared(image, target)
+
+    artpipe.fit(TARGET, count=4, steps=5, renderer=framework, loss=loss)
+    alive = weakref.ref(loss)
+    del loss
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_function_and_a_guide_are_refused_together():
+    with pytest.raises(InputError, match="guide adds to a loss that has a name"):
+        artpipe.fit(TARGET, loss=squared, guide="macaw")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from run_processes import waves
 from artpipe.pipeline.folders.checkpoints import Keeper, Start, restore
 from artpipe.pipeline.options import RunConfig
 from artpipe.pipeline.running.observers import Forward
-from artpipe.pipeline.running.plan import plan_of
+from artpipe.pipeline.running.plan import Plan, plan_of
 from artpipe.pipeline.running.runner import carry_out, open_run
 from artpipe.stages.events import Grew, Progress, Relocated
 from artpipe.stages.pictures.picture import save_png
@@ -81,6 +81,19 @@ def test_a_run_takes_its_seconds_and_ends_settled_at_any_pace(clock, preset, tic
     assert next(event for event in events if isinstance(event, Progress)).stage == "grow"
     if plan.stage < len(plan.stages):
         assert plan.settles and plan.stages[-1].progress(result.metrics.steps - plan.begun) > 0.85
+
+
+def test_settling_under_a_costlier_loss_ends_settled_within_the_seconds(clock):
+    plan, events = plan_of(replace(CONFIG, preset="draft", steps=100_000)), []
+    plan = Plan([*plan.stages[:-1], replace(plan.stages[-1], loss="ssim")], plan.stopping)
+    clock(lambda now: STEP * (20 if plan.settles else 1))
+    run = open_run(TARGET, CONFIG, settle_losses=["ssim"])
+    run.step_seconds[:] = [20 * STEP]
+    result = carry_out(run, plan, CONFIG, [Forward(events.append)], 0.0)
+    assert 0.8 < result.metrics.fit_seconds / CONFIG.seconds < 1.2
+    assert steps_of("search", events) > 0
+    if plan.stage < len(plan.stages):
+        assert plan.settles and plan.stages[-1].progress(result.metrics.steps - plan.begun) > 0.8
 
 
 def test_the_relocated_share_falls_to_0_and_the_pool_shrinks_in_time(clock):

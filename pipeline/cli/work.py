@@ -68,8 +68,8 @@ def paint(
     base = RunConfig() if config_file is None else load_config(config_file)
     config = changed(base, options)
     wanted = output or Path("outputs") / name_of_picture(picture)
-    picture_size(picture)  # refuses a file that is not a picture before the framework loads
-    _load_framework(config, interruption)  # before the folder exists: an interrupted import leaves nothing
+    if _is_picture(picture):  # if not, it is refused below, without waiting for the framework
+        _load_framework(config, interruption)  # before the folder exists: an interrupted import leaves nothing
     with new_folder(wanted, _warn) as folder:
         target = load_target(picture, config, habits.memory)
         config = fitting_the_canvas(config, target)
@@ -105,6 +105,14 @@ def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
             _warn(f"resuming at step {run.step}, {run.scene.count} shapes")
         keeper = Keeper(folder, habits.checkpoint_every, _warn)
         _finish(folder, run, plan, start, keeper, habits, started, interruption)
+
+
+def _is_picture(picture: Path) -> bool:
+    try:
+        picture_size(picture)
+    except InputError:
+        return False
+    return True
 
 
 def _load_framework(config: RunConfig, interruption: Interruption) -> None:
@@ -195,11 +203,14 @@ def carry_out_chain(
         replace(stage, loss=config.settle_loss) if isinstance(stage, Settle) and stage.loss is None else stage
         for stage in stages
     ]
+    settled = {stage.loss: None for stage in stages if isinstance(stage, Settle) and stage.loss is not None}
+    if config.settle_loss is not None and not any(isinstance(stage, Settle) for stage in stages):
+        raise InputError(f"{config.settle_loss} acts while settling; needs the stage settle")
     target = load_target(picture, config)
     _load_framework(config, interruption)
     steps = sum(getattr(stage, "steps", 0) for stage in stages)
     with _announced(quiet):
-        run = open_run(target, config, picture, title=name_of_picture(picture))
+        run = open_run(target, config, picture, title=name_of_picture(picture), settle_losses=list(settled))
     interruption.defer()
     observers = [] if quiet else [Forward(_name_file), *_display(steps, "steps", quiet)]
     result = carry_out(run, Plan(stages), config, observers, started, interruption)

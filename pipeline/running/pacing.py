@@ -25,6 +25,8 @@ LATE_SHARE = 0.6
 # Seeding takes at most this share of the remaining time; larger batches are used where it would take more. (Trials:
 # a single batch costs up to 0.2 dB; the number of steps between batches does not matter.)
 SEEDING_SHARE = 0.2
+# Settling under a costlier loss takes at most this share of the time.
+SETTLING_SHARE = 0.5
 # The pace of a step is a mean over about the last third of the steps, since it changes with the number of shapes: over
 # at most as many steps as remain, and at least RECENT_STEPS. Means of other parts: at least RECENT_OTHERS.
 RECENT = 1 / 3
@@ -90,6 +92,11 @@ class Pacing:
         self._means: dict[type, _Mean] = {kind: _Mean() for kind in (Descend, Seed, Relocate, Remember)}
         self._settling = _Mean()  # of a step of descent that minimises another loss
 
+    def expect(self, seconds: float) -> None:
+        """Records what a step of settling under another loss takes, measured before the run began."""
+        if seconds > 0 and self._settling.count == 0:
+            self._settling.add(seconds, 1)
+
     def measure(self, part: Part, seconds: float) -> None:
         """Records the seconds of a part; for joined steps of descent, of one step."""
         mean = self._means.get(type(part))
@@ -140,8 +147,11 @@ class Pacing:
         if self._is_late(rest, place.seconds):
             weights[:-1] = [0.0] * len(later)
         costs = [weight * self._seconds_a_step(stage) for weight, stage in zip(weights, rest, strict=True)]
-        if self._means[Descend].count < FIRST_STEPS or not sum(costs) > 0:
+        if self._means[Descend].count + self._settling.count < FIRST_STEPS or not sum(costs) > 0:
             return None
+        if (before := sum(costs[:-1])) > 0 and costs[-1] > (most := before * SETTLING_SHARE / (1 - SETTLING_SHARE)):
+            weights[-1] *= most / costs[-1]
+            costs[-1] = most
         still = self._still / (place.seconds + STILL_SHARE * self.seconds)
         left = max(0.0, self.seconds - place.seconds) * (1 - still)
         growth = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
+from artpipe.renderers.losses.objective import Objective, objective_of
 from artpipe.stages.base import Part, Run, Stage
 from artpipe.stages.descend import Descend, joined
 from artpipe.stages.events import Event
@@ -82,11 +83,21 @@ class Plan:
         """Whether the current stage is the last."""
         return self.stage >= len(self.stages) - 1
 
+    @property
+    def objective(self) -> Objective | None:
+        """What the current or last stage minimises, if that is not the run's loss."""
+        stage = self.stages[min(self.stage, len(self.stages) - 1)] if self.stages else None
+        return objective_of(stage.loss) if isinstance(stage, Settle) and stage.loss is not None else None
+
     def parts(self, run: Run) -> Iterator[Part]:
         """The remaining parts; pass each to `work` before taking the next."""
+        if self.pacing is not None:
+            self.pacing.expect(max(run.step_seconds, default=0.0))
         while self.stage < len(self.stages):
             if self.shapes is None:
                 self.shapes, self.begun = run.scene.count, run.step
+                if self.objective is not None:
+                    self.stopping.restart(run.step)
             at_work, stage = self.stage, self.stages[self.stage]
             single = islice(stage.parts(self.shapes), self.done, None)
             for part in joined(single, lambda: self._most_together(run.step)):
@@ -155,7 +166,7 @@ class Plan:
         return True
 
     def _go_to(self, stage: int) -> None:
-        self.stage, self.done, self.shapes = stage, 0, None
+        self.stage, self.done, self.shapes, self._pace = stage, 0, None, TOGETHER_SECONDS
 
 
 def _shortened(stages: Sequence[Stage], cut: Cut) -> list[Stage]:

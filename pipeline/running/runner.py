@@ -22,7 +22,7 @@ from artpipe.renderers import (
     load_fitting_renderer,
 )
 from artpipe.renderers.errors import PictureWarning
-from artpipe.renderers.losses.objective import LossLike, objective_of
+from artpipe.renderers.losses.objective import LossLike, Objective, objective_of
 from artpipe.stages.base import Run
 from artpipe.stages.events import Event
 from artpipe.stages.export import Export
@@ -96,6 +96,7 @@ def open_run(
     memory: int | None = None,
     title: str = "painting",
     loss: LossLike | None = None,
+    settle_losses: Sequence[str] | None = None,
 ) -> Run:
     """A run on a target, already compiled, so that its time is fitting time.
 
@@ -107,6 +108,7 @@ def open_run(
         memory: limit of the run in bytes; by default the available memory.
         title: the painting's name, for exports.
         loss: a function that the run minimises, in place of the configuration's loss.
+        settle_losses: what stages of settling minimise instead; that of the configuration if not given.
 
     Raises:
         InputError: the run would need more memory, or the mask is invalid.
@@ -122,7 +124,9 @@ def open_run(
         settings = replace(settings, loss=loss)
     background = parse_background(config.background)
     run = Run(target, renderer, config.seed, background, settings, most=config.count, title=title)
-    run.warm_up(*(objective_of(loss) for loss in [config.settle_loss] if loss is not None))
+    if settle_losses is None:
+        settle_losses = [] if config.settle_loss is None else [config.settle_loss]
+    run.warm_up(*map(objective_of, settle_losses))
     return run
 
 
@@ -178,8 +182,8 @@ def carry_out(
     finally:
         for observer in observers:
             observer.close()
-    scene = run.showable() if failure is None else _best_so_far(run)
-    final = run.settings.objective if config.settle_loss is None else objective_of(config.settle_loss)
+    scene = run.showable() if failure is None else _best_so_far(run, plan.objective)
+    final = plan.objective or run.settings.objective
     metrics = Metrics(
         shapes=scene.count,
         steps=run.step,
@@ -204,7 +208,7 @@ def _tell(run: Run, plan: Plan, observers: Sequence[Observer], event: Event) -> 
         observer.see(event, plan.seconds)
 
 
-def _best_so_far(run: Run) -> Scene:
+def _best_so_far(run: Run, objective: Objective | None) -> Scene:
     """The current scene, or a recent snapshot with a lower loss: a relocation raises the loss at first."""
     scenes = [run.showable(), *(snapshot.scene for snapshot in run.history.snapshots[-_RECENT:])]
-    return min(scenes, key=run.fit.loss)
+    return min(scenes, key=lambda scene: run.fit.loss(scene, objective))

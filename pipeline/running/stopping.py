@@ -51,6 +51,10 @@ class Stopping:
             self.best, self.best_step, self.shapes = event.loss, event.step, event.shapes
         self._reported = event.mse
 
+    def restart(self, step: int) -> None:
+        """Forgets the lowest loss: from this step of the run another one is minimised."""
+        self.best, self.best_step = math.inf, step
+
     def met(self, run: Run, seconds: float, settles: bool) -> bool:
         """Whether the run must end now; sets `reason`.
 

@@ -164,9 +164,14 @@ class BaseFit(ABC):
                 if not np.isfinite(self._rows()).all():  # after the previous step: back to the last decoded scene
                     self._write([self.parameters.encode(self._scene.rows)], self.canvas)
                     self._stale = False
+                own = (
+                    ", or a loss function that is finite and has a finite gradient"
+                    if callable(self.settings.loss)
+                    else ""
+                )
                 raise Diverged(
                     f"the gradient at step {self.step_count + 1} is not finite (rates x {scale:g}: "
-                    f"{self.settings.rates}). Try smaller learning rates"
+                    f"{self.settings.rates}). Try smaller learning rates{own}"
                 ) from None
             self.step_count += 1
             self._stale = True
@@ -249,7 +254,13 @@ class BaseFit(ABC):
         error = image - backdrop.target
         if self.objective.is_mse:
             return error, -error, self._exact_shares
-        return error, *pseudo_problem(self._loss_by_image(self.objective, image, backdrop)[1], error)
+        gradient = self._loss_by_image(self.objective, image, backdrop)[1]
+        if not np.isfinite(gradient).all():
+            raise Diverged(
+                f"the gradient of the loss {self.objective.name} by the picture is not finite at step "
+                f"{self.step_count}; the loss needs a finite gradient at any picture"
+            )
+        return error, *pseudo_problem(gradient, error)
 
     def _prepared_target(self, objective: Objective, backdrop: Backdrop) -> Any:
         """`Objective.prepare` of the target over a backdrop, cached."""

@@ -293,7 +293,6 @@ _decode_jit = jax.jit(_decode, static_argnums=(0,))
 _update_jit = jax.jit(_update, static_argnums=(0,))
 
 
-@partial(jax.jit, static_argnums=(0, 9, 10, 11))
 def _update_dense(
     recipe: _Recipe, tables: _Tables, raw: jax.Array, state: RowAdamState, scale: Any,
     backgrounds: Any, targets: Any, drawn: Any, problem: tuple[Any, Any, Any], canvas: Canvas, memory_mb: float,
@@ -337,12 +336,21 @@ def _value(objective: Objective, image: Any, prepared: Any, weights: Any, drawn:
     return value
 
 
-@partial(jax.jit, static_argnums=(0,))
 def _value_by_image(
     objective: Objective, image: Any, prepared: Any, weights: Any, drawn: Any
 ) -> tuple[jax.Array, jax.Array]:
     """The loss of an image, and dL/dimage."""
     return jax.value_and_grad(partial(_value, objective))(image, prepared, weights, drawn)
+
+
+def _compiled_for(objective: Objective) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """`_value_by_image` of one objective, compiled apart from all others."""
+    compiled = jax.jit(jax.value_and_grad(lambda *arrays: _value(objective, *arrays)))
+    return lambda _, *arrays: compiled(*arrays)
+
+
+_update_dense_jit = jax.jit(_update_dense, static_argnums=(0, 9, 10, 11))
+_value_by_image_jit = jax.jit(_value_by_image, static_argnums=(0,))
 
 
 class JaxFit(BaseFit):
@@ -356,6 +364,11 @@ class JaxFit(BaseFit):
         super().__init__(target, canvas, settings, renderer.kernel, renderer.device.platform)
         self._memory_mb = renderer.options.memory_mb
         self._device = renderer.device
+        self._update_dense: Callable[..., Any] = _update_dense_jit
+        self._own_by_image: Callable[..., Any] = _value_by_image_jit
+        if callable(settings.loss):  # compiled for this fit alone, so that the function is released with it
+            self._update_dense = jax.jit(partial(_update_dense), static_argnums=(0, 9, 10, 11))
+            self._own_by_image = _compiled_for(self.objective)
         self._weights = None if self.pixel_weights is None else jax.device_put(self.pixel_weights, self._device)
         self._write([np.zeros((0, self.parameters.width), np.float32)], canvas)
 
@@ -415,7 +428,7 @@ class JaxFit(BaseFit):
         _GUARD.use()
         if self.kernel_name == "dense":
             targets = [self._prepared_target(objective, backdrop) for backdrop in self.backdrops]
-            loss, finite, raw, state, rows = _update_dense(
+            loss, finite, raw, state, rows = self._update_dense(
                 self._recipe, self._tables, self._raw, self._state, np.float32(scale), self._backgrounds,
                 targets, self._drawn(objective), self._problem, self._plain_canvas, self._memory_mb, objective,
             )  # fmt: skip
@@ -433,10 +446,12 @@ class JaxFit(BaseFit):
         return float(loss)
 
     def _prepare(self, objective: Objective, target: Array) -> Any:
-        return _prepared(objective, jax.device_put(target, self._device))
+        placed = jax.device_put(target, self._device)
+        return placed if objective.own is not None else _prepared(objective, placed)
 
     def _loss_by_image(self, objective: Objective, image: Array, backdrop: Backdrop) -> tuple[float, Array]:
         with jax.default_device(self._device):
             prepared, drawn = self._prepared_target(objective, backdrop), self._drawn(objective)
-            value, by_image = _value_by_image(objective, image, prepared, self._weights, drawn)
+            by_image_of = _value_by_image_jit if objective.own is None else self._own_by_image
+            value, by_image = by_image_of(objective, image, prepared, self._weights, drawn)
         return float(value), np.asarray(by_image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -334,9 +335,11 @@ class TorchFit(BaseFit):
         return objective.prepare(torch, torch.tensor(target, device=self._device))
 
     def _loss_by_image(self, objective: Objective, image: Array, backdrop: Backdrop) -> tuple[float, Array]:
-        leaf = torch.from_numpy(image).to(self._device).requires_grad_()
-        value = self._value(objective, leaf, backdrop)
-        return value.item(), torch.autograd.grad(value, leaf)[0].cpu().numpy()
+        # On a CPU with one thread, as in steps: sums of several differ in the last bits.
+        with _ONE_THREAD if self.kernel_name == "numba" else nullcontext():
+            leaf = torch.from_numpy(image).to(self._device).requires_grad_()
+            value = self._value(objective, leaf, backdrop)
+            return value.item(), torch.autograd.grad(value, leaf)[0].cpu().numpy()
 
 
 def _runs(mask: Array) -> list[slice]:

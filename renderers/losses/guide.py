@@ -205,6 +205,6 @@ def _unguided(*_: Any) -> Any:
 
 
 GUIDE = Loss(
-    "guide", "guide:CLASS, towards what a classifier calls so (extra guide), while settling", _unguided,
+    "guide", "guide:CLASS, -log of the probability of a class of ImageNet (extra guide), while settling", _unguided,
     settles=True, draws=CROPS, of=guide,
 )  # fmt: skip

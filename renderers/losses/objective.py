@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..checks import shown, text
 from ..errors import InputError
-from .guide import GUIDE
+from .guide import codes_of
 from .mse import MSE
-from .table import LOSSES, loss_named
+from .table import LOSS_NAMES, loss_named
+
+# Between terms, but not in a factor such as 1e+3.
+_PLUS = re.compile(r"(?<![0-9.][eE])\+")
 
 LossLike = str | Callable[..., Any]
 """A loss as an argument: a sum such as "mse+0.2*ssim", or a function `(image, target[, weights]) -> scalar`."""
@@ -44,15 +48,15 @@ class Objective:
     @property
     def name(self) -> str:
         """The sum in the notation of `objective_of`; "function" for a function."""
-        return "+".join(f"{name}" if factor == 1 else f"{factor!r}*{name}" for factor, name in self.terms) or "function"
+        return "+".join(name if factor == 1 else f"{factor!r}*{name}" for factor, name in self.terms) or "function"
 
     @property
     def searching(self) -> Objective:
         """The terms minimised before settling; the mean squared error if there are none."""
         if self.own is not None:
             return self
-        kept = tuple(term for term in self.terms if not loss_named(term[1]).settles)
-        return Objective(kept or ((1.0, MSE.name),))
+        kept = [term for term in self.terms if not loss_named(term[1]).settles]
+        return _sum_of(kept or [(1.0, MSE.name)])
 
     def prepare(self, xp: Any, target: Any) -> Any:
         """Computes once what `value` needs of a target, (H, W, 3); `xp` is `numpy`, `jax.numpy` or `torch`.
@@ -100,21 +104,26 @@ def objective_of(loss: LossLike) -> Objective:
     if callable(loss):
         return Objective((), loss)
     if not isinstance(loss, str):
-        raise InputError(f"loss is {shown(loss)}; needs a sum of {', '.join(LOSSES)}, or a function")
+        raise InputError(f"loss is {shown(loss)}; needs a sum of {LOSS_NAMES}, or a function")
     terms: dict[str, float] = {}
-    for word in loss.split("+"):
+    for word in _PLUS.split(loss):
         before, star, after = word.rpartition("*")
         name = after.strip()
         loss_named(name)
         if name in terms:
-            raise InputError(f"loss is {shown(loss)}; needs each of {', '.join(LOSSES)} at most once")
+            raise InputError(f"loss is {shown(loss)}; needs each loss at most once")
         terms[name] = _factor(loss, before) if star else 1.0
-    return Objective(tuple((factor, name) for name, factor in terms.items()))
+    return _sum_of([(factor, name) for name, factor in terms.items()])
 
 
-def _factor(loss: str, text: str) -> float:
+def _sum_of(terms: list[tuple[float, str]]) -> Objective:
+    """The objective of these terms; a factor of a single one changes nothing and is dropped."""
+    return Objective(tuple(terms) if len(terms) > 1 else ((1.0, terms[0][1]),))
+
+
+def _factor(loss: str, number: str) -> float:
     try:
-        factor = float(text)
+        factor = float(number)
     except ValueError:
         factor = math.nan
     if not 0 < factor <= 1e6:
@@ -125,14 +134,15 @@ def _factor(loss: str, text: str) -> float:
 def check_loss(name: str, value: Any) -> str:
     """The value of an option in canonical form, checked to be a sum of losses; see `options.Option.check`."""
     if not isinstance(value, str):
-        raise InputError(f"{name} is {shown(value)}; needs a sum of {', '.join(LOSSES)}, such as mse+0.2*ssim")
+        raise InputError(f"{name} is {shown(value)}; needs a sum of {LOSS_NAMES}, such as mse+0.2*ssim")
     return objective_of(value).name
 
 
 def check_guide(name: str, value: Any) -> str:
     """The value of an option, checked to be a class of the guide; see `options.Option.check`."""
-    loss_named(f"{GUIDE.name}:{text(name, value)}")
-    return str(value)
+    word = text(name, value).strip().casefold()
+    codes_of(word)
+    return word
 
 
 def check_function(loss: Any, weighted: bool) -> None:
@@ -145,7 +155,7 @@ def check_function(loss: Any, weighted: bool) -> None:
     try:
         signature = inspect.signature(loss)
     except (TypeError, ValueError):
-        return  # written in C: the first step will tell
+        return  # written in C: a wrong signature shows at the first step
     try:
         signature.bind(*arguments)
     except TypeError:

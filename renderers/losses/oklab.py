@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .base import Loss, weighted_mean
+from .metrics import SLACK
 
 # From linear sRGB to cone responses, and from their cube roots to lightness, green-red and blue-yellow.
 _TO_CONES = ((0.4122214708, 0.5363325363, 0.0514459929), (0.2119034982, 0.6806995451, 0.1073969566),
@@ -21,13 +22,13 @@ _K3 = (1 + _K1) / (1 + _K2)
 def oklab(xp: Any, image: Any) -> Any:
     """The colours of an image, (H, W, 3) sRGB, in OKLab with the lightness of CIELAB.
 
-    Values are clipped to 0..1.
+    Values are clipped to 0..1, with the slack of rounding: at a limit itself the derivative is that of the inside.
 
     Source: Ottosson, "A perceptual color space for image processing", 2020, and "Okhsv and Okhsl", 2021 (the toe).
     """
-    image = xp.clip(image, 0.0, 1.0)
+    image = xp.clip(image, -SLACK, 1 + SLACK)
     # `where` evaluates both branches, and the derivative of the power needs a positive base.
-    curved = _power(xp, (xp.clip(image, 0.04, 1.0) + 0.055) / 1.055, 2.4)
+    curved = _power(xp, (xp.clip(image, 0.04, 1 + 2 * SLACK) + 0.055) / 1.055, 2.4)
     linear = xp.where(image <= 0.04045, image / 12.92, curved)
     cones = _power(xp, _matrix_product(xp, _TO_CONES, linear) + _FLOOR, 1 / 3) - _FLOOR ** (1 / 3)
     lab = _matrix_product(xp, _TO_LAB, cones)

@@ -17,6 +17,9 @@ from .ssim import SSIM
 LOSSES: dict[str, Loss] = {loss.name: loss for loss in (MSE, L1, OKLAB, SSIM, LPIPS, GUIDE)}
 """Name to loss; the first is the default."""
 
+LOSS_NAMES = ", ".join(f"{loss.name}:CLASS" if loss.of else loss.name for loss in LOSSES.values())
+"""The names in the form in which they are given, for messages."""
+
 
 @cache
 def loss_named(name: str) -> Loss:
@@ -31,5 +34,5 @@ def loss_named(name: str) -> Loss:
     if loss.of is None and not colon:
         return loss
     if loss.of is None or not argument:
-        raise InputError(f"loss {name!r} needs {'an' if loss.of else 'no'} argument behind a colon: {loss.help}")
+        raise InputError(f"loss {name!r} needs {'an' if loss.of else 'no'} argument after a colon: {loss.help}")
     return loss.of(argument)
