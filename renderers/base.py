@@ -309,7 +309,7 @@ class FittingRenderer(Renderer, Protocol):
         """A differentiable function `(rows, background=None) -> image` in the framework's arrays.
 
         `rows` is (N, P) with the P of the scene and any N; `background` is (3,). Values outside the limits of a scene
-        (see `scene.row_limits`; 0..1 for the background) are clipped, with a derivative of 0 outside the limits.
+        (see `row_layout.row_limits`; 0..1 for the background) are clipped, with a derivative of 0 outside the limits.
         Non-finite values raise InputError; in traced code (`jax.jit`, `jax.vmap`), where values are unknown, the numba
         kernel raises when the compiled program runs, and the dense one returns a picture of NaN.
 

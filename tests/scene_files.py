@@ -11,7 +11,7 @@ from artpipe import Canvas, InputError, Scene, load_scene
 from artpipe.renderers.canvas import SIDE_MAX
 from artpipe.renderers.primitives.falloff import FALLOFFS
 from artpipe.renderers.primitives.table import PRIMITIVES
-from artpipe.renderers.scene import columns_of, stacked_rows
+from artpipe.renderers.row_layout import columns_of, stacked_rows
 
 ENDINGS = (".json", ".npz")
 NAMES = {name: [column.name for column in columns_of(primitive)] for name, primitive in PRIMITIVES.items()}

@@ -15,7 +15,7 @@ from artpipe.renderers.canvas import SIDE_MAX
 from artpipe.renderers.primitives.base import Column
 from artpipe.renderers.primitives.falloff import FALLOFFS
 from artpipe.renderers.primitives.table import BY_CODE, PRIMITIVES
-from artpipe.renderers.scene import columns_of
+from artpipe.renderers.row_layout import columns_of
 from artpipe.stages.formats import scene_file
 from artpipe.stages.formats.scene_arrays import ROWS_MAX, names_of
 from artpipe.stages.formats.scene_file import BYTES_MAX, ID_MAX

@@ -13,7 +13,7 @@ from artpipe import load_scene, save_scene
 from artpipe.renderers.primitives.base import SOFTNESS_MIN
 from artpipe.renderers.primitives.falloff import FALLOFFS
 from artpipe.renderers.primitives.table import PRIMITIVES
-from artpipe.renderers.scene import columns_of
+from artpipe.renderers.row_layout import columns_of
 from artpipe.stages.formats.scene_file import ID_MAX
 from artpipe.stages.formats.schema import scene_schema, schema_text
 

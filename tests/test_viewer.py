@@ -19,7 +19,7 @@ from artpipe import Canvas, InputError, Scene
 from artpipe.renderers.alpha import picture_error, picture_of
 from artpipe.renderers.primitives.base import SHAPE
 from artpipe.renderers.primitives.table import PRIMITIVES
-from artpipe.renderers.scene import columns_of
+from artpipe.renderers.row_layout import columns_of
 from artpipe.stages.events import Snapshot
 from artpipe.stages.exporters.options import ExportOptions
 from artpipe.stages.exporters.viewer import export_viewer

@@ -15,7 +15,7 @@ import numpy as np
 
 from artpipe.renderers import Canvas, Scene
 from artpipe.renderers.primitives.circle import CIRCLE
-from artpipe.renderers.scene import columns_of
+from artpipe.renderers.row_layout import columns_of
 
 from .descent import Descent, Optimiser, Problem, open_descent
 

@@ -8,8 +8,6 @@ path.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,17 +21,17 @@ import numpy as np
 
 from artpipe.renderers import Canvas, FitState, InputError, Scene
 from artpipe.renderers.errors import one_line
-from artpipe.renderers.scene import stacked_rows
+from artpipe.renderers.row_layout import stacked_rows
 from artpipe.stages.base import Run, RunState, Stage
 from artpipe.stages.events import Grew, Snapshot
-from artpipe.stages.formats.arrays import Field, pack, unpack
-from artpipe.stages.formats.files import whole_file
+from artpipe.stages.formats.arrays import Field
 from artpipe.stages.history import NUMBER_MAX, SNAPSHOTS_KEPT, History, LossPoint
 from artpipe.stages.limits import COUNT_MAX, STEPS_MAX
 
 from ..options import RunConfig
 from ..running.plan import Cut, Plan
 from ..running.stopping import Stopping
+from .sealed import digest_in, seal, unseal
 
 Array = np.ndarray[Any, Any]
 
@@ -44,10 +42,6 @@ KEPT = 2
 # Largest share of a run's time that saving may take.
 COST = 0.05
 
-# The number is the version of the format.
-_KIND, _MARK = b"artpipe checkpoint ", b"artpipe checkpoint 3\n"
-_DIGEST = hashlib.sha256
-_HEAD = len(_MARK) + 2 * _DIGEST().digest_size + 1  # bytes of mark and digest
 _PLAN = ("stage", "done", "shapes", "begun", "seconds", "cut")
 # Fields of stages that pacing changes, and their largest values.
 _PACED = {"steps": STEPS_MAX, "growth": 4 * COUNT_MAX, "lead": STEPS_MAX, "begin": 1.0}
@@ -125,7 +119,7 @@ class Keeper:
         values: dict[str, Any] = {"about": _as_bytes(about), "target": start.target}
         if start.weights is not None:
             values["weights"] = start.weights
-        _seal(self.folder / START, values, _START_TABLE)
+        seal(self.folder / START, values, _START_TABLE)
 
     def offer(self, run: Run, plan: Plan) -> None:
         """Saves the run if a checkpoint is due."""
@@ -141,8 +135,8 @@ class Keeper:
         self._last += 1
         try:
             elapsed = plan.elapsed + time.perf_counter() - self._began
-            values = _state_values(run.state(), plan, elapsed, _digest_in(self.folder / START))
-            _seal(self.folder / f"{self._last:06}.bin", values, _STATE_TABLE)
+            values = _state_values(run.state(), plan, elapsed, digest_in(self.folder / START))
+            seal(self.folder / f"{self._last:06}.bin", values, _STATE_TABLE)
         except InputError as error:
             if not self._failed:
                 self._warn(f"{error}; the run continues without a checkpoint")
@@ -161,7 +155,7 @@ def load_start(folder: Path) -> Start:
     if not path.is_file():
         raise InputError(f"{folder} holds no interrupted run: there is no {FOLDER}/{START}")
     try:
-        values = _unseal(path, _START_TABLE)
+        values = unseal(path, _START_TABLE)
         about = _read_about(values)
         config, picture, target = RunConfig.from_json(about["config"]), about["picture"], values["target"]
         if not isinstance(picture, str) or target.shape[2] not in (3, 4) or not np.isfinite(target).all():
@@ -188,10 +182,10 @@ def restore(folder: Path, run: Run, plan: Plan, warn: Callable[[str], object]) -
     paths = _states(folder / FOLDER)
     if not paths:
         warn(f"{folder} holds no checkpoint yet; starting from the beginning")
-    digest = _digest_in(folder / FOLDER / START)
+    digest = digest_in(folder / FOLDER / START)
     for tried, path in enumerate(paths, 1):
         try:
-            state, resumed = _state_of(_unseal(path, _STATE_TABLE), plan, run, digest)
+            state, resumed = _state_of(unseal(path, _STATE_TABLE), plan, run, digest)
             run.restore(state)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, InputError) as error:
             left = "starting from the beginning" if tried == len(paths) else "using the previous one"
@@ -364,64 +358,6 @@ def _history_of(values: Mapping[str, Any], about: Mapping[str, Any], canvas: Can
         _whole(step, STEPS_MAX)
         snapshots.append(Snapshot(step, scene) if added == -1 else Grew(step, scene, _whole(added, count)))
     return History(curve, snapshots, _whole(about["growth_count"], 2**62), _whole(about["other_count"], 2**62))
-
-
-def _seal(path: Path, values: Mapping[str, Any], table: Mapping[str, Field]) -> None:
-    """Writes values after a digest of them."""
-    packed = io.BytesIO()
-    # Not deflated: that takes over a second and saves little on an optimiser's numbers.
-    pack(values, table, packed, compressed=False)
-    payload = packed.getbuffer()
-    with whole_file(path) as file:
-        file.write(_head(_DIGEST(payload)))
-        file.write(payload)
-
-
-def _head(digest: Any) -> bytes:
-    """The header of a file whose payload has this digest."""
-    return _MARK + digest.hexdigest().encode() + b"\n"
-
-
-def _digest_in(path: Path) -> str:
-    """The digest in the header of a file.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD)[len(_MARK) :].decode("ascii", "replace").strip()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-
-
-def _unseal(path: Path, table: Mapping[str, Field]) -> dict[str, Any]:
-    """The values that `_seal` wrote: all of the table; only `weights` is optional.
-
-    Raises:
-        ValueError: the file is truncated, modified, or not a checkpoint.
-    """
-    if not path.is_file():  # a pipe or a device may be endless
-        raise ValueError("it is not a regular file")
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-            if head.startswith(_KIND) and not head.startswith(_MARK):
-                raise ValueError("another version of artpipe wrote it")
-            # The digest first: an invalid file of any size takes little memory.
-            if head != _head(hashlib.file_digest(file, _DIGEST)):
-                raise ValueError("it is truncated or modified")
-            file.seek(_HEAD)
-            payload = file.read()
-    except OSError as error:
-        raise ValueError(error.strerror or str(error)) from None
-    # Arrays are not deflated, so none is larger than the file.
-    fields_of_it = {name: replace(field, most=len(payload) // field.size) for name, field in table.items()}
-    values = unpack(payload, fields_of_it)
-    missing = set(fields_of_it) - set(values) - {"weights"}
-    if missing:
-        raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-    return values
 
 
 def _as_bytes(about: Mapping[str, Any]) -> Array:

@@ -17,7 +17,8 @@ from ..kernels.base import Kernel
 from ..losses.metrics import pixel_shares
 from ..losses.model import LocalModel, pseudo_problem, squared_error
 from ..losses.objective import Objective
-from ..scene import Scene, check_rows
+from ..row_layout import check_rows
+from ..scene import Scene
 from .rows import Parameters, parameters_of
 
 Array = np.ndarray[Any, Any]

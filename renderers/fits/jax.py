@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -25,9 +24,11 @@ from ..kernels.renderer import KernelRenderer
 from ..losses.objective import Objective
 from ..primitives.base import OPACITY, Primitive
 from ..primitives.circle import CIRCLE
-from ..scene import Scene, check_drawable, clamped, row_limits
+from ..row_layout import check_drawable, clamped, row_limits
+from ..scene import Scene
 from .base import BaseFit, mean
 from .forked import ForkGuard
+from .jax_kernel import Kinds, draw_by_kernel
 from .row_adam_jax import RowAdamState, scale_by_row_adam
 from .rows import Parameters, limited
 
@@ -97,7 +98,7 @@ class JaxRenderer(KernelRenderer):
                 limits = [jnp.asarray(limit, rows.dtype) for limit in (low, high)]
             rows = clamped(jnp.where, rows, *limits)
             if tiled:
-                return draw_by_kernel(canvas, threads, _Kinds(own), rows, background)
+                return draw_by_kernel(canvas, threads, Kinds(own), rows, background)
             # The sums propagate NaN of traced values to the picture; clipping the coverage would hide it.
             image = draw(rows, own, background, primitives, canvas, memory_mb)
             return image + 0 * (rows.sum() + background.sum())
@@ -151,73 +152,6 @@ def _numbers(name: str, value: Any, shape: tuple[int | None, ...]) -> jax.Array:
     if not jnp.issubdtype(value.dtype, jnp.integer):
         raise InputError(f"{name} has dtype {value.dtype}; needs {needs}")
     return value.astype(jnp.float32)
-
-
-class _Kinds:
-    """Codes of primitives as a static argument, equal and hashed by value."""
-
-    def __init__(self, codes: Array) -> None:
-        self.codes = codes
-        self._key = codes.tobytes()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Kinds) and other._key == self._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def draw_by_kernel(
-    canvas: Canvas, threads: int | None, kinds: _Kinds, rows: jax.Array, background: jax.Array
-) -> jax.Array:
-    """The picture, (H, W, 3) float32, drawn by the tiled CPU kernel; differentiable in rows and background.
-
-    Each call is a host callback of the compiled program (`jax.pure_callback`).
-    """
-    shape = jax.ShapeDtypeStruct((canvas.height, canvas.width, 3), jnp.float32)
-    host = partial(_host_render, canvas, threads, kinds)
-    return jax.pure_callback(host, shape, rows, background, vmap_method="sequential")
-
-
-def _draw_forward(
-    canvas: Canvas, threads: int | None, kinds: _Kinds, rows: jax.Array, background: jax.Array
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return draw_by_kernel(canvas, threads, kinds, rows, background), (rows, background)
-
-
-def _draw_backward(
-    canvas: Canvas,
-    threads: int | None,
-    kinds: _Kinds,
-    saved: tuple[jax.Array, jax.Array],
-    image_gradient: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    shapes = tuple(jax.ShapeDtypeStruct(array.shape, jnp.float32) for array in saved)
-    host = partial(_host_vjp, canvas, threads, kinds)
-    result = jax.pure_callback(host, shapes, *saved, image_gradient, vmap_method="sequential")
-    return result[0], result[1]
-
-
-draw_by_kernel.defvjp(_draw_forward, _draw_backward)
-
-
-def _host_canvas(canvas: Canvas, rows: Array, background: Array) -> tuple[Array, Canvas]:
-    rows, background = np.asarray(rows), np.asarray(background)
-    check_drawable(rows, background)
-    return rows, replace(canvas, background=tuple(background.tolist()))
-
-
-def _host_render(canvas: Canvas, threads: int | None, kinds: _Kinds, rows: Array, background: Array) -> Array:
-    rows, canvas = _host_canvas(canvas, rows, background)
-    return shared_kernel(threads).render(rows, kinds.codes, canvas)
-
-
-def _host_vjp(
-    canvas: Canvas, threads: int | None, kinds: _Kinds, rows: Array, background: Array, image_gradient: Array
-) -> tuple[Array, Array]:
-    rows, canvas = _host_canvas(canvas, rows, background)
-    return shared_kernel(threads).vjp(rows, kinds.codes, canvas, np.asarray(image_gradient))
 
 
 class _Recipe(NamedTuple):

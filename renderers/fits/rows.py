@@ -12,7 +12,7 @@ from ..base import FitSettings, Rates
 from ..canvas import Canvas
 from ..primitives.base import SHAPE, SOFTNESS, Column, Primitive
 from ..primitives.circle import CIRCLE
-from ..scene import columns_of, present, width_of
+from ..row_layout import columns_of, present, width_of
 
 Array = np.ndarray[Any, Any]
 

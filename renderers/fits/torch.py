@@ -24,7 +24,8 @@ from ..kernels.renderer import KernelRenderer
 from ..losses.objective import Objective
 from ..primitives.base import Primitive
 from ..primitives.circle import CIRCLE
-from ..scene import Scene, check_drawable, clamped, row_limits
+from ..row_layout import check_drawable, clamped, row_limits
+from ..scene import Scene
 from .base import BaseFit, mean
 from .row_adam_torch import RowAdam
 from .rows import limited

@@ -15,7 +15,8 @@ import numpy as np
 from ..canvas import Canvas
 from ..primitives.base import BLUE, OPACITY, RED, SHAPE, SOFTNESS, Primitive
 from ..primitives.falloff import FALLOFFS, LINEAR
-from ..scene import Scene, check_finite
+from ..row_layout import check_finite
+from ..scene import Scene
 
 Array = np.ndarray[Any, Any]
 

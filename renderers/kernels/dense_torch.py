@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from ..canvas import Canvas
 from ..primitives.base import OPACITY, Primitive
 from ..primitives.circle import CIRCLE
-from ..scene import present
+from ..row_layout import present
 from .dense import DenseKernel, composite, gain_sums, leave_one_out, opacities, pixels_per_chunk
 
 Array = np.ndarray[Any, Any]

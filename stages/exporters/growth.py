@@ -9,7 +9,7 @@ import numpy as np
 
 from artpipe.renderers import Scene
 from artpipe.renderers.alpha import comparable
-from artpipe.renderers.scene import stacked_rows
+from artpipe.renderers.row_layout import stacked_rows
 
 from ..events import Snapshot
 from ..result import Result

@@ -20,7 +20,7 @@ import numpy as np
 
 from artpipe.renderers.primitives.base import Primitive
 from artpipe.renderers.primitives.table import PRIMITIVES
-from artpipe.renderers.scene import columns_of, present, width_of
+from artpipe.renderers.row_layout import columns_of, present, width_of
 
 from .arrays import Field
 

@@ -17,7 +17,7 @@ from artpipe.renderers.canvas import SIDE_MAX
 from artpipe.renderers.primitives.base import Column, Primitive, Unit
 from artpipe.renderers.primitives.falloff import FALLOFFS
 from artpipe.renderers.primitives.table import PRIMITIVES
-from artpipe.renderers.scene import columns_of
+from artpipe.renderers.row_layout import columns_of
 
 from .scene_arrays import ROWS_MAX, names_of
 from .scene_file import FORMAT, ID_MAX, ORDER, VERSION

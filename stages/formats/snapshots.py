@@ -10,7 +10,7 @@ import numpy as np
 
 from artpipe.renderers import Canvas, InputError, Scene
 from artpipe.renderers.errors import one_line
-from artpipe.renderers.scene import stacked_rows
+from artpipe.renderers.row_layout import stacked_rows
 
 from ..events import Snapshot
 from . import version_1

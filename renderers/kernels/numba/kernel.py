@@ -21,7 +21,7 @@ import numpy as np
 from ...canvas import Canvas
 from ...errors import NotFinite
 from ...primitives.falloff import FALLOFFS
-from ...scene import check_finite
+from ...row_layout import check_finite
 from ...threads import thread_count
 from .bins import fill, measure, sum_slots
 from .placing import coloured, place

@@ -17,7 +17,7 @@ import numpy as np
 from ...canvas import Canvas
 from ...primitives.base import SHAPE
 from ...primitives.falloff import FALLOFFS
-from ...scene import check_finite
+from ...row_layout import check_finite
 from .candidates import CELL, COMPOSITE, LINES, PLANES, SHARES, TARGET, choose
 from .shapes.dispatch import packed
 from .simd import LANES

@@ -12,7 +12,7 @@ import numpy as np
 from artpipe.renderers import Scene
 from artpipe.renderers.primitives.base import PAINT, Column, Primitive
 from artpipe.renderers.primitives.table import PRIMITIVES
-from artpipe.renderers.scene import columns_of, width_of
+from artpipe.renderers.row_layout import columns_of, width_of
 
 Array = np.ndarray[Any, Any]
 
