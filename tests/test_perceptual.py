@@ -67,7 +67,7 @@ def distances():
     return {"jax": in_jax(), "torch": in_torch()}
 
 
-@pytest.fixture(params=["jax", "torch"])
+@pytest.fixture(params=[pytest.param("jax", marks=pytest.mark.slow), "torch"])
 def distance(request, distances):
     return distances[request.param]
 
