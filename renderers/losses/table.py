@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from ..checks import choice
+from ..checks import shown
 from ..errors import InputError
 from .base import Loss
 from .guide import GUIDE
@@ -30,7 +30,9 @@ def loss_named(name: str) -> Loss:
         BackendUnavailable: the package that defines the arguments is missing.
     """
     word, colon, argument = name.partition(":")
-    loss = LOSSES[choice("loss", word, LOSSES)]
+    if word not in LOSSES:
+        raise InputError(f"loss {shown(word)} is unknown; choose one of {LOSS_NAMES}")
+    loss = LOSSES[word]
     if loss.of is None and not colon:
         return loss
     if loss.of is None or not argument:
