@@ -149,9 +149,8 @@ class Pacing:
         costs = [weight * self._seconds_a_step(stage) for weight, stage in zip(weights, rest, strict=True)]
         if self._means[Descend].count + self._settling.count < FIRST_STEPS or not sum(costs) > 0:
             return None
-        if (before := sum(costs[:-1])) > 0 and costs[-1] > (most := before * SETTLING_SHARE / (1 - SETTLING_SHARE)):
-            weights[-1] *= most / costs[-1]
-            costs[-1] = most
+        weights[-1] *= (kept := self._settling_kept())
+        costs[-1] *= kept
         still = self._still / (place.seconds + STILL_SHARE * self.seconds)
         left = max(0.0, self.seconds - place.seconds) * (1 - still)
         growth = None
@@ -171,6 +170,12 @@ class Pacing:
             changes |= {"growth": growth, "lead": lead}
         stages = [replace(work, **changes), *later]
         return [replace(stage, steps=count) for stage, count in zip(stages, counts, strict=True)]
+
+    def _settling_kept(self) -> float:
+        """Share of its steps that a costly settling keeps, so that it takes `SETTLING_SHARE` of the whole at most."""
+        *before, settling = (stage.steps * self._seconds_a_step(stage) for stage in self.plan)
+        most = sum(before) * SETTLING_SHARE / (1 - SETTLING_SHARE)
+        return most / settling if settling > most > 0 else 1.0
 
     def _seconds_a_step(self, stage: Paced) -> float:
         """Seconds of a step of a stage, including its share of relocations and snapshots."""
