@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -172,7 +172,7 @@ class Plan:
 def _shortened(stages: Sequence[Stage], cut: Cut) -> list[Stage]:
     """The stages of a plan that is cut short."""
     last = stages[-1]
-    settle = Settle(cut.steps, loss=last.loss if isinstance(last, Settle) else None)
+    settle = replace(last, steps=cut.steps, begin=0.0) if isinstance(last, Settle) else Settle(cut.steps)
     return [*stages[: cut.stage], Relocate(0.0, cut.shapes), settle]
 
 
