@@ -49,7 +49,7 @@ def ended(process, signals=(), timeout=300):
         errors = process.communicate(timeout=timeout)[1]
     finally:
         process.kill()
-    assert "Traceback" not in errors
+    assert "Traceback" not in errors, errors
     return process.returncode, errors
 
 

@@ -107,8 +107,9 @@ class Interruption:
         os.close(reads)
 
     def _tell_unraisable(self, unraisable: Any) -> None:
-        """Hides interrupts that were raised in a callback: `defer` raises them again."""
-        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        """Hides interrupts that were raised in a callback, which `defer` raises again, and errors that follow them."""
+        follows = self.signal is not None and not self._deferred
+        if not follows and not issubclass(unraisable.exc_type, KeyboardInterrupt):
             self._former_hook(unraisable)
 
 
