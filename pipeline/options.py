@@ -41,10 +41,6 @@ Array = np.ndarray[Any, Any]
 HARD = 0.5
 
 
-# Rates at the start of a guided settling; at the usual 0.7 its first steps destroy more than the rest restores.
-GUIDED_START = 0.35
-
-
 def parse_background(text: str) -> tuple[float, float, float] | None:
     """The colour of a background option; None for "auto".
 
@@ -166,7 +162,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         check_options(self)
         if self.guide is not None and "guide:" in self.loss:
-            raise InputError(f"loss is {shown(self.loss)}; needs no guide beside --guide {self.guide}")
+            raise InputError(f"loss is {shown(self.loss)}; it has a guide already. Leave out --guide {self.guide}")
 
     @property
     def filled(self) -> RunConfig:
@@ -196,8 +192,6 @@ class RunConfig:
         else:
             grow_steps += search_steps
         settle = Settle(settle_steps, self.settle_loss)
-        if self.guide is not None:
-            settle = replace(settle, start=GUIDED_START)
         return [Grow(self.pool_count, self.growth, grow_steps, newcomers), *middle, settle]
 
     @property

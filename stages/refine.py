@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from artpipe.renderers.losses.objective import check_loss, objective_of
+from artpipe.renderers.losses.objective import Objective, check_loss, objective_of
 from artpipe.renderers.losses.table import LOSS_NAMES
 from artpipe.renderers.options import check_options, documented, option
 
@@ -55,12 +55,18 @@ class Settle(ScheduledStage):
         check_options(self)
 
     @property
+    def objective(self) -> Objective | None:
+        """What these steps minimise; None for the loss of the run."""
+        return None if self.loss is None else objective_of(self.loss)
+
+    @property
     def scales(self) -> list[float]:
         """The factor on the learning rates at each step."""
+        start = self.start if self.objective is None else self.start * self.objective.rate_factor
         done = (self.progress(k + 1) for k in range(self.steps))
-        return [self.start * (self.floor + (1 - self.floor) * math.sqrt(1 - share)) for share in done]
+        return [start * (self.floor + (1 - self.floor) * math.sqrt(1 - share)) for share in done]
 
     def parts(self, shapes: int) -> Iterator[Part]:
         """The steps."""
         del shapes
-        yield from descent("settle", self.scales, None if self.loss is None else objective_of(self.loss))
+        yield from descent("settle", self.scales, self.objective)

@@ -9,9 +9,11 @@ from PIL import Image
 from shapes import seeded
 
 from artpipe import BackendUnavailable, Canvas, InputError, load_renderer
+from artpipe.pipeline.options import RunConfig
 from artpipe.renderers.losses import guide as guide_module
 from artpipe.renderers.losses.convolution import Convolution, convolve
 from artpipe.renderers.losses.guide import SIDE, Classifier, classes, codes_of, crops, guide
+from artpipe.stages.refine import Settle
 
 jax = pytest.importorskip("jax")
 torch = pytest.importorskip("torch")
@@ -69,6 +71,12 @@ def test_crops_are_what_pillow_resizes(xp, rng):
         for channel in range(3):
             plane = Image.fromarray(image[:, :, channel]).resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
             np.testing.assert_allclose(crop[:, :, channel], np.asarray(plane), atol=2e-5)
+
+
+def test_every_guided_settling_starts_at_half_the_rates():
+    plain, guided = Settle(10).scales, Settle(10, loss="mse+0.1*guide:macaw").scales
+    np.testing.assert_allclose(guided, 0.5 * np.array(plain))
+    assert RunConfig(guide="macaw", steps=100).plan()[-1].scales == Settle(10, loss="mse+0.002*guide:macaw").scales
 
 
 def test_the_guide_has_the_gradient_of_finite_differences(rng):

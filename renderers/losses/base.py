@@ -26,6 +26,7 @@ class Loss:
         prepare: `(xp, target) -> prepared`: computes once what depends only on the target, (H, W, 3). Raises
             `BackendUnavailable` if the loss needs a missing package.
         settles: whether it is minimised only while settling, after growth and search under the other terms.
+        rate_factor: on the learning rates of a settling under it.
         draws: number of rows of random numbers in 0..1, (draws, 3), that `value` takes as a further argument; new ones
             at each step of a fit.
         of: for a loss with an argument, such as "guide:macaw": `argument -> Loss`. Raises `InputError` for an unknown
@@ -37,6 +38,7 @@ class Loss:
     value: Callable[..., Any]
     prepare: Callable[[Any, Any], Any] = _unchanged
     settles: bool = False
+    rate_factor: float = 1.0
     draws: int = 0
     of: Callable[[str], Loss] | None = None
 

@@ -69,6 +69,11 @@ class Objective:
         return tuple(loss_named(name).prepare(xp, target) for _, name in self.terms)
 
     @property
+    def rate_factor(self) -> float:
+        """On the learning rates of a settling; the smallest of the terms."""
+        return min((loss_named(name).rate_factor for _, name in self.terms), default=1.0)
+
+    @property
     def draws(self) -> int:
         """Number of rows of random numbers that `value` needs; see `Loss.draws`."""
         return max((loss_named(name).draws for _, name in self.terms), default=0)
@@ -92,7 +97,7 @@ class Objective:
             loss = loss_named(name)
             random = (drawn[: loss.draws],) if loss.draws else ()
             values.append(factor * loss.value(xp, image, own, weights, *random))
-        return sum(values[1:], values[0])
+        return sum(values)
 
 
 def objective_of(loss: LossLike) -> Objective:
