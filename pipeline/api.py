@@ -93,7 +93,7 @@ def fit(
         raise unknown("option", [name for name in options if name not in known], known)
     own_loss = loss if callable(loss) else None
     if own_loss is not None and options.get("guide") is not None:
-        raise InputError('guide adds to a loss that has a name; a function is given. Try loss="mse"')
+        raise InputError('guide adds to a loss that has a name, but loss is a function. Try loss="mse"')
     named = {} if own_loss else {"loss": loss}
     config = RunConfig.from_json({**options, **named, "count": count, "renderer": renderer})
     image = readable(picture)

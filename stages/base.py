@@ -18,8 +18,8 @@ from artpipe.renderers.losses.ssim import structural_similarity
 
 from .events import Event
 from .history import History
+from .placing.blur import blurred
 from .placing.direction import Directions
-from .placing.energy import blurred
 from .result import Result
 
 Array = np.ndarray[Any, Any]
@@ -87,9 +87,9 @@ class Run:
         empty = self.fit.state()
         one = Scene.circles(self.canvas, x=[0.5], y=[0.5], radius=[1.0], colour=[[0.5, 0.5, 0.5]])
         self.fit.put(one)
-        for objective in (self.settings.objective, *objectives):
-            self.fit.step([0.0], objective)
+        self.fit.step([0.0])
         for objective in objectives:
+            self.fit.step([0.0], objective)
             started = time.perf_counter()
             self.fit.step([0.0], objective)
             self.step_seconds.append(time.perf_counter() - started)

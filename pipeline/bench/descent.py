@@ -107,9 +107,9 @@ class _TorchDescent:
     def step(self, scale: float = 1.0) -> float:
         import torch
 
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # as in our own fits: PyTorch's threads would spin on the cores that the kernel wants
-        try:
+        from artpipe.renderers.fits.torch import ONE_THREAD
+
+        with ONE_THREAD:
             self._optimizer.zero_grad()
             loss = self._loss()
             loss.backward()
@@ -117,8 +117,6 @@ class _TorchDescent:
             self._optimizer.step()
             with torch.no_grad():  # torch.optim has one rate for a tensor, so its step is scaled afterwards
                 self._raw.copy_((before + (self._raw - before) * self._rates * scale).clamp(*self._limits))
-        finally:
-            torch.set_num_threads(threads)
         return float(loss.item()) / self._problem.loss_factor
 
     def scene(self) -> Scene:

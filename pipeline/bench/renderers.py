@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from artpipe.renderers import Canvas, FitSettings, RendererOptions, Scene, load_fitting_renderer, load_renderer
+from artpipe.renderers.alpha import as_planes
 from artpipe.renderers.losses.metrics import pixel_shares
 from artpipe.renderers.primitives.table import PRIMITIVES
 
@@ -53,7 +54,7 @@ def grown_scene(count: int, side: int, shape: str = "circle", seed: int = 0) -> 
 def kernel_step(scene: Scene, target: Array, threads: int | None = None) -> Callable[[], object]:
     """A step of the CPU kernel on a scene: bins, forward, loss and backward."""
     renderer: Any = load_renderer("cpu", RendererOptions(threads=threads))
-    planes = np.ascontiguousarray(np.moveaxis(target, 2, 0))
+    planes = as_planes(target)
     shares = pixel_shares(None, *target.shape[:2]).astype(np.float32)
     return lambda: renderer.kernel.loss_and_gradient(scene.rows, scene.kinds, scene.canvas, planes, shares)
 

@@ -203,14 +203,14 @@ def carry_out_chain(
         replace(stage, loss=config.settle_loss) if isinstance(stage, Settle) and stage.loss is None else stage
         for stage in stages
     ]
-    settled = {stage.loss: None for stage in stages if isinstance(stage, Settle) and stage.loss is not None}
-    if config.settle_loss is not None and not any(isinstance(stage, Settle) for stage in stages):
-        raise InputError(f"{config.settle_loss} acts while settling; needs the stage settle")
+    settle_losses = [stage.loss for stage in stages if isinstance(stage, Settle) and stage.loss is not None]
+    if config.settle_loss is not None and not settle_losses:
+        raise InputError(f"{config.settle_loss} acts while settling; the chain has no stage settle. Add one")
     target = load_target(picture, config)
     _load_framework(config, interruption)
     steps = sum(getattr(stage, "steps", 0) for stage in stages)
     with _announced(quiet):
-        run = open_run(target, config, picture, title=name_of_picture(picture), settle_losses=list(settled))
+        run = open_run(target, config, picture, title=name_of_picture(picture), settle_losses=settle_losses)
     interruption.defer()
     observers = [] if quiet else [Forward(_name_file), *_display(steps, "steps", quiet)]
     result = carry_out(run, Plan(stages), config, observers, started, interruption)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import NamedTuple
 
-from artpipe.renderers.losses.objective import Objective, objective_of
+from artpipe.renderers.losses.objective import Objective
 from artpipe.stages.base import Part, Run, Stage
 from artpipe.stages.descend import Descend, joined
 from artpipe.stages.events import Event
@@ -87,7 +87,7 @@ class Plan:
     def objective(self) -> Objective | None:
         """What the current or last stage minimises, if that is not the run's loss."""
         stage = self.stages[min(self.stage, len(self.stages) - 1)] if self.stages else None
-        return objective_of(stage.loss) if isinstance(stage, Settle) and stage.loss is not None else None
+        return stage.objective if isinstance(stage, Settle) else None
 
     def parts(self, run: Run) -> Iterator[Part]:
         """The remaining parts; pass each to `work` before taking the next."""

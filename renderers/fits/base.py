@@ -234,13 +234,11 @@ class BaseFit(ABC):
         self, model: LocalModel, candidates: Array, kinds: Array, costs: Array, count: int, opacity_min: float
     ) -> tuple[Array, Array]:
         """Chooses candidates greedily; see `base.Fit.place`."""
-        problem = as_planes(model.target), model.shares.astype(np.float32)
-        return self.kernel.place(model.image, self.canvas, *problem, candidates, kinds, costs, count, opacity_min)
+        return self.kernel.place(model.image, self.canvas, *model.problem, candidates, kinds, costs, count, opacity_min)
 
     def coloured(self, model: LocalModel, rows: Array, kinds: Array) -> Array:
         """The best colours of rows on a picture; see `base.Fit.coloured`."""
-        problem = as_planes(model.target), model.shares.astype(np.float32)
-        return self.kernel.coloured(model.image, self.canvas, *problem, rows, kinds)
+        return self.kernel.coloured(model.image, self.canvas, *model.problem, rows, kinds)
 
     def _worth_against(self, scene: Scene, backdrop: Backdrop) -> Array:
         canvas, planes, shares = backdrop.under(scene.canvas), backdrop.planes, self.shares
@@ -258,7 +256,7 @@ class BaseFit(ABC):
         gradient = self._loss_by_image(self.objective, image, backdrop)[1]
         if not np.isfinite(gradient).all():
             raise Diverged(
-                f"the gradient of the loss {self.objective.name} by the picture is not finite at step "
+                f"the gradient of the loss {self.objective.name} with respect to the picture is not finite at step "
                 f"{self.step_count}; the loss needs a finite gradient at any picture"
             )
         return error, *pseudo_problem(gradient, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -177,9 +177,11 @@ class DrawByKernel(torch.autograd.Function):
 
 
 class _OneThread:
-    """Context in which PyTorch uses one thread; afterwards the previous count is restored.
+    """Context in which PyTorch uses one thread, for work beside the CPU kernel.
 
-    The count is global to the process, so the first thread to enter saves it for all.
+    After each parallel operation PyTorch's OpenMP threads spin on the cores that the kernel needs (a step took 4 ms
+    instead of 1.5), and sums of several threads differ in the last bits. Afterwards the previous count is restored. It
+    is global to the process, so the first thread to enter saves it for all.
     """
 
     def __init__(self) -> None:
@@ -204,12 +206,12 @@ class _OneThread:
             torch.set_num_threads(self._before)  # also restores the count of the calling thread
 
 
-_ONE_THREAD = _OneThread()
+ONE_THREAD = _OneThread()
 
 
 def _use_one_thread_in_child() -> None:
     """Restricts a forked child to one thread: PyTorch's threads do not exist there, and it would wait for them."""
-    _ONE_THREAD.reset()  # another thread may have held the lock
+    ONE_THREAD.reset()  # another thread may have held the lock
     torch.set_num_threads(1)
 
 
@@ -270,12 +272,12 @@ class TorchFit(BaseFit):
 
     def step(self, scales: Sequence[float] = (1.0,), objective: Objective | None = None) -> float:
         """Takes optimiser steps; see `base.Fit.step`."""
-        if self.kernel_name == "dense":
+        with self._beside_the_kernel():
             return super().step(scales, objective)
-        # After each parallel operation PyTorch's OpenMP threads spin on the cores that the kernel needs (a step took
-        # 4 ms instead of 1.5). The update is too small to benefit from threads.
-        with _ONE_THREAD:
-            return super().step(scales, objective)
+
+    def _beside_the_kernel(self) -> AbstractContextManager[None]:
+        """`ONE_THREAD` with the CPU kernel; the dense one computes with all threads."""
+        return ONE_THREAD if self.kernel_name == "numba" else nullcontext()
 
     def _step(self, scale: float, objective: Objective) -> float:
         loss, gradient = self._gradient(objective)
@@ -336,8 +338,7 @@ class TorchFit(BaseFit):
         return objective.prepare(torch, torch.tensor(target, device=self._device))
 
     def _loss_by_image(self, objective: Objective, image: Array, backdrop: Backdrop) -> tuple[float, Array]:
-        # On a CPU with one thread, as in steps: sums of several differ in the last bits.
-        with _ONE_THREAD if self.kernel_name == "numba" else nullcontext():
+        with self._beside_the_kernel():
             leaf = torch.from_numpy(image).to(self._device).requires_grad_()
             value = self._value(objective, leaf, backdrop)
             return value.item(), torch.autograd.grad(value, leaf)[0].cpu().numpy()

