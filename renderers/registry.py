@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import cast
 
 from .base import FittingRenderer, Renderer, RendererOptions
 from .checks import choice, instance
 from .errors import BackendUnavailable, InputError
 
-RENDERERS: dict[str, tuple[str, str]] = {
-    "jax": ("fits.jax", "JaxRenderer"),
-    "torch": ("fits.torch", "TorchRenderer"),
-    "cpu": ("kernels.renderer", "CpuRenderer"),
-    "reference": ("kernels.reference", "ReferenceRenderer"),
+RENDERERS: dict[str, tuple[str, str, str]] = {
+    "jax": ("fits.jax", "JaxRenderer", "jax"),
+    "torch": ("fits.torch", "TorchRenderer", "torch"),
+    "cpu": ("kernels.renderer", "CpuRenderer", "numba"),
+    "reference": ("kernels.reference", "ReferenceRenderer", "numpy"),
 }
-"""Name to module (in this package) and class."""
+"""Name to module (in this package), class, and the library that it needs, which may be imported later."""
 
 FITTING_RENDERERS = ("jax", "torch")
 """Those that can also fit; the first is the default."""
@@ -37,8 +38,10 @@ def load_renderer(name: str, options: RendererOptions | None = None) -> Renderer
     choice("renderer", name, RENDERERS)
     if options is not None:
         instance("options", options, RendererOptions)
-    module, class_name = RENDERERS[name]
+    module, class_name, library = RENDERERS[name]
     try:
+        if find_spec(library) is None:
+            raise ModuleNotFoundError(name=library)
         renderer_class = getattr(import_module(f".{module}", __package__), class_name)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(__package__.split(".")[0]):

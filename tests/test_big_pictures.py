@@ -16,7 +16,7 @@ import artpipe
 from artpipe import Canvas, InputError, Scene
 from artpipe.renderers.alpha import flattened, picture_of
 from artpipe.renderers.bands import bands
-from artpipe.renderers.kernels.numba.bins import TILE
+from artpipe.renderers.kernels.numba.shapes.layout import TILE_HEIGHT
 from artpipe.stages.exporters import png as exporter
 from artpipe.stages.pictures.picture import as_bytes
 
@@ -96,7 +96,7 @@ def test_circles_that_touch_a_band_with_their_outermost_rim_are_drawn_there(edge
     softness = 30.0 if edge == "linear" else 60.0
     scene = Scene.circles(canvas, x=[20], y=[47], radius=[3], colour=[(1, 1, 1)], softness=softness)
     whole = artpipe.render(scene)
-    for rows_each in (1, 8, TILE, 48):
+    for rows_each in (1, 8, TILE_HEIGHT, 48):
         np.testing.assert_allclose(np.concatenate(list(bands(scene, rows_each))), whole, atol=1e-6)
     assert whole[40, 20].min() > 0.1 and whole[0].max() < 0.01
     bare = list(bands(Scene.empty(canvas), 40))

@@ -12,6 +12,7 @@ from artpipe import Canvas, InputError, Scene, load_renderer
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.kernels.numba import kernel as cpu_kernel
 from artpipe.renderers.kernels.numba.kernel import CpuKernel, shared_kernel
+from artpipe.renderers.kernels.numba.shapes.layout import TILE_HEIGHT, TILE_WIDTH
 from artpipe.renderers.kernels.numba.tiles import TRANSMITTANCE_FLOOR
 from artpipe.renderers.losses.metrics import pixel_shares
 from artpipe.renderers.primitives.table import PRIMITIVES
@@ -139,9 +140,9 @@ def test_a_scene_drawn_in_bands_is_the_same_as_in_one_piece(problem, monkeypatch
 
 
 def test_entry_count_counts_the_tiles_that_circles_touch():
-    scene = Scene.circles(
-        Canvas(48, 32), x=[8, 16, 24, 99], y=[8, 16, 16, 99], radius=[4, 4, 99, 4], colour=np.ones((4, 3))
-    )
+    w, h = TILE_WIDTH, TILE_HEIGHT
+    x, y = [0.5 * w, w, 1.5 * w, 9 * w], [0.5 * h, h, h, 9 * h]
+    scene = Scene.circles(Canvas(3 * w, 2 * h), x=x, y=y, radius=[w / 4, w / 4, 99, w / 4], colour=np.ones((4, 3)))
     kernel = CpuKernel(threads=1)
     kernel.render(scene.rows, scene.kinds, scene.canvas)
     assert kernel.entry_count == 1 + 4 + 6 + 0

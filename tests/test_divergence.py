@@ -5,7 +5,7 @@ import pytest
 from backends import FITS, slowly
 from cliffs import loss_with_a_cliff
 
-from artpipe import ArtpipeError, Canvas, Diverged, FitSettings, Scene, load_renderer
+from artpipe import ArtpipeError, Canvas, Diverged, FitSettings, RendererOptions, Scene, load_renderer
 
 TARGET = np.zeros((12, 16, 3), np.float32)
 
@@ -82,8 +82,17 @@ def test_a_nan_gradient_of_a_finite_loss_stops_the_fit(backend, losses, grey):
 def test_nan_parameters_of_the_optimiser_stop_the_fit(name):
     # Without an epsilon, a circle that covers no pixel moves by 0 / 0.
     scene = Scene.circles(Canvas(16, 12), x=[-6], y=[-6], radius=[1], colour=[[0.5] * 3])
-    fit = load_renderer(name).fit(TARGET, scene.canvas, FitSettings(epsilon=0))
+    fit = load_renderer(name, RendererOptions(kernel="dense")).fit(TARGET, scene.canvas, FitSettings(epsilon=0))
     fit.put(scene)
     with pytest.raises(Diverged):
         fit.step([1.0] * 2)
     assert fit.scene().same_as(scene)
+
+
+def test_in_the_kernel_a_row_without_a_gradient_does_not_move_whatever_epsilon():
+    scene = Scene.circles(Canvas(16, 12), x=[-6, 8], y=[-6, 6], radius=[1, 4], colour=[[0.5] * 3] * 2, opacity=0.9)
+    fit = load_renderer("jax").fit(TARGET, scene.canvas, FitSettings(epsilon=0))
+    fit.put(scene)
+    fit.step([1.0] * 2)
+    moved = np.abs(fit.scene().rows - scene.rows).max(axis=1)
+    assert moved[0] < 1e-6 and moved[1] > 0.1

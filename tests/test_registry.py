@@ -12,6 +12,7 @@ import artpipe
 from artpipe import InputError, RendererOptions, load_renderer
 from artpipe.renderers import RENDERERS
 from artpipe.renderers.kernels import reference
+from artpipe.renderers.registry import FITTING_RENDERERS
 
 
 def run(script):
@@ -86,6 +87,19 @@ def test_importing_artpipe_loads_no_library_and_a_renderer_only_its_own():
     assert run(script) == "False"
 
 
+@pytest.mark.parametrize("renderer", FITTING_RENDERERS)
+def test_a_fit_of_the_squared_error_on_the_cpu_imports_no_framework(renderer):
+    pytest.importorskip(renderer)
+    loaded = run(f"""
+        import sys
+        import numpy as np
+        import artpipe
+        artpipe.fit(np.zeros((8, 8, 3)), renderer="{renderer}", count=2, steps=2)
+        print({{"jax", "torch"}} & set(sys.modules))
+    """)
+    assert loaded == "set()"
+
+
 def test_every_public_name_of_artpipe_is_there():
     for name in artpipe.__all__:
         assert getattr(artpipe, name) is not None
@@ -100,7 +114,7 @@ def test_a_platform_that_jax_does_not_find_is_blamed_on_its_variable():
         os.environ["JAX_PLATFORMS"] = "nonsense"
         import artpipe
         try:
-            artpipe.load_renderer("jax")
+            artpipe.load_renderer("jax", artpipe.RendererOptions(kernel="dense"))
         except artpipe.BackendUnavailable as error:
             print(error)
     """)

@@ -107,7 +107,7 @@ class _TorchDescent:
     def step(self, scale: float = 1.0) -> float:
         import torch
 
-        from artpipe.renderers.fits.torch import ONE_THREAD
+        from artpipe.renderers.fits.torch_losses import ONE_THREAD
 
         with ONE_THREAD:
             self._optimizer.zero_grad()

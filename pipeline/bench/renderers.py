@@ -19,13 +19,16 @@ from .machine import installed_renderers
 Array = np.ndarray[Any, Any]
 
 COUNT, SIDE = 2048, 256
+# Optimiser steps of a call.
+TOGETHER = 16
 
 
 def measure(repeats: int, dense: bool) -> Iterator[tuple[str, str, float]]:
     """Renderer, shape and milliseconds of a step of 2048 shapes on 256 x 256 pixels, median of `repeats`.
 
-    "kernel" is the compiled CPU kernel alone (forward, loss, backward); "jax" and "torch" are whole optimiser steps on
-    it; "jax dense" and "torch dense" are the gradient without tiles, two repeats, since it takes seconds.
+    "kernel" is the compiled CPU kernel alone (forward, loss, backward); "jax" and "torch" are whole optimiser steps,
+    as many together as in a run; "jax dense" and "torch dense" are the gradient without tiles, two repeats, since it
+    takes seconds.
     """
     target = np.random.default_rng(1).uniform(0, 1, (SIDE, SIDE, 3)).astype(np.float32)
     for shape in PRIMITIVES:
@@ -34,7 +37,8 @@ def measure(repeats: int, dense: bool) -> Iterator[tuple[str, str, float]]:
         for name in installed_renderers():
             fit = load_fitting_renderer(name).fit(target, scene.canvas, FitSettings(capacity=COUNT))
             fit.put(scene)
-            yield name, shape, _milliseconds(lambda: fit.step([0.0]), repeats)  # noqa: B023 - rates x 0 keep the scene
+            steps = lambda: fit.step([0.0] * TOGETHER)  # noqa: B023, E731 - rates x 0 keep the scene
+            yield name, shape, _milliseconds(steps, repeats) / TOGETHER
             if dense:
                 renderer = load_renderer(name, RendererOptions(device="cpu", kernel="dense"))
                 step = lambda: renderer.loss_and_gradient(scene, target)  # noqa: B023, E731

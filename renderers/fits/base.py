@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,6 +29,25 @@ Array = np.ndarray[Any, Any]
 SCALE_MAX = 1e6
 
 
+class Losses(Protocol):
+    """Losses of pictures and their gradients, computed by a framework."""
+
+    def prepare(self, objective: Objective, target: Array) -> Any:
+        """`Objective.prepare` of a target, (H, W, 3), in the framework's arrays, on its device."""
+        ...
+
+    def by_image(self, objective: Objective, image: Array, prepared: Any, drawn: Array | None) -> tuple[float, Array]:
+        """The loss of an image, (H, W, 3), and dL/dimage.
+
+        Args:
+            objective: the loss.
+            image: float32.
+            prepared: from `prepare`.
+            drawn: the random numbers of the step, (draws, 3), if the objective needs any.
+        """
+        ...
+
+
 class BaseFit(ABC):
     """A fit; subclasses store and update the parameters in a framework.
 
@@ -39,11 +59,15 @@ class BaseFit(ABC):
             those over black and over white.
         canvas: the canvas of the scenes.
         settings: rates, optimiser, loss, weights.
-        kernel: draws and evaluates scenes; also takes the steps unless it is dense.
-        device_name: the framework's name of the device.
+        kernel: draws and evaluates scenes.
+        losses: opens the losses of the framework, for pixel weights, (H, W), or None.
+        device_name: the framework's name of the device of the parameters.
     """
 
-    def __init__(self, target: Array, canvas: Canvas, settings: FitSettings, kernel: Kernel, device_name: str) -> None:
+    def __init__(
+        self, target: Array, canvas: Canvas, settings: FitSettings, kernel: Kernel,
+        losses: Callable[[Array | None], Losses], device_name: str,
+    ) -> None:  # fmt: skip
         instance("canvas", canvas, Canvas)
         instance("settings", settings, FitSettings)
         self.device_name = device_name
@@ -57,6 +81,7 @@ class BaseFit(ABC):
         self._exact_shares = shares = pixel_shares(settings.weights, canvas.height, canvas.width)
         self.shares = shares.astype(np.float32)
         self.objective = settings.objective
+        self._open_losses = losses
         self._prepared: dict[tuple[Objective, Backdrop], Any] = {}
         self.pixel_weights = None if settings.weights is None else (shares * (3 * shares.size)).astype(np.float32)
         """(H, W) float32 with a mean of 1, passed to losses; None if there are none."""
@@ -87,13 +112,18 @@ class BaseFit(ABC):
     def _step(self, scale: float, objective: Objective) -> float:
         """Takes one optimiser step; returns the loss before it. Raises FloatingPointError if it is not finite."""
 
-    @abstractmethod
-    def _prepare(self, objective: Objective, target: Array) -> Any:
-        """`Objective.prepare` of a target, (H, W, 3), in the framework's arrays, on its device."""
+    def _steps(self, scales: Sequence[float], objective: Objective) -> float:
+        """Takes optimiser steps and counts them; returns the loss before the last. Raises as `_step`."""
+        loss = float("nan")
+        for scale in scales:
+            loss = self._step(scale, objective)
+            self.step_count += 1
+        return loss
 
-    @abstractmethod
-    def _loss_by_image(self, objective: Objective, image: Array, backdrop: Backdrop) -> tuple[float, Array]:
-        """The loss of an image, (H, W, 3), against the target over this backdrop, and dL/dimage."""
+    @cached_property
+    def losses(self) -> Losses:
+        """The losses of the framework, which is imported now."""
+        return self._open_losses(self.pixel_weights)
 
     def put(self, scene: Scene) -> None:
         """Replaces the scene; see `base.Fit.put`."""
@@ -157,25 +187,23 @@ class BaseFit(ABC):
         """Takes optimiser steps; see `base.Fit.step`."""
         if not isinstance(scales, Sequence):
             raise InputError(f"scales is {shown(scales)}; needs a sequence of factors, one per step, such as [1.0]")
-        loss = float("nan")
-        for scale in [real_number("scale", scale, 0, SCALE_MAX) for scale in scales]:
-            try:
-                loss = self._step(scale, objective or self.objective)
-            except FloatingPointError:
-                if not np.isfinite(self._rows()).all():  # after the previous step: back to the last decoded scene
-                    self._write([self.parameters.encode(self._scene.rows)], self.canvas)
-                    self._stale = False
-                own = (
-                    ", or a loss function that is finite and has a finite gradient"
-                    if callable(self.settings.loss)
-                    else ""
-                )
-                raise Diverged(
-                    f"the gradient at step {self.step_count + 1} is not finite (rates x {scale:g}: "
-                    f"{self.settings.rates}). Try smaller learning rates{own}"
-                ) from None
-            self.step_count += 1
-            self._stale = True
+        factors = [real_number("scale", scale, 0, SCALE_MAX) for scale in scales]
+        before = self.step_count
+        try:
+            loss = self._steps(factors, objective or self.objective)
+        except FloatingPointError:
+            self._stale = self._stale or self.step_count > before
+            if not np.isfinite(self._rows()).all():  # after the previous step: back to the last decoded scene
+                self._write([self.parameters.encode(self._scene.rows)], self.canvas)
+                self._stale = False
+            own = (
+                ", or a loss function that is finite and has a finite gradient" if callable(self.settings.loss) else ""
+            )
+            raise Diverged(
+                f"the gradient at step {self.step_count + 1} is not finite (rates x "
+                f"{factors[self.step_count - before]:g}: {self.settings.rates}). Try smaller learning rates{own}"
+            ) from None
+        self._stale = self._stale or bool(factors)
         return loss
 
     def scene(self) -> Scene:
@@ -191,7 +219,7 @@ class BaseFit(ABC):
         for backdrop in self.backdrops:
             image = self.kernel.render(scene.rows, scene.kinds, backdrop.under(scene.canvas))
             if not objective.is_mse:
-                losses.append(self._loss_by_image(objective, image, backdrop)[0])
+                losses.append(self._by_image(objective, image, backdrop)[0])
             else:
                 squared = np.square(image - backdrop.target, dtype=np.float64)
                 losses.append(float(np.sum(squared * self.shares[:, :, None])))
@@ -253,7 +281,7 @@ class BaseFit(ABC):
         error = image - backdrop.target
         if self.objective.is_mse:
             return error, -error, self._exact_shares
-        gradient = self._loss_by_image(self.objective, image, backdrop)[1]
+        gradient = self._by_image(self.objective, image, backdrop)[1]
         if not np.isfinite(gradient).all():
             raise Diverged(
                 f"the gradient of the loss {self.objective.name} with respect to the picture is not finite at step "
@@ -265,8 +293,13 @@ class BaseFit(ABC):
         """`Objective.prepare` of the target over a backdrop, cached."""
         key = objective, backdrop
         if key not in self._prepared:
-            self._prepared[key] = self._prepare(objective, backdrop.target)
+            self._prepared[key] = self.losses.prepare(objective, backdrop.target)
         return self._prepared[key]
+
+    def _by_image(self, objective: Objective, image: Array, backdrop: Backdrop) -> tuple[float, Array]:
+        """The loss of an image, (H, W, 3), against the target over this backdrop, and dL/dimage."""
+        prepared = self._prepared_target(objective, backdrop)
+        return self.losses.by_image(objective, image, prepared, self._drawn(objective))
 
     def _drawn(self, objective: Objective) -> Array | None:
         """The random numbers of the current step for an objective, (draws, 3); a function of `step_count`."""
@@ -280,21 +313,6 @@ class BaseFit(ABC):
             return self.scene()
         self._check_fits(scene)
         return scene
-
-    def _kernel_loss_and_gradient(self, rows: Array, objective: Objective) -> tuple[float, Array]:
-        """The loss and dL/drows, (N, P), computed by the kernel."""
-        kinds, losses, gradients = self.parameters.kinds, [], []
-        for backdrop in self.backdrops:
-            canvas = backdrop.under(self.canvas)
-            if objective.is_mse:
-                loss, by_rows, _ = self.kernel.loss_and_gradient(rows, kinds, canvas, backdrop.planes, self.shares)
-            else:
-                image = self.kernel.render(rows, kinds, canvas)
-                loss, by_image = self._loss_by_image(objective, image, backdrop)
-                by_rows, _ = self.kernel.vjp(rows, kinds, canvas, by_image)
-            losses.append(loss)
-            gradients.append(by_rows)
-        return mean(losses), mean(gradients)
 
 
 def _slate_widths(width: int) -> tuple[int, int, int, int]:

@@ -1,4 +1,4 @@
-"""Tile binning: which rows touch which 16 x 16 tile. Exact, since coverage is 0 outside its support.
+"""Tile binning: which rows touch which tile. Exact, since coverage is 0 outside its support.
 
 An *entry* is one (row, tile) pair. Entries of a tile are listed in painting order. Each entry also owns a *slot*,
 numbered row by row, so that the results of a row are adjacent and are summed in an order that depends neither on the
@@ -14,27 +14,27 @@ from numba import njit
 
 from ...primitives.circle import CIRCLE
 from .cache import compiled
-from .shapes.circle import disc_overlaps_square, reach
+from .shapes.circle import disc_overlaps_box, reach
 from .shapes.dispatch import box, span
-from .shapes.layout import P0, P1, TILE
+from .shapes.layout import P0, P1, TILE_HEIGHT, TILE_WIDTH
 from .simd import LANES, lanes_not_finite
 
 _F = np.float32
 _U = np.uintp  # unsigned indices: no wrap-around select
 _ZERO, _ONE = _F(0), _F(1)
-_PER_TILE = _F(1 / TILE)
+_PER_TILE_WIDTH, _PER_TILE_HEIGHT = _F(1 / TILE_WIDTH), _F(1 / TILE_HEIGHT)
 _LANES = _U(LANES)
-_SIDE = _F(TILE)
+_WIDTH, _HEIGHT = _F(TILE_WIDTH), _F(TILE_HEIGHT)
 _CIRCLE = CIRCLE.code
 
 
 @njit(inline="always")
-def _tiles_reached(low, high, tile_count):
+def _tiles_reached(low, high, per_tile, tile_count):
     """The first and past-last tile, along one axis, that an interval touches."""
     # int() of a non-negative number: Numba compiles math.floor to a call that takes longer than all the rest.
     limit = _F(tile_count)
-    first = int(min(max(low * _PER_TILE, _ZERO), limit))
-    last = int(min(max(high * _PER_TILE + _ONE, _ZERO), limit))
+    first = int(min(max(low * per_tile, _ZERO), limit))
+    last = int(min(max(high * per_tile + _ONE, _ZERO), limit))
     return first, max(first, last)
 
 
@@ -49,6 +49,14 @@ def _all_finite(numbers):
         if not math.isfinite(numbers[p]):
             return False
     return found == np.uint64(0)
+
+
+@njit(error_model="numpy")
+def span_of(rows, i, kind, edge, tiles_x, tiles_y, spans):
+    """The tile rectangle of the support of row i; see `measure`."""
+    left, right, top, bottom = box(rows, i, kind, edge)
+    spans[i, 0], spans[i, 1] = _tiles_reached(left, right, _PER_TILE_WIDTH, tiles_x)
+    spans[i, 2], spans[i, 3] = _tiles_reached(top, bottom, _PER_TILE_HEIGHT, tiles_y)
 
 
 @compiled(error_model="numpy")
@@ -71,32 +79,18 @@ def measure(rows, kinds, edge, tiles_x, tiles_y, spans, per_tile_row):
     if not _all_finite(rows.reshape(-1)):
         return False
     per_tile_row[:] = 0
-    for i in range(rows.shape[0]):
-        left, right, top, bottom = box(rows, i, kinds[i], edge)
-        across, across_end = _tiles_reached(left, right, tiles_x)
-        down, down_end = _tiles_reached(top, bottom, tiles_y)
-        spans[i, 0], spans[i, 1], spans[i, 2], spans[i, 3] = across, across_end, down, down_end
-        for tile_y in range(down, down_end):
-            per_tile_row[tile_y] += across_end - across
+    for i in range(_U(rows.shape[0])):
+        span_of(rows, i, kinds[i], edge, tiles_x, tiles_y, spans)
+        for tile_y in range(spans[i, 2], spans[i, 3]):
+            per_tile_row[tile_y] += spans[i, 1] - spans[i, 0]
     return True
 
 
-@compiled(error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def fill(
-    rows,
-    kinds,
-    edge,
-    tiles_x,
-    first_tile_row,
-    last_tile_row,
-    spans,
-    starts,
-    cursors,
-    entry_rows,
-    entry_slots,
-    slot_tiles,
-    slots,
-):
+    rows, kinds, edge, tiles_x, first_tile_row, last_tile_row, spans,
+    starts, cursors, entry_rows, entry_slots, slot_tiles, slots,
+):  # fmt: skip
     """Lists the entries of the tiles in a band; returns their number, and that of the fullest tile.
 
     Args:
@@ -126,14 +120,16 @@ def fill(
             reach_squared = reach(rows, i, edge) * reach(rows, i, edge)
         for tile_y in range(max(spans[i, _U(2)], first_tile_row), min(spans[i, _U(3)], last_tile_row)):
             first_tile = (tile_y - first_tile_row) * tiles_x
-            low = _F(tile_y * TILE)
+            low = _F(tile_y * TILE_HEIGHT)
             first, last = across, across_end
             if not is_circle:
-                left, right = span(rows, i, kind, edge, low, low + _SIDE, False)
-                first_reached, last_reached = _tiles_reached(left, right, tiles_x)
+                left, right = span(rows, i, kind, edge, low, low + _HEIGHT, False)
+                first_reached, last_reached = _tiles_reached(left, right, _PER_TILE_WIDTH, tiles_x)
                 first, last = max(first, first_reached), min(last, last_reached if left <= right else 0)
             for tile_x in range(first, last):
-                if not is_circle or disc_overlaps_square(x, y, reach_squared, _F(tile_x * TILE), low, _SIDE):
+                if not is_circle or disc_overlaps_box(
+                    x, y, reach_squared, _F(tile_x * TILE_WIDTH), low, _WIDTH, _HEIGHT
+                ):
                     tile = _U(first_tile + tile_x)
                     starts[tile + _U(1)] += 1
                     slot_tiles[slot] = tile
@@ -152,6 +148,27 @@ def fill(
             entry_rows[entry] = i
             entry_slots[entry] = slot
     return slots[row_count], fullest_count
+
+
+@compiled(error_model="numpy")
+def fill_band(
+    rows, kinds, edge, tiles_x, first_tile_row, last_tile_row, spans,
+    starts, cursors, entry_rows, entry_slots, slot_tiles, slots,
+):  # fmt: skip
+    """`fill`, called from Python."""
+    return fill(
+        rows, kinds, edge, tiles_x, first_tile_row, last_tile_row, spans,
+        starts, cursors, entry_rows, entry_slots, slot_tiles, slots,
+    )  # fmt: skip
+
+
+@njit(nogil=True)
+def most_entries(spans):
+    """An upper bound of the number of entries, from `measure`."""
+    count = 0
+    for i in range(_U(spans.shape[0])):
+        count += (spans[i, 1] - spans[i, 0]) * (spans[i, 3] - spans[i, 2])
+    return count
 
 
 @compiled()

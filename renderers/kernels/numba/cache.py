@@ -32,12 +32,13 @@ from ...errors import BackendUnavailable
 
 # The modules of `artpipe.renderers` that the machine code depends on: the kernels and all that they import from it.
 SOURCES = (
-    "errors", "kernels.numba.bins", "kernels.numba.cache", "kernels.numba.candidates",
+    "errors", "kernels.numba.bins", "kernels.numba.cache", "kernels.numba.candidates", "kernels.numba.descent",
     "kernels.numba.shapes.circle", "kernels.numba.shapes.dispatch", "kernels.numba.shapes.ellipse",
-    "kernels.numba.shapes.layout", "kernels.numba.shapes.spans", "kernels.numba.shapes.stroke",
-    "kernels.numba.shapes.sums", "kernels.numba.shapes.triangle", "kernels.numba.sigmoid", "kernels.numba.simd",
-    "kernels.numba.tiles", "primitives.base", "primitives.circle", "primitives.ellipse", "primitives.falloff",
-    "primitives.stroke", "primitives.triangle",
+    "kernels.numba.shapes.layout", "kernels.numba.shapes.logistic", "kernels.numba.shapes.passes",
+    "kernels.numba.shapes.spans", "kernels.numba.shapes.stroke", "kernels.numba.shapes.sums",
+    "kernels.numba.shapes.triangle", "kernels.numba.sigmoid", "kernels.numba.simd", "kernels.numba.team",
+    "kernels.numba.tiles", "kernels.numba.work", "primitives.base", "primitives.circle", "primitives.ellipse",
+    "primitives.falloff", "primitives.stroke", "primitives.triangle",
 )  # fmt: skip
 
 # Settings of Numba that affect machine code and are not part of its index.
@@ -56,12 +57,15 @@ if _config.DISABLE_JIT:
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorator that compiles a function with Numba at its first call, without the GIL, and caches it on disk.
 
+    The function can allocate nothing: Numba's reference counts of arrays took a tenth of a step.
+
     Args:
         **options: of `numba.njit`.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = numba.njit(nogil=True, **options)(function)
+        flags: dict[str, Any] = {"nogil": True, "_nrt": False, **options}
+        dispatcher: Any = numba.njit(**flags)(function)
         if _folder() is not None:
             dispatcher._cache = _KernelCache(function)  # as `cache=True` does with Numba's cache
         return dispatcher

@@ -6,16 +6,16 @@ import numpy as np
 from numba import njit
 
 from .cache import compiled
-from .shapes.dispatch import PLANES_KEPT_MOST, box, cover, span
+from .shapes.dispatch import box, fill, span
 from .shapes.layout import A, B, R
 from .simd import LANES, load, spread, store, total
 
 # Planes of the flat buffer, (H, padded W) each: red, green and blue of composite and target, then the pixels' shares.
 COMPOSITE, TARGET, SHARES = 0, 3, 6
 PLANES = 7
-# Lines of the second buffer, (padded W,) each: x and y of pixel centres, and what `cover` fills.
-_ACROSS, _DOWN, _COVERED, _KEPT = range(4)
-LINES = 2 + PLANES_KEPT_MOST - 1
+# Lines of the second buffer, (padded W,) each: x and y of pixel centres, and coverages.
+_ACROSS, _DOWN, _COVERED = range(3)
+LINES = 3
 # Side, in pixels, of the cells that record when a row was last painted there.
 CELL = 8
 
@@ -56,10 +56,9 @@ def _cover_line(line, padded, width, rows, i, kind, edge, row):
     centre = spread(y)
     for p in range(first, last, _LANES):
         store(line, _U(_DOWN) * size + p, centre)
-    cover(
-        line, _U(_ACROSS) * size, _U(_DOWN) * size, _U(_COVERED) * size, _U(_KEPT) * size, size,
-        first, last, rows, i, kind, edge, _ZERO, _ZERO,
-    )  # fmt: skip
+    fill(
+        line, _U(_ACROSS) * size, _U(_DOWN) * size, _U(_COVERED) * size, first, last, rows, i, kind, edge, _ZERO, _ZERO
+    )
     return first, last
 
 
@@ -148,7 +147,10 @@ def _sift_down(heap, gains, size, k):
 
 
 @compiled(error_model="numpy")
-def choose(planes, line, height, width, padded, edge, rows, kinds, costs, opacity_min, painted_at, chosen):
+def choose(
+    planes, line, height, width, padded, edge, rows, kinds, costs, opacity_min,
+    painted_at, opacity_max, gains, computed_at, heap, chosen,
+):  # fmt: skip
     """Paints candidates greedily, by their last computed gain; see `placing.place`.
 
     If `chosen` is empty, all rows get their best colours at their own opacities (`placing.coloured`): a separate
@@ -166,6 +168,10 @@ def choose(planes, line, height, width, padded, edge, rows, kinds, costs, opacit
         costs: (M,) float32, divisors of the gains.
         opacity_min: lower limit of the opacity; a candidate's own is its upper limit.
         painted_at: (cells down, cells across) int32 zeros: number of rows painted when a cell was last painted.
+        opacity_max: (M,) float32, scratch: the candidates' own opacities.
+        gains: (M,) float32, scratch.
+        computed_at: (M,) int32 zeros: number of rows painted when a gain was computed.
+        heap: (M,) int64, scratch.
         chosen: (K,) int64, filled with candidate indices in painting order.
 
     Returns:
@@ -176,11 +182,8 @@ def choose(planes, line, height, width, padded, edge, rows, kinds, costs, opacit
         for i in range(size):
             _best_gain(planes, line, height, width, padded, edge, rows, kinds, i, rows[i, A])
         return 0
-    opacity_max = rows[:, A].copy()
-    gains = np.empty(size, np.float32)
-    computed_at = np.zeros(size, np.int32)  # number of rows painted when a gain was computed
-    heap = np.empty(size, np.int64)
     for i in range(size):
+        opacity_max[i] = rows[i, A]
         gains[i] = _best_gain(planes, line, height, width, padded, edge, rows, kinds, i, opacity_min) / costs[i]
         heap[i] = i
     for k in range(size // 2 - 1, -1, -1):

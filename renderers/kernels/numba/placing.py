@@ -63,7 +63,10 @@ def _place_or_colour(
     painted_at = np.zeros((-(-canvas.height // CELL), -(-canvas.width // CELL)), np.int32)
     costs = np.require(costs, np.float32, ["C", "W"])
     buffers = _buffers(image, canvas, target, shares)
-    chosen = chosen[: choose(*buffers, packed_rows, codes, costs, np.float32(opacity_min), painted_at, chosen)]
+    size = len(rows)
+    scratch = np.empty(size, np.float32), np.empty(size, np.float32), np.zeros(size, np.int32), np.empty(size, np.int64)
+    painted_count = choose(*buffers, packed_rows, codes, costs, np.float32(opacity_min), painted_at, *scratch, chosen)
+    chosen = chosen[:painted_count]
     rows[:, :SHAPE] = packed_rows[:, :SHAPE]
     return chosen, rows
 

@@ -9,8 +9,8 @@ from queue import SimpleQueue
 from typing import Any
 
 Task = Callable[[int], object]
-# A task, the number of the worker, and the queue for its message after the task; None ends the worker.
-_Order = tuple[Task, int, "SimpleQueue[None]"] | None
+# A task and the number of the worker; None ends the worker.
+_Order = tuple[Task, int] | None
 
 
 class Workers:
@@ -25,19 +25,18 @@ class Workers:
         self._errors: SimpleQueue[BaseException] = SimpleQueue()
         weakref.finalize(self, _end, self._started)
 
-    def wake(self, task: Task, count: int, returned: SimpleQueue[None]) -> None:
+    def wake(self, task: Task, count: int) -> None:
         """Has workers call `task` with their numbers, starting at 1; does not wait for them.
 
         Args:
             task: may be called late, even after the caller has continued.
             count: number of workers; fewer may be available.
-            returned: each worker puts None there after the task.
         """
         for number in range(1, min(count, self.count) + 1):
             orders = self._orders(number)
             if orders is None:
                 break
-            orders.put((task, number, returned))
+            orders.put((task, number))
 
     def check(self) -> None:
         """Raises the oldest exception of a worker's task that was not raised yet, if any."""
@@ -71,13 +70,12 @@ class Workers:
 
 def _serve(orders: SimpleQueue[_Order], errors: SimpleQueue[BaseException]) -> None:
     while (order := orders.get()) is not None:
-        task, number, returned = order
+        task, number = order
         try:
             task(number)
         except BaseException as error:  # raised by the caller's thread, in `check`
             errors.put(error)
-        returned.put(None)
-        del order, task, returned  # frees the task's arrays before the next one
+        del order, task  # frees the task's arrays before the next one
 
 
 def _end(started: list[tuple[threading.Thread, Any]]) -> None:

@@ -1,4 +1,7 @@
-"""The circle in the kernel. Floats: x, y, radius. The only primitive with the logistic falloff."""
+"""The circle in the kernel. Floats: x, y, radius.
+
+m = clamp(1/2 - (distance - radius) / 2 softness); `logistic` has the other falloff, which only circles support.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,13 @@ import math
 from numba import njit
 
 from ....primitives.falloff import LOGISTIC, LOGISTIC_REACH
-from ..sigmoid import sigmoid
-from ..simd import clamp, inverse_square_root, load, pack, spread, store, store_row, totals, where_partial
-from .layout import HALF, LANES, ONE, P0, P1, P2, TINY, TWO, ZERO, A, F, S, U
+from ..simd import clamp, inverse_square_root, pack, spread, store_row, totals, where_partial
+from .layout import HALF, ONE, P0, P1, P2, TINY, ZERO, A, F, S, U
 
 _LOGISTIC = LOGISTIC.code
 _REACH = F(LOGISTIC_REACH)
+
+KEPT = 0
 
 
 @njit(inline="always")
@@ -40,74 +44,61 @@ def span(rows, i, edge, low, high, transposed):
 
 
 @njit(inline="always")
-def disc_overlaps_square(x, y, radius_squared, left, top, side):
-    """Whether a disc around (x, y) overlaps an axis-aligned square."""
-    dx = max(left - x, ZERO, x - (left + side))
-    dy = max(top - y, ZERO, y - (top + side))
+def disc_overlaps_box(x, y, radius_squared, left, top, width, height):
+    """Whether a disc around (x, y) overlaps an axis-aligned box."""
+    dx = max(left - x, ZERO, x - (left + width))
+    dy = max(top - y, ZERO, y - (top + height))
     return dx * dx + dy * dy < radius_squared
 
 
 @njit(inline="always")
-def cover(buffer, px, py, covered, kept, first, last, rows, i, edge, left, top):
-    """Computes the coverage, and for the linear falloff 1 / distance; see `dispatch.cover`."""
-    x, y, radius, softness = rows[i, P0] - left, rows[i, P1] - top, rows[i, P2], rows[i, S]
-    x8, y8 = spread(x), spread(y)
-    if edge == _LOGISTIC:
-        slope = spread(ONE / softness)
-        square = spread(radius * radius)
-        for p in range(first, last, LANES):
-            dx = load(buffer, px + p) - x8
-            dy = load(buffer, py + p) - y8
-            store(buffer, covered + p, sigmoid((square - (dx * dx + dy * dy)) * slope))
-    else:
-        slope = spread(HALF / softness)
-        middle = spread(HALF + radius * (HALF / softness))
-        tiny = spread(TINY)
-        for p in range(first, last, LANES):
-            dx = load(buffer, px + p) - x8
-            dy = load(buffer, py + p) - y8
-            d2 = dx * dx + (dy * dy + tiny)
-            inverse = inverse_square_root(d2)
-            store(buffer, kept + p, inverse)
-            store(buffer, covered + p, clamp(middle - d2 * inverse * slope))
+def constants(rows, i, left, top):
+    """See `passes`: x, y, the slope of the coverage, and its value at the centre."""
+    steep = HALF / rows[i, S]
+    return (
+        spread(rows[i, P0] - left),
+        spread(rows[i, P1] - top),
+        spread(steep),
+        spread(HALF + rows[i, P2] * steep),
+    )
 
 
 @njit(inline="always")
-def backward(
-    buffer, px, py, covered, da, kept, first, last, rows, i, edge, left, top, red, green, blue, opacity, results, slot
-):
-    """Stores dL/drow of an entry, in the order of the columns; see `dispatch.backward`.
+def cover(c, px, py):
+    """See `passes`. Keeps dx, dy and 1 / distance."""
+    x, y, slope, middle = c
+    dx, dy = px - x, py - y
+    square = dx * dx + (dy * dy + spread(TINY))
+    inverse = inverse_square_root(square)
+    return clamp(middle - square * inverse * slope), (dx, dy, inverse)
 
-    With the linear falloff (distance - radius) / 2 softness = 1/2 - m, so that the softness needs no distance.
+
+@njit(inline="always")
+def no_sums():
+    """See `passes`."""
+    none = spread(ZERO)
+    return none, none, none, none
+
+
+@njit(inline="always")
+def add(sums, c, m, kept, da):
+    """See `passes`: adds D, D m, and D / distance times dx and dy, with D = dL/dm where 0 < m < 1."""
+    by_all, by_m, by_x, by_y = sums
+    dx, dy, inverse = kept
+    d = where_partial(m, da)
+    by_all, by_m = by_all + d, by_m + d * m
+    d = d * inverse
+    return by_all, by_m, by_x + d * dx, by_y + d * dy
+
+
+@njit(inline="always")
+def finish(rows, i, sums, red, green, blue, opacity, results, slot):
+    """See `passes`. Stores the gradient itself, in the order of the columns.
+
+    (distance - radius) / 2 softness = 1/2 - m, so that the softness needs no distance.
     """
-    x, y, radius, softness = rows[i, P0] - left, rows[i, P1] - top, rows[i, P2], rows[i, S]
-    x8, y8 = spread(x), spread(y)
-    by_x = by_y = by_softness = by_radius = spread(ZERO)
-    if edge == _LOGISTIC:
-        square, one = spread(radius * radius), spread(ONE)
-        for p in range(first, last, LANES):
-            m = load(buffer, covered + p)
-            v = load(buffer, da + p) * (m * (one - m))
-            dx = load(buffer, px + p) - x8
-            dy = load(buffer, py + p) - y8
-            by_radius = by_radius + v
-            by_softness = by_softness + v * ((dx * dx + dy * dy) - square)
-            by_x = by_x + v * dx
-            by_y = by_y + v * dy
-        slope = rows[i, A] / softness
-        radius_slope, slope, softness_slope = TWO * radius * slope, TWO * slope, slope / softness
-    else:
-        for p in range(first, last, LANES):
-            m = load(buffer, covered + p)
-            v = where_partial(m, load(buffer, da + p))
-            by_radius = by_radius + v
-            by_softness = by_softness + v * m
-            v = v * load(buffer, kept + p)
-            by_x = by_x + v * (load(buffer, px + p) - x8)
-            by_y = by_y + v * (load(buffer, py + p) - y8)
-        by_softness = by_radius * spread(HALF) - by_softness
-        slope = HALF * rows[i, A] / softness
-        radius_slope, softness_slope = slope, rows[i, A] / softness
-    sums = totals(red, green, blue, opacity, by_softness, by_x, by_y, by_radius)
-    scales = pack(ONE, ONE, ONE, ONE, softness_slope, slope, slope, radius_slope)
-    store_row(results, slot, U(0), sums * scales)
+    by_all, by_m, by_x, by_y = sums
+    slope = HALF * rows[i, A] / rows[i, S]
+    by_softness = by_all * spread(HALF) - by_m
+    scales = pack(ONE, ONE, ONE, ONE, rows[i, A] / rows[i, S], slope, slope, slope)
+    store_row(results, slot, U(0), totals(red, green, blue, opacity, by_softness, by_x, by_y, by_all) * scales)

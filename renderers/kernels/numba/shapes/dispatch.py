@@ -13,25 +13,30 @@ from numba import njit
 
 from ....primitives.circle import CIRCLE
 from ....primitives.ellipse import ELLIPSE
+from ....primitives.falloff import LINEAR
 from ....primitives.stroke import STROKE
 from ....primitives.triangle import TRIANGLE
 from ..cache import compiled
-from . import circle, ellipse, stroke, triangle
-from .layout import FAR, HALF, NARROW, ONE, P0, P1, TILE, WIDE, ZERO, F, U
+from . import circle, ellipse, logistic, stroke, triangle
+from .layout import FAR, HALF, LANES, NARROW, ONE, P0, P1, TILE_HEIGHT, TILE_WIDTH, WIDE, ZERO, F, U
+from .passes import passes_of
 
 Array = np.ndarray[Any, Any]
 
 _CIRCLE, _ELLIPSE, _STROKE, _TRIANGLE = CIRCLE.code, ELLIPSE.code, STROKE.code, TRIANGLE.code
 
-# Planes that an entry keeps for the backward pass: coverage, transmittance, and those that its shape needs.
-PLANES_KEPT = 3
-TRIANGLE_PLANES_KEPT = 5
-PLANES_KEPT_MOST = 5
+_LINEAR = LINEAR.code
+
+_CIRCLES = passes_of(circle, inline="always")
+_LOGISTICS, _ELLIPSES, _STROKES, _TRIANGLES = map(passes_of, (logistic, ellipse, stroke, triangle))
+
+# Planes that an entry keeps for the backward pass: the transmittance above it, and those of its shape.
+PLANES_KEPT_MOST = 1 + triangle.KEPT
 
 # Extents are widened by this much (pixels), so that float32 rounding loses no pixel.
 SLACK = F(1e-3)
 
-_LAST_CENTRE = F(TILE - 0.5)
+_LAST_CENTRE = F(TILE_WIDTH - 0.5)
 
 
 def packed(rows: Array, kinds: Array) -> tuple[Array, Array]:
@@ -47,38 +52,55 @@ def packed(rows: Array, kinds: Array) -> tuple[Array, Array]:
     return ready, codes
 
 
+@njit(nogil=True, error_model="numpy")
+def pack_row(rows, kind, i, packed):
+    """Fills a row of the kernel's rows, (N, WIDE) float32, from the scene's rows, (N, P)."""
+    for k in range(P0):
+        packed[i, k] = rows[i, k]
+    if kind == _ELLIPSE:
+        ellipse.prepare(rows, i, packed)
+    elif kind == _STROKE:
+        stroke.prepare(rows, i, packed)
+    elif kind == _TRIANGLE:
+        triangle.prepare(rows, i, packed)
+    else:
+        for k in range(P0, P0 + U(3)):
+            packed[i, k] = rows[i, k]
+
+
 @compiled(error_model="numpy")
 def pack_rows(rows, kinds, packed):
-    """Fills the kernel's rows, (N, WIDE) float32, from the scene's rows, (N, P)."""
+    """`pack_row` of all rows."""
     for i in range(U(rows.shape[0])):
-        for k in range(P0):
-            packed[i, k] = rows[i, k]
-        kind = kinds[i]
-        if kind == _ELLIPSE:
-            ellipse.prepare(rows, i, packed)
-        elif kind == _STROKE:
-            stroke.prepare(rows, i, packed)
-        elif kind == _TRIANGLE:
-            triangle.prepare(rows, i, packed)
-        else:
-            for k in range(P0, P0 + U(3)):
-                packed[i, k] = rows[i, k]
+        pack_row(rows, kinds[i], i, packed)
+
+
+@njit(nogil=True, error_model="numpy")
+def chain_rule(rows, kind, packed, i, sums):
+    """Converts the sums of a row, (WIDE,) float64, to the gradient with respect to its columns, in place."""
+    if kind == _ELLIPSE:
+        ellipse.apply_chain_rule(rows, packed, i, sums)
+    elif kind == _STROKE:
+        stroke.apply_chain_rule(rows, packed, i, sums)
+    elif kind == _TRIANGLE:
+        triangle.apply_chain_rule(rows, packed, i, sums)
+    else:
+        for k in range(U(NARROW), U(sums.shape[0])):  # not stored by `circle.finish`
+            sums[k] = 0.0
 
 
 @compiled(error_model="numpy")
 def apply_chain_rules(rows, kinds, packed, sums):
-    """Converts the sums of all rows, (N, WIDE) float64, to gradients with respect to their columns, in place."""
+    """`chain_rule` of all rows, (N, WIDE)."""
     for i in range(U(rows.shape[0])):
-        kind = kinds[i]
-        if kind == _ELLIPSE:
-            ellipse.apply_chain_rule(rows, packed, i, sums[i])
-        elif kind == _STROKE:
-            stroke.apply_chain_rule(rows, packed, i, sums[i])
-        elif kind == _TRIANGLE:
-            triangle.apply_chain_rule(rows, packed, i, sums[i])
-        else:
-            for k in range(U(NARROW), U(sums.shape[1])):  # not stored by `circle.backward`
-                sums[i, k] = 0.0
+        chain_rule(rows, kinds[i], packed, i, sums[i])
+
+
+@njit(nogil=True, error_model="numpy")
+def limit(raw, i, kind):
+    """Clips the raw parameters of a row to the joint limits of several columns; see `Primitive.limited`."""
+    if kind == _ELLIPSE:
+        ellipse.limit(raw, i)
 
 
 @njit(inline="always")
@@ -134,101 +156,105 @@ def touched_pixels(rows, i, kind, edge, left, top):
     """
     above, below = span(rows, i, kind, edge, left + HALF, left + _LAST_CENTRE, True)
     # int() of a non-negative number: calls of math.floor and math.ceil would take a tenth of all time.
-    first = min(int(max(above - top - SLACK + HALF, ZERO)), TILE)
-    last = max(min(int(max(below - top + SLACK + HALF, ZERO)), TILE), first)
+    first = min(int(max(above - top - SLACK + HALF, ZERO)), TILE_HEIGHT)
+    last = max(min(int(max(below - top + SLACK + HALF, ZERO)), TILE_HEIGHT), first)
     if above > below:
         last = first
-    return U(first * TILE), U(last * TILE)
+    # Whole vectors, which may cross pixel rows.
+    return U(first * TILE_WIDTH) // LANES * LANES, (U(last * TILE_WIDTH) + LANES - U(1)) // LANES * LANES
 
 
 def planes_of(kinds: Array) -> int:
     """The largest `planes_kept` of these kinds."""
-    return TRIANGLE_PLANES_KEPT if np.any(kinds == _TRIANGLE) else PLANES_KEPT
+    return PLANES_KEPT_MOST if np.any(kinds == _TRIANGLE) else 1
 
 
 @njit(inline="always")
 def planes_kept(kind):
     """Number of planes that an entry of this kind keeps."""
-    return U(TRIANGLE_PLANES_KEPT) if kind == _TRIANGLE else U(PLANES_KEPT)
+    return U(PLANES_KEPT_MOST) if kind == _TRIANGLE else U(1)
 
 
 @njit(inline="always")
-def cover(buffer, px, py, covered, kept, size, first, last, rows, i, kind, edge, left, top):
-    """Computes the coverage of the pixels first..last, and the planes that `backward` needs.
+def composite(scratch, rows, i, kind, edge, left, top, first, last, above, size):
+    """Paints row i beneath what is painted in a tile, and keeps what `pull` needs.
 
     Args:
-        buffer: flat float32, which holds all planes.
-        px: offset of the plane of pixel-centre x, relative to (left, top).
-        py: offset of the plane of pixel-centre y.
-        covered: offset of the plane of coverages.
-        kept: offset of the planes that `backward` reads.
-        size: distance between these planes, floats.
-        first: index of the first pixel in the planes.
-        last: past the last; a multiple of 8 after the first.
+        scratch: flat float32, with the planes of `layout`.
         rows: (N, W) the kernel's rows.
         i: index of the row.
         kind: code of its primitive.
         edge: code of the falloff.
-        left: subtracted from the row's x.
-        top: subtracted from the row's y.
+        left: of the tile, pixels.
+        top: of the tile, pixels.
+        first: index of the first pixel in the planes.
+        last: past the last; a multiple of LANES after the first.
+        above: offset of the planes kept, less `first`.
+        size: distance between these planes, floats.
     """
-    if kind == _CIRCLE:
-        circle.cover(buffer, px, py, covered, kept, first, last, rows, i, edge, left, top)
+    if kind == _CIRCLE and edge == _LINEAR:
+        _CIRCLES.composite(scratch, rows, i, left, top, first, last, above, size)
     else:
-        _cover_others(buffer, px, py, covered, kept, size, first, last, rows, i, kind, left, top)
+        _composite_others(scratch, rows, i, kind, left, top, first, last, above, size)
 
 
 @njit
-def _cover_others(buffer, px, py, covered, kept, size, first, last, rows, i, kind, left, top):
-    """`cover` of all but circles; only the code of circles is worth inlining."""
+def _composite_others(scratch, rows, i, kind, left, top, first, last, above, size):
+    """`composite` of all but linear circles; only their code is worth inlining."""
     if kind == _ELLIPSE:
-        ellipse.cover(buffer, px, py, covered, kept, first, last, rows, i, left, top)
+        _ELLIPSES.composite(scratch, rows, i, left, top, first, last, above, size)
     elif kind == _STROKE:
-        stroke.cover(buffer, px, py, covered, kept, first, last, rows, i, left, top)
+        _STROKES.composite(scratch, rows, i, left, top, first, last, above, size)
+    elif kind == _TRIANGLE:
+        _TRIANGLES.composite(scratch, rows, i, left, top, first, last, above, size)
     else:
-        triangle.cover(buffer, px, py, covered, kept, size, first, last, rows, i, left, top)
+        _LOGISTICS.composite(scratch, rows, i, left, top, first, last, above, size)
 
 
 @njit(inline="always")
-def backward(
-    buffer, px, py, covered, da, kept, size, first, last, rows, i, kind, edge, left, top,
-    red, green, blue, opacity, results, slot,
-):  # fmt: skip
-    """Stores the sums of an entry that `apply_chain_rules` converts to its gradient; for circles, the gradient itself.
+def pull(scratch, rows, i, kind, edge, left, top, first, last, above, size, results, slot):
+    """The backward pass of an entry: stores the sums that `apply_chain_rules` converts to its gradient.
 
-    Args as for `cover`, and:
-        da: offset of the plane of dL/da.
-        red: sums for the entry's paint, eight lanes each; also green, blue and opacity.
+    For circles the gradient itself. Args as for `composite`, and:
         results: (M, W) float32.
         slot: the row of `results` to fill.
     """
-    if kind == _CIRCLE:
-        circle.backward(
-            buffer, px, py, covered, da, kept, first, last, rows, i, edge, left, top,
-            red, green, blue, opacity, results, slot,
-        )  # fmt: skip
+    if kind == _CIRCLE and edge == _LINEAR:
+        _CIRCLES.pull(scratch, rows, i, left, top, first, last, above, size, results, slot)
     else:
-        _backward_of_others(
-            buffer, px, py, covered, da, kept, size, first, last, rows, i, kind, left, top,
-            red, green, blue, opacity, results, slot,
-        )  # fmt: skip
+        _pull_others(scratch, rows, i, kind, left, top, first, last, above, size, results, slot)
 
 
 @njit
-def _backward_of_others(
-    buffer, px, py, covered, da, kept, size, first, last, rows, i, kind, left, top,
-    red, green, blue, opacity, results, slot,
-):  # fmt: skip
-    """`backward` of all but circles."""
+def _pull_others(scratch, rows, i, kind, left, top, first, last, above, size, results, slot):
+    """`pull` of all but linear circles."""
     if kind == _ELLIPSE:
-        ellipse.backward(
-            buffer, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot
-        )
+        _ELLIPSES.pull(scratch, rows, i, left, top, first, last, above, size, results, slot)
     elif kind == _STROKE:
-        stroke.backward(
-            buffer, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot
-        )
+        _STROKES.pull(scratch, rows, i, left, top, first, last, above, size, results, slot)
+    elif kind == _TRIANGLE:
+        _TRIANGLES.pull(scratch, rows, i, left, top, first, last, above, size, results, slot)
     else:
-        triangle.backward(
-            buffer, covered, da, kept, size, first, last, rows, i, red, green, blue, opacity, results, slot
-        )
+        _LOGISTICS.pull(scratch, rows, i, left, top, first, last, above, size, results, slot)
+
+
+@njit
+def fill(buffer, px, py, covered, first, last, rows, i, kind, edge, left, top):
+    """Fills the plane of coverages at the pixels first..last.
+
+    Args as for `composite`, and:
+        buffer: flat float32, which holds all planes.
+        px: offset of the plane of pixel-centre x.
+        py: offset of the plane of pixel-centre y.
+        covered: offset of the plane to fill.
+    """
+    if kind == _ELLIPSE:
+        _ELLIPSES.fill(buffer, px, py, covered, first, last, rows, i, left, top)
+    elif kind == _STROKE:
+        _STROKES.fill(buffer, px, py, covered, first, last, rows, i, left, top)
+    elif kind == _TRIANGLE:
+        _TRIANGLES.fill(buffer, px, py, covered, first, last, rows, i, left, top)
+    elif edge == _LINEAR:
+        _CIRCLES.fill(buffer, px, py, covered, first, last, rows, i, left, top)
+    else:
+        _LOGISTICS.fill(buffer, px, py, covered, first, last, rows, i, left, top)

@@ -12,9 +12,15 @@ import math
 
 from numba import njit
 
-from ..simd import clamp, inverse_square_root, load, spread, store, where_partial
-from .layout import HALF, LANES, ONE, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, P10, TINY, ZERO, A, D, S
+from ....primitives.base import THINNEST
+from ....primitives.ellipse import STRETCH_MAX
+from ..simd import clamp, inverse_square_root, spread, where_partial
+from .layout import HALF, ONE, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, P10, TINY, ZERO, A, D, F, S
 from .sums import store_sums
+
+KEPT = 0
+
+_LOG_THINNEST, _STRETCH_MAX = F(math.log(THINNEST)), F(STRETCH_MAX)
 
 # Below this e², quotients of hyperbolic functions are computed by their series.
 _NEAR = 1e-3
@@ -82,47 +88,66 @@ def span(rows, i, low, high, transposed):
 
 
 @njit
-def cover(buffer, px, py, covered, kept, first, last, rows, i, left, top):
-    """Computes the coverage, and 1 / rho; see `dispatch.cover`."""
-    x, y = spread(rows[i, P0] - left), spread(rows[i, P1] - top)
-    xx, xy, yy = spread(rows[i, P2]), spread(rows[i, P3]), spread(rows[i, P4])
+def limit(raw, i):
+    """Keeps (stretch, shear) in a disc in which the minor semi-axis is not below THINNEST."""
+    square = raw[i, P3] * raw[i, P3] + raw[i, P4] * raw[i, P4]
+    most = min(max(raw[i, P2] - _LOG_THINNEST, ZERO), _STRETCH_MAX)
+    if square > most * most:
+        factor = most / math.sqrt(square)
+        raw[i, P3] *= factor
+        raw[i, P4] *= factor
+
+
+@njit(inline="always")
+def constants(rows, i, left, top):
+    """See `passes`: x, y, the inverse matrix, the slope of the coverage, and its value at the centre."""
     steep = HALF / rows[i, P5]
-    slope, middle, tiny = spread(steep), spread(HALF + steep), spread(TINY)
-    for p in range(first, last, LANES):
-        dx = load(buffer, px + p) - x
-        dy = load(buffer, py + p) - y
-        u = xx * dx + xy * dy
-        v = xy * dx + yy * dy
-        square = u * u + (v * v + tiny)
-        inverse = inverse_square_root(square)
-        store(buffer, kept + p, inverse)
-        store(buffer, covered + p, clamp(middle - square * inverse * slope))
+    return (
+        spread(rows[i, P0] - left),
+        spread(rows[i, P1] - top),
+        spread(rows[i, P2]),
+        spread(rows[i, P3]),
+        spread(rows[i, P4]),
+        spread(steep),
+        spread(HALF + steep),
+    )
 
 
-@njit
-def backward(
-    buffer, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot
-):
-    """Stores the sums of D / rho times dx, dy, dx², dx dy and dy², with D = dL/dm where 0 < m < 1."""
-    x, y = spread(rows[i, P0] - left), spread(rows[i, P1] - top)
-    by_x = by_y = by_xx = by_xy = by_yy = by_m = by_all = spread(ZERO)
-    for p in range(first, last, LANES):
-        m = load(buffer, covered + p)
-        d = where_partial(m, load(buffer, da + p))
-        by_all = by_all + d
-        by_m = by_m + d * m
-        dx = load(buffer, px + p) - x
-        dy = load(buffer, py + p) - y
-        d = d * load(buffer, kept + p)
-        u = d * dx
-        v = d * dy
-        by_x = by_x + u
-        by_y = by_y + v
-        by_xx = by_xx + u * dx
-        by_xy = by_xy + u * dy
-        by_yy = by_yy + v * dy
+@njit(inline="always")
+def cover(c, px, py):
+    """See `passes`. Keeps dx, dy and 1 / rho."""
+    x, y, xx, xy, yy, slope, middle = c
+    dx, dy = px - x, py - y
+    u, v = xx * dx + xy * dy, xy * dx + yy * dy
+    square = u * u + (v * v + spread(TINY))
+    inverse = inverse_square_root(square)
+    return clamp(middle - square * inverse * slope), (dx, dy, inverse)
+
+
+@njit(inline="always")
+def no_sums():
+    """See `passes`."""
     none = spread(ZERO)
-    store_sums(results, slot, red, green, blue, opacity, by_all, by_m, by_x, by_y, by_xx, by_xy, by_yy, none)
+    return none, none, none, none, none, none, none
+
+
+@njit(inline="always")
+def add(sums, c, m, kept, da):
+    """See `passes`: D, D m, and D / rho times dx, dy, dx², dx dy and dy², with D = dL/dm where 0 < m < 1."""
+    by_all, by_m, by_x, by_y, by_xx, by_xy, by_yy = sums
+    dx, dy, inverse = kept
+    d = where_partial(m, da)
+    by_all, by_m = by_all + d, by_m + d * m
+    d = d * inverse
+    u, v = d * dx, d * dy
+    return by_all, by_m, by_x + u, by_y + v, by_xx + u * dx, by_xy + u * dy, by_yy + v * dy
+
+
+@njit(inline="always")
+def finish(rows, i, sums, red, green, blue, opacity, results, slot):
+    """See `passes`."""
+    by_all, by_m, by_x, by_y, by_xx, by_xy, by_yy = sums
+    store_sums(results, slot, red, green, blue, opacity, by_all, by_m, by_x, by_y, by_xx, by_xy, by_yy, spread(ZERO))
 
 
 @njit
@@ -133,7 +158,7 @@ def apply_chain_rule(rows, packed, i, sums):
         rows: (N, P) float32, the scene's rows.
         packed: (N, 16) float32, the kernel's rows.
         i: index of the row.
-        sums: (16,) float64, as stored by `backward`, summed over entries.
+        sums: (16,) float64, as stored by `finish`, summed over entries.
     """
     opacity, softness = D(rows[i, A]), D(rows[i, S])
     a11, a12, a22 = D(packed[i, P2]), D(packed[i, P3]), D(packed[i, P4])

@@ -10,10 +10,12 @@ import math
 
 from numba import njit
 
-from ..simd import clamp, inverse_square_root, load, spread, store, where_partial
-from .layout import FAR, HALF, LANES, ONE, P0, P1, P2, P3, P4, P5, TINY, ZERO, A, D, S
+from ..simd import clamp, inverse_square_root, spread, where_partial
+from .layout import FAR, HALF, ONE, P0, P1, P2, P3, P4, P5, TINY, ZERO, A, D, S
 from .spans import disc_span, edge_span
 from .sums import store_sums
+
+KEPT = 0
 
 
 @njit
@@ -42,48 +44,55 @@ def span(rows, i, low, high, transposed):
     return edge_span(x - nx, y - ny, x + dx - nx, y + dy - ny, low, high, left, right)
 
 
-@njit
-def cover(buffer, px, py, covered, kept, first, last, rows, i, left, top):
-    """Computes the coverage, and 1 / |E|; see `dispatch.cover`."""
-    x, y, dx, dy = spread(rows[i, P0] - left), spread(rows[i, P1] - top), spread(rows[i, P2]), spread(rows[i, P3])
-    ux, uy = spread(rows[i, P2] * rows[i, P5]), spread(rows[i, P3] * rows[i, P5])
+@njit(inline="always")
+def constants(rows, i, left, top):
+    """See `passes`: A, V, V / length², the slope of the coverage, and its value on the segment."""
     steep = HALF / rows[i, S]
-    slope, middle, tiny = spread(steep), spread(HALF + rows[i, P4] * steep), spread(TINY)
-    for p in range(first, last, LANES):
-        wx = load(buffer, px + p) - x
-        wy = load(buffer, py + p) - y
-        t = clamp(wx * ux + wy * uy)
-        wx = wx - t * dx
-        wy = wy - t * dy
-        square = wx * wx + (wy * wy + tiny)
-        inverse = inverse_square_root(square)
-        store(buffer, kept + p, inverse)
-        store(buffer, covered + p, clamp(middle - square * inverse * slope))
+    return (
+        spread(rows[i, P0] - left),
+        spread(rows[i, P1] - top),
+        spread(rows[i, P2]),
+        spread(rows[i, P3]),
+        spread(rows[i, P2] * rows[i, P5]),
+        spread(rows[i, P3] * rows[i, P5]),
+        spread(steep),
+        spread(HALF + rows[i, P4] * steep),
+    )
 
 
-@njit
-def backward(
-    buffer, px, py, covered, da, kept, first, last, rows, i, left, top, red, green, blue, opacity, results, slot
-):
-    """Stores the sums of g, t g and D, with D = dL/dm where 0 < m < 1 and g = D E / |E|."""
-    x, y, dx, dy = spread(rows[i, P0] - left), spread(rows[i, P1] - top), spread(rows[i, P2]), spread(rows[i, P3])
-    ux, uy = spread(rows[i, P2] * rows[i, P5]), spread(rows[i, P3] * rows[i, P5])
-    by_x = by_y = by_tx = by_ty = by_m = by_all = spread(ZERO)
-    for p in range(first, last, LANES):
-        m = load(buffer, covered + p)
-        d = where_partial(m, load(buffer, da + p))
-        by_all = by_all + d
-        by_m = by_m + d * m
-        wx = load(buffer, px + p) - x
-        wy = load(buffer, py + p) - y
-        t = clamp(wx * ux + wy * uy)
-        d = d * load(buffer, kept + p)
-        gx = d * (wx - t * dx)
-        gy = d * (wy - t * dy)
-        by_x = by_x + gx
-        by_y = by_y + gy
-        by_tx = by_tx + t * gx
-        by_ty = by_ty + t * gy
+@njit(inline="always")
+def cover(c, px, py):
+    """See `passes`. Keeps E / |E| and t."""
+    x, y, dx, dy, ux, uy, slope, middle = c
+    wx, wy = px - x, py - y
+    t = clamp(wx * ux + wy * uy)
+    wx, wy = wx - t * dx, wy - t * dy
+    square = wx * wx + (wy * wy + spread(TINY))
+    inverse = inverse_square_root(square)
+    return clamp(middle - square * inverse * slope), (wx * inverse, wy * inverse, t)
+
+
+@njit(inline="always")
+def no_sums():
+    """See `passes`."""
+    none = spread(ZERO)
+    return none, none, none, none, none, none
+
+
+@njit(inline="always")
+def add(sums, c, m, kept, da):
+    """See `passes`: D, D m, g and t g, with D = dL/dm where 0 < m < 1 and g = D E / |E|."""
+    by_all, by_m, by_x, by_y, by_tx, by_ty = sums
+    nx, ny, t = kept
+    d = where_partial(m, da)
+    gx, gy = d * nx, d * ny
+    return by_all + d, by_m + d * m, by_x + gx, by_y + gy, by_tx + t * gx, by_ty + t * gy
+
+
+@njit(inline="always")
+def finish(rows, i, sums, red, green, blue, opacity, results, slot):
+    """See `passes`."""
+    by_all, by_m, by_x, by_y, by_tx, by_ty = sums
     none = spread(ZERO)
     store_sums(results, slot, red, green, blue, opacity, by_all, by_m, by_x, by_y, by_tx, by_ty, by_all, none)
 

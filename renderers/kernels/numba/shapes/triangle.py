@@ -11,20 +11,12 @@ import math
 
 from numba import njit
 
-from ..simd import (
-    absolute,
-    clamp,
-    greatest,
-    inverse_square_root,
-    load,
-    spread,
-    store,
-    where_partial,
-    where_positive,
-)
-from .layout import FAR, HALF, LANES, ONE, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, TINY, TWO, ZERO, A, D, F, S
+from ..simd import absolute, clamp, greatest, inverse_square_root, spread, where_partial, where_positive
+from .layout import FAR, HALF, ONE, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, TINY, TWO, ZERO, A, D, F, S
 from .spans import disc_span, edge_span
 from .sums import store_sums
+
+KEPT = 4
 
 
 @njit
@@ -64,7 +56,7 @@ def span(rows, i, low, high, transposed):
     return _side_span(cx, cy, ax, ay, rows[i, P8], reach, low, high, left, right)
 
 
-@njit
+@njit(inline="always")
 def _edge(dx, dy, ex, ey, inverse, orientation):
     """The vector from an edge's nearest point to the pixel, t, squared distance, and signed side of the edge."""
     t = clamp((dx * ex + dy * ey) * inverse)
@@ -72,80 +64,84 @@ def _edge(dx, dy, ex, ey, inverse, orientation):
     return qx, qy, t, qx * qx + qy * qy, (dx * ey - dy * ex) * orientation
 
 
-@njit
-def _normal(ex, ey, inverse, orientation):
-    """The outward unit normal of an edge; (0, 0) for a triangle of zero area."""
-    scale = orientation * spread(F(math.sqrt(inverse)))
-    return ey * scale, (spread(ZERO) - ex) * scale
+@njit(inline="always")
+def constants(rows, i, left, top):
+    """See `passes`: the corners, 1 / length² of the edges, slope of the coverage, orientation, and a lower limit.
+
+    A triangle of zero area has no inside: the limit on the signed sides puts every pixel outside.
+    """
+    return (
+        (spread(rows[i, P0] - left), spread(rows[i, P1] - top)),
+        (spread(rows[i, P2] - left), spread(rows[i, P3] - top)),
+        (spread(rows[i, P4] - left), spread(rows[i, P5] - top)),
+        (spread(rows[i, P6]), spread(rows[i, P7]), spread(rows[i, P8])),
+        spread(HALF / rows[i, S]),
+        spread(rows[i, P9]),
+        spread(ONE if rows[i, P9] == ZERO else -FAR),
+    )
 
 
-@njit
-def cover(buffer, px, py, covered, kept, size, first, last, rows, i, left, top):
-    """Computes the coverage, x and y of the outward unit vector, and the rim position; see `dispatch.cover`."""
-    ax, ay, bx, by = rows[i, P0] - left, rows[i, P1] - top, rows[i, P2] - left, rows[i, P3] - top
-    cx, cy, orientation = rows[i, P4] - left, rows[i, P5] - top, spread(rows[i, P9])
-    ax8, ay8, bx8, by8, cx8, cy8 = spread(ax), spread(ay), spread(bx), spread(by), spread(cx), spread(cy)
-    abx, aby, bcx, bcy, cax, cay = bx8 - ax8, by8 - ay8, cx8 - bx8, cy8 - by8, ax8 - cx8, ay8 - cy8
-    ab, bc, ca = spread(rows[i, P6]), spread(rows[i, P7]), spread(rows[i, P8])
-    slope, half, tiny = spread(HALF / rows[i, S]), spread(HALF), spread(TINY)
+@njit(inline="always")
+def cover(c, px, py):
+    """See `passes`. Keeps x and y of the outward unit vector, and the rim position."""
+    (ax, ay), (bx, by), (cx, cy), (ab, bc, ca), slope, orientation, flat = c
     one, two, minus = spread(ONE), spread(TWO), spread(-ONE)
-    # A triangle of zero area has no inside: this puts every pixel outside.
-    flat = spread(ONE if rows[i, P9] == ZERO else -FAR)
-    solid = absolute(orientation)
-    abnx, abny = _normal(abx, aby, rows[i, P6], orientation)
-    bcnx, bcny = _normal(bcx, bcy, rows[i, P7], orientation)
-    canx, cany = _normal(cax, cay, rows[i, P8], orientation)
-    for p in range(first, last, LANES):
-        x = load(buffer, px + p)
-        y = load(buffer, py + p)
-        qx, qy, rim_position, square, out = _edge(x - ax8, y - ay8, abx, aby, ab, orientation)
-        nx, ny, along = abnx, abny, rim_position
-        rx, ry, t, other, beyond = _edge(x - bx8, y - by8, bcx, bcy, bc, orientation)
-        nearer = square - other
-        qx, qy = where_positive(nearer, rx, qx), where_positive(nearer, ry, qy)
-        nx, ny = where_positive(nearer, bcnx, nx), where_positive(nearer, bcny, ny)
-        along = where_positive(nearer, t, along)
-        rim_position, square = where_positive(nearer, t + one, rim_position), where_positive(nearer, other, square)
-        out = greatest(out, beyond)
-        rx, ry, t, other, beyond = _edge(x - cx8, y - cy8, cax, cay, ca, orientation)
-        nearer = square - other
-        qx, qy = where_positive(nearer, rx, qx), where_positive(nearer, ry, qy)
-        nx, ny = where_positive(nearer, canx, nx), where_positive(nearer, cany, ny)
-        along = where_positive(nearer, t, along) * solid
-        rim_position, square = where_positive(nearer, t + two, rim_position), where_positive(nearer, other, square)
-        out = greatest(greatest(out, beyond), flat)
-        square = square + tiny
-        inverse = inverse_square_root(square)
-        sign = where_positive(out, one, minus)
-        away = sign * inverse
-        # Between corners it is the edge's normal: on the edge itself (qx, qy) is but rounding.
-        to_corner = away - where_partial(along, away)
-        store(buffer, kept + p, where_partial(along, nx) + qx * to_corner)
-        store(buffer, kept + size + p, where_partial(along, ny) + qy * to_corner)
-        store(buffer, kept + size + size + p, rim_position)
-        store(buffer, covered + p, clamp(half - square * away * slope))
+    abx, aby, bcx, bcy, cax, cay = bx - ax, by - ay, cx - bx, cy - by, ax - cx, ay - cy
+    qx, qy, rim_position, square, out = _edge(px - ax, py - ay, abx, aby, ab, orientation)
+    ex, ey, scale, along = abx, aby, ab, rim_position
+    rx, ry, t, other, beyond = _edge(px - bx, py - by, bcx, bcy, bc, orientation)
+    nearer = square - other
+    qx, qy = where_positive(nearer, rx, qx), where_positive(nearer, ry, qy)
+    ex, ey, scale = where_positive(nearer, bcx, ex), where_positive(nearer, bcy, ey), where_positive(nearer, bc, scale)
+    along = where_positive(nearer, t, along)
+    rim_position, square = where_positive(nearer, t + one, rim_position), where_positive(nearer, other, square)
+    out = greatest(out, beyond)
+    rx, ry, t, other, beyond = _edge(px - cx, py - cy, cax, cay, ca, orientation)
+    nearer = square - other
+    qx, qy = where_positive(nearer, rx, qx), where_positive(nearer, ry, qy)
+    ex, ey, scale = where_positive(nearer, cax, ex), where_positive(nearer, cay, ey), where_positive(nearer, ca, scale)
+    along = where_positive(nearer, t, along) * absolute(orientation)
+    rim_position, square = where_positive(nearer, t + two, rim_position), where_positive(nearer, other, square)
+    out = greatest(greatest(out, beyond), flat)
+    square = square + spread(TINY)
+    inverse = inverse_square_root(square)
+    away = where_positive(out, one, minus) * inverse
+    # Between corners the direction is the edge's normal: on the edge itself (qx, qy) is but rounding.
+    to_corner = away - where_partial(along, away)
+    normal = where_partial(along, orientation * scale * inverse_square_root(scale + spread(TINY)))
+    return clamp(spread(HALF) - square * away * slope), (
+        ey * normal + qx * to_corner,
+        qy * to_corner - ex * normal,
+        rim_position,
+    )
 
 
-@njit
-def backward(buffer, covered, da, kept, size, first, last, rows, i, red, green, blue, opacity, results, slot):
-    """Stores the sums of g, and of g weighted for corners 1 and 2, with g = dL/dm times the outward vector."""
-    by_x = by_y = by_bx = by_by = by_cx = by_cy = by_m = by_all = spread(ZERO)
-    one, two, none = spread(ONE), spread(TWO), spread(ZERO)
-    for p in range(first, last, LANES):
-        m = load(buffer, covered + p)
-        d = where_partial(m, load(buffer, da + p))
-        by_all = by_all + d
-        by_m = by_m + d * m
-        gx, gy = d * load(buffer, kept + p), d * load(buffer, kept + size + p)
-        rim_position = load(buffer, kept + size + size + p)
-        b = greatest(one - absolute(rim_position - one), none)
-        c = greatest(one - absolute(rim_position - two), none)
-        by_x = by_x + gx
-        by_y = by_y + gy
-        by_bx = by_bx + b * gx
-        by_by = by_by + b * gy
-        by_cx = by_cx + c * gx
-        by_cy = by_cy + c * gy
+@njit(inline="always")
+def no_sums():
+    """See `passes`."""
+    none = spread(ZERO)
+    return none, none, none, none, none, none, none, none
+
+
+@njit(inline="always")
+def add(sums, c, m, kept, da):
+    """See `passes`: D, D m, g, and g weighted for corners 1 and 2, with g = dL/dm times the outward vector."""
+    by_all, by_m, by_x, by_y, by_bx, by_by, by_cx, by_cy = sums
+    nx, ny, rim_position = kept
+    one, none = spread(ONE), spread(ZERO)
+    d = where_partial(m, da)
+    gx, gy = d * nx, d * ny
+    b = greatest(one - absolute(rim_position - one), none)
+    c2 = greatest(one - absolute(rim_position - spread(TWO)), none)
+    return (
+        by_all + d, by_m + d * m, by_x + gx, by_y + gy, by_bx + b * gx, by_by + b * gy, by_cx + c2 * gx, by_cy + c2 * gy
+    )  # fmt: skip
+
+
+@njit(inline="always")
+def finish(rows, i, sums, red, green, blue, opacity, results, slot):
+    """See `passes`."""
+    by_all, by_m, by_x, by_y, by_bx, by_by, by_cx, by_cy = sums
     store_sums(results, slot, red, green, blue, opacity, by_all, by_m, by_x, by_y, by_bx, by_by, by_cx, by_cy)
 
 
