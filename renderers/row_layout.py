@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -63,14 +64,22 @@ def row_limits(kinds: Array, width: int) -> tuple[Array, Array]:
     Columns that a primitive does not have are not limited.
     """
     primitives = present(kinds) or (CIRCLE,)
-    low, high = np.full((len(primitives), width), -np.inf), np.full((len(primitives), width), np.inf)
-    for k, primitive in enumerate(primitives):
-        columns = columns_of(primitive)
-        low[k, : len(columns)], high[k, : len(columns)] = zip(*((c.low, c.high) for c in columns), strict=True)
+    low, high = _limits_of(primitives, width)
     if len(primitives) == 1:
         return low, high
     place = np.searchsorted([primitive.code for primitive in primitives], kinds)
     return low[place], high[place]
+
+
+@lru_cache(maxsize=64)
+def _limits_of(primitives: tuple[Primitive, ...], width: int) -> tuple[Array, Array]:
+    """Lower and upper limits of the columns of each primitive, (K, P) float64 each; shared, so read-only."""
+    low, high = np.full((len(primitives), width), -np.inf), np.full((len(primitives), width), np.inf)
+    for k, primitive in enumerate(primitives):
+        columns = columns_of(primitive)
+        low[k, : len(columns)], high[k, : len(columns)] = zip(*((c.low, c.high) for c in columns), strict=True)
+    low.flags.writeable = high.flags.writeable = False
+    return low, high
 
 
 def clamped(where: Callable[..., Any], values: Any, low: Any, high: Any) -> Any:

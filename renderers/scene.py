@@ -477,7 +477,7 @@ def _kinds_of(kinds: Any, count: int) -> Array:
         name = CIRCLE.name if kinds is None else choice("kinds", kinds, PRIMITIVES)
         return np.full(count, PRIMITIVES[name].code)
     codes = _whole_numbers("kinds", kinds, count)
-    if not np.isin(codes, list(BY_CODE)).all():
+    if not all(code in BY_CODE for code in np.unique(codes).tolist()):
         known = ", ".join(f"{code} ({primitive.name})" for code, primitive in BY_CODE.items())
         raise InputError(f"kinds has codes {shown(sorted(set(codes.tolist())))}; known are {known}")
     return codes.astype(np.uint8)

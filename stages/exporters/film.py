@@ -206,7 +206,7 @@ def frames_of(result: Result, options: ExportOptions, flat: bool = False, side_m
         cure = f"--width {fits}" if fits else "fewer --seconds"
         raise InputError(f"{count} frames of {width} x {height} pixels need too much memory. Try {cure}")
     for scene in even_scenes(result, count):
-        scaled = scene.scaled(width, height)
+        scaled = scene if (width, height) == (canvas.width, canvas.height) else scene.scaled(width, height)
         if flat and canvas.transparent:
             scaled = scaled.with_background(options.matte_or(canvas.background))
         yield as_bytes(load_renderer("cpu").render(scaled) if flat else picture_of(scaled))

@@ -9,6 +9,7 @@ import numpy as np
 
 from artpipe.renderers import Scene
 from artpipe.renderers.alpha import comparable
+from artpipe.renderers.primitives.base import OPACITY
 from artpipe.renderers.row_layout import stacked_rows
 
 from ..events import Snapshot
@@ -40,7 +41,7 @@ def even_keys(result: Result, count: int) -> tuple[Snapshot, ...]:
     known = keys(result)
     if len(known) <= count:
         return known
-    progress = _progress([snapshot.scene for snapshot in known])
+    progress = _progress(_distances([snapshot.scene for snapshot in known]))
     wanted = np.linspace(0, progress[-1], count)
     chosen = {int(np.argmin(np.abs(progress - distance))) for distance in wanted[1:-1]} | {0, len(known) - 1}
     return tuple(known[k] for k in sorted(chosen))
@@ -56,8 +57,8 @@ def even_scenes(result: Result, count: int) -> list[Scene]:
         result: the painting.
         count: 2 or more.
     """
-    known = _without_leaps([snapshot.scene for snapshot in keys(result)])
-    progress = _progress(known)
+    known, distances = _without_leaps([snapshot.scene for snapshot in keys(result)])
+    progress = _progress(distances)
     scenes = known[:1]
     for distance in np.linspace(0, progress[-1], count)[1:-1]:
         k = min(int(np.searchsorted(progress, distance, side="right")), len(known) - 1)
@@ -67,14 +68,22 @@ def even_scenes(result: Result, count: int) -> list[Scene]:
     return [*scenes, result.scene]
 
 
-def _without_leaps(known: list[Scene]) -> list[Scene]:
-    """Insert scenes between those far apart: half of a batch makes more than half of its visual change."""
-    progress = _progress(known)
-    smooth = [known[0]]
+def _without_leaps(known: list[Scene]) -> tuple[list[Scene], list[float]]:
+    """Insert scenes between those far apart: half of a batch makes more than half of its visual change.
+
+    Returns:
+        The scenes, and the distance of each to the last.
+    """
+    distances = _distances(known)
+    progress = _progress(distances)
+    last = _small_picture(known[-1])
+    smooth, lengths = known[:1], distances[:1]
     for k in range(1, len(known)):
         parts = max(1, round((progress[k] - progress[k - 1]) / max(progress[-1], 1e-9) * _PARTS))
-        smooth += [between(known[k - 1], known[k], part / parts) for part in range(1, parts + 1)]
-    return smooth
+        inserted = [between(known[k - 1], known[k], part / parts) for part in range(1, parts)]
+        smooth += [*inserted, known[k]]
+        lengths += [*(_difference(_small_picture(scene), last) for scene in inserted), distances[k]]
+    return smooth, lengths
 
 
 def between(before: Scene, after: Scene, share: float) -> Scene:
@@ -92,21 +101,22 @@ def between(before: Scene, after: Scene, share: float) -> Scene:
         return before
     if share >= 1:
         return after
-    shared, in_before, in_after = np.intersect1d(before.ids, after.ids, return_indices=True)
-    moved = after.rows.copy()
+    _, in_before, in_after = np.intersect1d(before.ids, after.ids, assume_unique=True, return_indices=True)
+    moved, fading = after.rows.copy(), before.rows.copy()
     width = min(before.rows.shape[1], after.rows.shape[1])  # a wider primitive may be in one of them only
     old, new = before.rows[in_before, :width], after.rows[in_after, :width]
     # Rounding may leave the interval by a bit, and with it the limits of a scene.
     moved[in_after, :width] = np.clip((1 - share) * old + share * new, np.minimum(old, new), np.maximum(old, new))
+    is_new = np.ones(after.count, bool)
+    is_new[in_after] = False
     presence = np.ones(after.count, np.float32)
-    is_new = ~np.isin(after.ids, shared)
     presence[is_new] = _one_by_one(int(is_new.sum()), share)
+    is_removed = np.ones(before.count, bool)
+    is_removed[in_before] = False
     remains = np.zeros(before.count, np.float32)
-    is_removed = ~np.isin(before.ids, shared)
     remains[is_removed] = 1 - _one_by_one(int(is_removed.sum()), share)
-    staying = after.with_rows(moved)
-    staying = staying.with_columns(opacity=staying.opacity * presence)
-    vanishing = before.with_columns(opacity=before.opacity * remains)
+    moved[:, OPACITY] *= presence
+    fading[:, OPACITY] *= remains
     # A vanishing row is painted after the last shared row that was painted before it.
     floor = np.full(before.count, -1)
     floor[in_before] = in_after
@@ -114,7 +124,7 @@ def between(before: Scene, after: Scene, share: float) -> Scene:
     order = np.argsort(np.concatenate([np.arange(after.count), floor + 0.5]), kind="stable")
     order = order[np.concatenate([presence, remains])[order] > 0]
     return Scene(
-        stacked_rows([staying.rows, vanishing.rows])[order],
+        stacked_rows([moved, fading])[order],
         after.canvas,
         ids=np.concatenate([after.ids, before.ids])[order],
         kinds=np.concatenate([after.kinds, before.kinds])[order],
@@ -128,15 +138,21 @@ def _one_by_one(count: int, share: float) -> Array:
     return np.clip((share - starts) / _FADE, 0, 1).astype(np.float32)
 
 
-def _progress(known: Sequence[Scene]) -> Array:
-    """Return the visual progress of each scene towards the last: 0 for the first, never decreasing.
+def _progress(distances: Sequence[float]) -> Array:
+    """Return the visual progress of scenes towards the last: 0 for the first, never decreasing.
 
-    Measured as root mean squared difference to the last picture. The sum of all changes would not do: relocation makes
-    the picture flicker without bringing it nearer.
+    The sum of all changes would not do: relocation makes the picture flicker without bringing it nearer.
+
+    Args:
+        distances: of the scenes to the last one, in order of time.
     """
-    images = [_small_picture(scene) for scene in known]
-    distances = [_difference(image, images[-1]) for image in images]
     return distances[0] - np.minimum.accumulate(distances)
+
+
+def _distances(known: Sequence[Scene]) -> list[float]:
+    """Return the root mean squared difference of the picture of each scene to the last."""
+    last = _small_picture(known[-1])
+    return [_difference(_small_picture(scene), last) for scene in known]
 
 
 def _small_picture(scene: Scene) -> Array:
