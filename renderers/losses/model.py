@@ -21,10 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from ..gaussian import gaussian_filter
+
 Array = np.ndarray[Any, Any]
 
-# Standard deviation, in pixels, of the Gaussian that averages |g| and |e|.
-NEIGHBOURHOOD = 2.0
+# Standard deviation of the Gaussian that averages |g| and |e|, and the radius of its window, pixels.
+NEIGHBOURHOOD, WINDOW = 2.0, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +60,9 @@ def pseudo_problem(gradient: Array, error: Array) -> tuple[Array, Array]:
 
     Source: Holland, Welsch, "Robust regression using iteratively reweighted least-squares", 1977.
     """
-    from scipy.ndimage import gaussian_filter
-
     slope, length = (
         gaussian_filter(
-            np.sqrt(np.einsum("ijk,ijk->ij", array, array, dtype=np.float64)), NEIGHBOURHOOD, mode="nearest"
+            np.sqrt(np.einsum("ijk,ijk->ij", array, array, dtype=np.float64)), NEIGHBOURHOOD, WINDOW, "nearest"
         )
         for array in (gradient, error)
     )

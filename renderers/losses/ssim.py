@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..gaussian import gaussian_filter
 from .base import Loss, weighted_mean
 
 Array = np.ndarray[Any, Any]
@@ -74,9 +75,7 @@ def _smoothing(xp: Any) -> Callable[[Any], Any]:
 
 
 def _smoothed(planes: Array) -> Array:
-    from scipy.ndimage import gaussian_filter
-
-    return gaussian_filter(planes, (0, _SIGMA, _SIGMA), radius=(0, _RADIUS, _RADIUS), mode="reflect")
+    return gaussian_filter(planes, _SIGMA, _RADIUS, "reflect")
 
 
 def _smoothed_in_torch(planes: Any) -> Any:
