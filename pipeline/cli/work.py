@@ -141,7 +141,7 @@ def _finish(
         keeper.save(run, plan)
     _save(folder, result, start)
     files = distinct_paths([*((folder / name for name in EXPORTED) if not habits.no_export else ()), *habits.exports])
-    for number, _ in enumerate(_written(result, files, ExportOptions(), quiet), 1):
+    for number, _ in enumerate(_written(result, files, ExportOptions(), quiet, together=True), 1):
         if interruption.signal is not None and not cut_off and number < len(files):
             # Interrupted after the fit: `resume` writes the remaining files.
             cut_off = True
@@ -246,13 +246,18 @@ def write_exports(source: Path, files: Sequence[Path], options: dict[str, Any], 
             click.echo(f"{printable(path)}{note}")
 
 
-def _written(result: Result, files: Sequence[Path], options: ExportOptions, quiet: bool) -> Iterator[Path]:
+def _written(
+    result: Result, files: Sequence[Path], options: ExportOptions, quiet: bool, together: bool = False
+) -> Iterator[Path]:
     """Writes distinct files, showing the current one on a terminal."""
+    written = export_files(result, files, options, together)
+    if quiet or not sys.stderr.isatty():
+        yield from written
+        return
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
-    written = export_files(result, files, options)
+    console = Console(stderr=True)
     for path in files:
         with console.status(Text(f"writing {printable(path.name)}")):
             yield next(written)

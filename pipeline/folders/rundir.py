@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from artpipe.stages.formats.files import read_at_most, write_text
 from artpipe.stages.formats.names import name_of_picture
 from artpipe.stages.formats.scene_file import load_scene, save_scene
 from artpipe.stages.formats.snapshots import load_snapshots, save_snapshots
+from artpipe.stages.formats.together import in_pairs
 from artpipe.stages.history import History, LossPoint
 from artpipe.stages.metrics import Metrics
 from artpipe.stages.pictures.picture import load_picture, picture_size, save_png
@@ -49,15 +51,23 @@ def save_run(folder: Path, result: Result, picture: str, config: RunConfig) -> N
     """
     assert result.metrics is not None
     image, first = (picture_of(scene) for scene in (result.scene, result.initial))
-    save_scene(result.scene, folder / "scene.json")
-    save_png(image, folder / "painting.png")
-    target = result.target
+    target, snapshots = result.target, result.history.snapshots
+    jobs: list[Callable[[], object]] = [
+        lambda: save_snapshots(snapshots, folder / "snapshots.npz"),
+        lambda: save_scene(result.scene, folder / "scene.json"),
+        lambda: save_png(image, folder / "painting.png"),
+    ]
     if target is not None:
-        save_png(target, folder / "target.png")
         gap = np.ones((target.shape[0], max(4, target.shape[1] // 40), target.shape[2]), np.float32)
         gap[:, :, 3:] = 0  # transparent, if the pictures have alpha
-        save_png(np.concatenate([first, gap, target, gap, image], axis=1), folder / "comparison.png")
-    save_snapshots(result.history.snapshots, folder / "snapshots.npz")
+        comparison = np.concatenate([first, gap, target, gap, image], axis=1)
+        jobs += [
+            lambda: save_png(target, folder / "target.png"),
+            lambda: save_png(comparison, folder / "comparison.png"),
+        ]
+    for _ in in_pairs(jobs):
+        pass
+    # Last, since they mark a run whose other files are saved.
     write_text(folder / "metrics.json", json.dumps(metrics_of(result), indent=1) + "\n")
     save_options(folder, picture, config, result.metrics.device)
 

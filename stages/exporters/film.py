@@ -55,6 +55,7 @@ def export_gif(result: Result, path: Path, options: ExportOptions) -> None:
             frames[k] = _on_matte(frame, options.matte_or(WHITE), threshold)
     palette = Palette.of(frames)
     indices = palette.whole_frames(frames) if transparent else palette.film(frames, TOLERANCE)
+    frames.clear()  # the encoder needs three copies of the indices, as much as the frames
     # Indices passed as grey values beside their palette are not quantised again.
     film = iio.imwrite(
         "<bytes>", indices, extension=".gif", mode="L", is_batch=True, palette=palette.as_bytes(),

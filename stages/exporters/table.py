@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 from artpipe.renderers import InputError
 
 from ..formats.scene_file import save_scene
+from ..formats.together import in_pairs
 from ..result import Result
 from .film import export_apng, export_gif, export_mp4, export_webp, need_encoder
 from .options import ExportOptions
@@ -106,14 +108,27 @@ def distinct_paths(paths: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
-def export_files(result: Result, paths: Sequence[Path], options: ExportOptions | None = None) -> Iterator[Path]:
+def export_files(
+    result: Result, paths: Sequence[Path], options: ExportOptions | None = None, together: bool = False
+) -> Iterator[Path]:
     """Write each file once, complete or not at all; yields each path after it is written.
+
+    Args:
+        result: what is exported.
+        paths: the files.
+        options: size, timing and kind.
+        together: whether to write two at a time; then KeyboardInterrupt waits for both.
 
     Raises:
         InputError: as `check_paths`, or a file cannot be written.
         BackendUnavailable: as `check_paths`.
     """
     check_paths(paths, options)
-    for path in distinct_paths(paths):
-        EXPORTERS[path.suffix.lower()].write(result, path, options or ExportOptions())
-        yield path
+    wanted = options or ExportOptions()
+
+    def write(path: Path) -> Path:
+        EXPORTERS[path.suffix.lower()].write(result, path, wanted)
+        return path
+
+    jobs = [partial(write, path) for path in distinct_paths(paths)]
+    yield from in_pairs(jobs) if together else (job() for job in jobs)

@@ -24,6 +24,8 @@ import numpy as np
 
 from artpipe.renderers.errors import one_line
 
+# zlib level: two thirds of the time of 6, which numpy uses, for 2 % more bytes of scenes.
+COMPRESSION = 2
 # The start of every zip file, and of no JSON text.
 ZIP_MARK = b"PK"
 
@@ -75,7 +77,13 @@ def pack(values: Mapping[str, Any], table: Mapping[str, Field], file: IO[bytes],
     for name, array in arrays.items():
         _check_shape(name, array.shape, table[name], lengths)
         _check_size(name, array.nbytes // table[name].size, table[name])
-    (np.savez_compressed if compressed else np.savez)(file, **arrays)
+    if not compressed:
+        np.savez(file, **arrays)
+        return
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, (1, 0), allow_pickle=False)
 
 
 def unpack(data: bytes, table: Mapping[str, Field], names: Iterable[str] | None = None) -> dict[str, Any]:
