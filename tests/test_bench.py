@@ -327,3 +327,24 @@ def test_bench_renderers_times_every_renderer_and_shape():
     assert {row["renderer"] for row in rows} == {"kernel", "jax", "torch"}
     assert {row["shape"] for row in rows} == {"circle", "ellipse", "stroke", "triangle"}
     assert len(rows) == 12 and all(row["milliseconds"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_bench_command_times_the_parts_of_whole_runs(tmp_path, rng):
+    save_png(rng.random((12, 16, 3), np.float32), tmp_path / "a.png")
+    words = ("bench", "command", tmp_path / "a.png", "--repeats", 1, "--max", 3, "--steps", 5, "--size", 16)
+    (row,) = json.loads(succeeded(*words, "--json").stdout)
+    assert row["picture"] == "a"
+    seconds = row["seconds"]
+    parts = [
+        "start, imports", "framework", "decode", "warm-up, compile", "fit", "metrics, checkpoints", "save", "exports",
+        "exit", "the rest",
+    ]  # fmt: skip
+    assert all(seconds[part] >= -0.01 for part in seconds)
+    assert sum(seconds[part] for part in parts) == pytest.approx(seconds["all"], abs=0.01)
+    assert seconds["all but the fit"] == pytest.approx(seconds["all"] - seconds["fit"], abs=0.001)
+    assert {"export painting.svg", "export timelapse.gif", "export viewer.html"} <= set(seconds)
+
+
+def test_bench_command_says_why_a_run_failed(tmp_path):
+    assert "there is no file" in refusal("bench", "command", tmp_path / "missing.png")

@@ -251,7 +251,13 @@ def test_results_go_to_stdout_and_progress_to_stderr_unless_quiet_or_json(pictur
     assert (result.stdout, result.stderr) == ("", "")
     for name, quiet in (("c", []), ("d", ["-q"])):
         result = succeeded("run", picture, "-o", tmp_path / name, *BRIEF, "--json", *quiet)
-        assert strict_json(result.stdout) == strict_json((tmp_path / name / "metrics.json").read_text())
+        told = strict_json(result.stdout)
+        timings = told.pop("timings")
+        assert told == strict_json((tmp_path / name / "metrics.json").read_text())
+        assert list(timings["parts"]) == ["framework", "decode", "warm-up", "fit", "save", "exports"]
+        total = sum(timings["parts"].values())
+        assert told["fit_seconds"] <= timings["parts"]["fit"] < total < timings["ended"] - timings["began"] + 0.01
+        assert timings["files"] == {}  # --no-export
         assert (result.stderr == "") == bool(quiet)
 
 
@@ -366,7 +372,7 @@ import artpipe
 assert not [name for name in {HEAVY} if name in sys.modules], "import artpipe"
 dir(artpipe), artpipe.__all__
 from artpipe.pipeline.cli.commands import main
-benches = [["bench", name] for name in ("paintings", "sweep", "renderers")]
+benches = [["bench", name] for name in ("paintings", "sweep", "renderers", "command")]
 for words in ([], ["run"], ["load"], ["grow"], ["search"], ["render"], ["export"], ["resume"], *benches):
     try:
         main([*words, "--help"], prog_name="artpipe")

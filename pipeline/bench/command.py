@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from artpipe.renderers import InputError
 from artpipe.renderers.errors import one_line, printable
 from artpipe.stages.formats.files import write_text
 
+from ..options import RunConfig
 from .suite import Bench
 from .sweep import Sweep
+from .whole_command import measure
 
 SAMPLES = Path("images")
 _ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
@@ -122,3 +124,26 @@ def show_sweep(sweep: Sweep, quiet: bool, as_json: bool) -> None:
         raise SystemExit(130)
     if result.best is None:
         raise InputError(f"no trial was finished; see {sweep.folder / 'trials.csv'}")
+
+
+def show_command(pictures: Sequence[Path], config: RunConfig, repeats: int, as_json: bool) -> None:
+    """Time whole runs, and print the seconds of their parts by picture.
+
+    Raises:
+        InputError: a run fails.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    found: dict[str, dict[str, float]] = {}
+    with Console(stderr=True).status(f"measuring, {repeats + 1} runs for each of {len(pictures)} pictures"):
+        for picture, parts in measure(pictures, config, repeats):
+            found[picture.stem] = parts
+    if as_json:
+        rows = [{"picture": name, "seconds": parts} for name, parts in found.items()]
+        click.echo(json.dumps(rows, indent=1))
+        return
+    table = Table("seconds", *map(printable, found), title="artpipe bench command")
+    for part in next(iter(found.values())):
+        table.add_row(part, *(f"{parts[part]:.3f}" for parts in found.values()))
+    Console().print(table)

@@ -234,6 +234,7 @@ def bench() -> None:
     artpipe bench a.jpg b.jpg --trials 3 --full
     artpipe bench sweep a.jpg --param growth=64,128,256
     artpipe bench renderers
+    artpipe bench command a.jpg --max 64
     """  # noqa: D301
 
 
@@ -350,3 +351,16 @@ def renderers(dense: bool, repeats: int, as_json: bool) -> None:
         for renderer, values in found.items():
             table.add_row(renderer, *(f"{value:.2f}" for value in values.values()))
         Console().print(table)
+
+
+@bench.command()
+@click.argument("pictures", nargs=-1, type=FILE)
+@click.option("--repeats", type=click.IntRange(1), default=7, help="Runs to take each median of.")
+@with_options(RUN_CONFIG)
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON on stdout.")
+def command(pictures: tuple[Path, ...], repeats: int, as_json: bool, options: dict[str, Any]) -> None:
+    """Time whole runs of `artpipe run`, each in a process of its own, by part; by default of the sample paintings."""
+    from ..bench.command import sample_pictures, show_command
+    from ..options import RunConfig
+
+    show_command(list(pictures) or sample_pictures(), changed(RunConfig(), options), repeats, as_json)

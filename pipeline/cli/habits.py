@@ -33,7 +33,7 @@ class Habits:
         None, "Memory limit, such as 2GB; a canvas that needs more is refused.", unset="that of the machine",
         read=_bytes, metavar="SIZE", low=1, high=BYTES_MAX)
     quiet: bool = option(False, "Print only errors.", flags=("-q", "--quiet"))
-    as_json: bool = option(False, "Print the metrics as JSON on stdout.", flags=("--json",))
+    as_json: bool = option(False, "Print metrics and seconds of the parts as JSON on stdout.", flags=("--json",))
     # fmt: on
 
     def __post_init__(self) -> None:

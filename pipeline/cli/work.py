@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import accumulate
@@ -38,6 +38,7 @@ from ..folders.checkpoints import Keeper, Start, clear, load_start, restore
 from ..folders.claim import hold, new_folder
 from ..folders.rundir import is_finished, load_config, load_result, metrics_of, save_options, save_run
 from ..options import STOP_RULES, RunConfig
+from ..running.clock import Clock
 from ..running.interruption import Interruption
 from ..running.observers import Forward, Observer, ProgressBar, ProgressLines
 from ..running.plan import Plan, plan_of
@@ -63,23 +64,26 @@ def paint(
     Raises:
         InputError: the picture or the configuration is invalid, or the folder or a file cannot be created.
     """
-    started = time.perf_counter()
+    started, clock = time.perf_counter(), Clock()
     check_paths(habits.exports)
     base = RunConfig() if config_file is None else load_config(config_file)
     config = changed(base, options)
     wanted = output or Path("outputs") / name_of_picture(picture)
     if _is_picture(picture):  # if not, it is refused below, without waiting for the framework
-        _load_framework(config, interruption)  # before the folder exists: an interrupted import leaves nothing
+        with clock.part("framework"):
+            _load_framework(config, interruption)  # before the folder exists: an interrupted import leaves nothing
     with new_folder(wanted, _warn) as folder:
-        target = load_target(picture, config, habits.memory)
-        config = fitting_the_canvas(config, target)
-        start = Start(config, str(picture), target, config.weights(target, picture))
-        run = _opened(start, habits)
+        with clock.part("decode"):
+            target = load_target(picture, config, habits.memory)
+            config = fitting_the_canvas(config, target)
+            start = Start(config, str(picture), target, config.weights(target, picture))
+        with clock.part("warm-up"):
+            run = _opened(start, habits)
         interruption.defer()
         keeper = Keeper(folder, habits.checkpoint_every, _warn)
         keeper.begin(start)
         save_options(folder, start.picture, config, run.fit.device_name)
-        _finish(folder, run, plan_of(config), start, keeper, habits, started, interruption)
+        _finish(folder, run, plan_of(config), start, keeper, habits, started, clock, interruption)
 
 
 def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
@@ -88,7 +92,7 @@ def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
     Raises:
         InputError: there is no run to continue, another run uses the folder, or a file cannot be written.
     """
-    started = time.perf_counter()
+    started, clock = time.perf_counter(), Clock()
     check_paths(habits.exports)
     if not os.path.isdir(folder):  # Path.is_dir raises for names that are too long
         raise InputError(f"there is no run folder {folder}")
@@ -97,14 +101,16 @@ def resume(folder: Path, habits: Habits, interruption: Interruption) -> None:
         return
     with hold(folder):
         start = load_start(folder)
-        _load_framework(start.config, interruption)
-        run = _opened(start, habits)
+        with clock.part("framework"):
+            _load_framework(start.config, interruption)
+        with clock.part("warm-up"):
+            run = _opened(start, habits)
         interruption.defer()
         plan = restore(folder, run, plan_of(start.config), _warn)
         if not habits.quiet:
             _warn(f"resuming at step {run.step}, {run.scene.count} shapes")
         keeper = Keeper(folder, habits.checkpoint_every, _warn)
-        _finish(folder, run, plan, start, keeper, habits, started, interruption)
+        _finish(folder, run, plan, start, keeper, habits, started, clock, interruption)
 
 
 def _is_picture(picture: Path) -> bool:
@@ -129,28 +135,33 @@ def _opened(start: Start, habits: Habits) -> Run:
 
 
 def _finish(
-    folder: Path, run: Run, plan: Plan, start: Start, keeper: Keeper, habits: Habits, started: float,
+    folder: Path, run: Run, plan: Plan, start: Start, keeper: Keeper, habits: Habits, started: float, clock: Clock,
     interruption: Interruption,
 ) -> None:  # fmt: skip
     """Runs the rest of a plan and saves all results."""
     config, quiet = start.config, habits.quiet
     display = _display(*config.extent, quiet)
-    result = carry_out(run, plan, config, display, started, interruption, lambda: keeper.offer(run, plan))
+    with clock.part("fit"):
+        result = carry_out(run, plan, config, display, started, interruption, lambda: keeper.offer(run, plan))
     cut_off = result.reason == "interrupted"
     if cut_off:
         keeper.save(run, plan)
-    _save(folder, result, start)
+    with clock.part("save"):
+        _save(folder, result, start)
     files = distinct_paths([*((folder / name for name in EXPORTED) if not habits.no_export else ()), *habits.exports])
-    for number, _ in enumerate(_written(result, files, ExportOptions(), quiet, together=True), 1):
-        if interruption.signal is not None and not cut_off and number < len(files):
-            # Interrupted after the fit: `resume` writes the remaining files.
-            cut_off = True
-            keeper.save(run, plan)
-            break
+    written = _written(result, files, ExportOptions(), quiet, together=True, around=lambda path: clock.file(path.name))
+    with clock.part("exports"):
+        for number, _ in enumerate(written, 1):
+            if interruption.signal is not None and not cut_off and number < len(files):
+                # Interrupted after the fit: `resume` writes the remaining files.
+                cut_off = True
+                written.close()  # finishes the current files
+                keeper.save(run, plan)
+                break
     if not cut_off and not result.resumable:
         clear(folder)
     if habits.as_json:
-        click.echo(json.dumps(metrics_of(result)))
+        click.echo(json.dumps({**metrics_of(result), "timings": clock.to_json()}))
     metrics = result.metrics
     if metrics is not None and not quiet:
         click.echo(
@@ -246,11 +257,9 @@ def write_exports(source: Path, files: Sequence[Path], options: dict[str, Any], 
             click.echo(f"{printable(path)}{note}")
 
 
-def _written(
-    result: Result, files: Sequence[Path], options: ExportOptions, quiet: bool, together: bool = False
-) -> Iterator[Path]:
-    """Writes distinct files, showing the current one on a terminal."""
-    written = export_files(result, files, options, together)
+def _written(result: Result, files: Sequence[Path], options: ExportOptions, quiet: bool, **how: Any) -> Generator[Path]:
+    """Writes distinct files as `export_files` does, showing the current one on a terminal."""
+    written = export_files(result, files, options, **how)
     if quiet or not sys.stderr.isatty():
         yield from written
         return

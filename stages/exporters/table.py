@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -109,7 +110,11 @@ def distinct_paths(paths: Iterable[Path]) -> list[Path]:
 
 
 def export_files(
-    result: Result, paths: Sequence[Path], options: ExportOptions | None = None, together: bool = False
+    result: Result,
+    paths: Sequence[Path],
+    options: ExportOptions | None = None,
+    together: bool = False,
+    around: Callable[[Path], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[Path]:
     """Write each file once, complete or not at all; yields each path after it is written.
 
@@ -118,6 +123,7 @@ def export_files(
         paths: the files.
         options: size, timing and kind.
         together: whether to write two at a time; then KeyboardInterrupt waits for both.
+        around: entered while a file is written, to measure it.
 
     Raises:
         InputError: as `check_paths`, or a file cannot be written.
@@ -127,7 +133,8 @@ def export_files(
     wanted = options or ExportOptions()
 
     def write(path: Path) -> Path:
-        EXPORTERS[path.suffix.lower()].write(result, path, wanted)
+        with around(path):
+            EXPORTERS[path.suffix.lower()].write(result, path, wanted)
         return path
 
     jobs = [partial(write, path) for path in distinct_paths(paths)]
