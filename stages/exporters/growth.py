@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def even_keys(result: Result, count: int) -> tuple[Snapshot, ...]:
     known = keys(result)
     if len(known) <= count:
         return known
-    progress = _progress(_distances([snapshot.scene for snapshot in known]))
+    progress = _progress(_distances_in(result))
     wanted = np.linspace(0, progress[-1], count)
     chosen = {int(np.argmin(np.abs(progress - distance))) for distance in wanted[1:-1]} | {0, len(known) - 1}
     return tuple(known[k] for k in sorted(chosen))
@@ -57,7 +58,7 @@ def even_scenes(result: Result, count: int) -> list[Scene]:
         result: the painting.
         count: 2 or more.
     """
-    known, distances = _without_leaps([snapshot.scene for snapshot in keys(result)])
+    known, distances = _without_leaps([snapshot.scene for snapshot in keys(result)], _distances_in(result))
     progress = _progress(distances)
     scenes = known[:1]
     for distance in np.linspace(0, progress[-1], count)[1:-1]:
@@ -68,13 +69,16 @@ def even_scenes(result: Result, count: int) -> list[Scene]:
     return [*scenes, result.scene]
 
 
-def _without_leaps(known: list[Scene]) -> tuple[list[Scene], list[float]]:
+def _without_leaps(known: list[Scene], distances: list[float]) -> tuple[list[Scene], list[float]]:
     """Insert scenes between those far apart: half of a batch makes more than half of its visual change.
 
+    Args:
+        known: the scenes.
+        distances: of each to the last.
+
     Returns:
-        The scenes, and the distance of each to the last.
+        Both with the inserted scenes.
     """
-    distances = _distances(known)
     progress = _progress(distances)
     last = _small_picture(known[-1])
     smooth, lengths = known[:1], distances[:1]
@@ -149,10 +153,17 @@ def _progress(distances: Sequence[float]) -> Array:
     return distances[0] - np.minimum.accumulate(distances)
 
 
-def _distances(known: Sequence[Scene]) -> list[float]:
-    """Return the root mean squared difference of the picture of each scene to the last."""
-    last = _small_picture(known[-1])
-    return [_difference(_small_picture(scene), last) for scene in known]
+def _distances_in(result: Result) -> list[float]:
+    """Return the root mean squared difference of the picture of each of `keys` to the last; once for all exports."""
+    known = [snapshot.scene for snapshot in keys(result)]
+    found = _DISTANCES.get(result, [])
+    if len(found) != len(known):  # new, or snapshots were added to its history
+        last = _small_picture(known[-1])
+        found = _DISTANCES[result] = [_difference(_small_picture(scene), last) for scene in known]
+    return found
+
+
+_DISTANCES: WeakKeyDictionary[Result, list[float]] = WeakKeyDictionary()
 
 
 def _small_picture(scene: Scene) -> Array:

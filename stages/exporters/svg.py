@@ -12,9 +12,9 @@ import itertools
 import string
 import zlib
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -77,9 +77,10 @@ def svg_text(result: Result, options: ExportOptions) -> str:
         _paint(drawing, group, part, names, options.flat)
     if styles:
         drawing.defs.elements.insert(0, drawing.style("".join(styles)))
-    text = StringIO()
-    drawing.write(text)
-    return text.getvalue().replace(" />", "/>") + "\n"
+    # What `drawing.write` writes, in half the time: it encodes each piece of text on its own.
+    text = ElementTree.tostring(drawing.get_xml(), encoding="unicode")
+    text = text.encode(errors="xmlcharrefreplace").decode().replace(" />", "/>")
+    return f'<?xml version="1.0" encoding="utf-8" ?>\n{text}\n'
 
 
 def _paint(drawing: Any, group: Any, scene: Scene, names: Iterator[str], flat: bool) -> None:
