@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from artpipe.renderers import DEVICES, FITTING_RENDERERS, FitSettings, InputError, Rates, RendererOptions
+from artpipe.renderers.base import RATE_MAX
 from artpipe.renderers.checks import shown
 from artpipe.renderers.losses.mse import MSE
 from artpipe.renderers.losses.objective import check_guide, check_loss, objective_of
@@ -33,12 +35,17 @@ from artpipe.stages.placing.place import Newcomers
 from artpipe.stages.refine import Settle
 from artpipe.stages.relocate import Search
 
-from .presets import DEFAULT_PRESET, PRESETS, by_preset
+from .presets import DEFAULT_PRESET, FULL_COUNT, PRESETS, by_preset
 
 Array = np.ndarray[Any, Any]
 
 # Softness of hard edges (pixels): an anti-aliased rim.
 HARD = 0.5
+
+# Side of the canvas (pixels) and number of shapes for which the learning rate of positions was chosen. Larger shapes
+# have farther to move: it grows with their typical size, by at most `FEW_SHAPES` on the same canvas.
+RATED_SIDE, RATED_COUNT = 256, 2048
+FEW_SHAPES = 5.0
 
 
 def parse_background(text: str) -> tuple[float, float, float] | None:
@@ -96,7 +103,8 @@ class RunConfig:
         DEFAULT_PRESET, "How long to take: about 1, 4 or 60 seconds at 2048 circles.",
         choices=PRESETS, tunable=True, group=GROWTH)
     steps: int | None = option(
-        None, "Optimiser steps.", unset=f"{by_preset('steps')}; with --seconds, those that fit",
+        None, "Optimiser steps.",
+        unset=f"{by_preset('steps')}, fewer below {FULL_COUNT} shapes; with --seconds, those that fit",
         low=0, high=STEPS_MAX, tunable=(200, 5000), group=GROWTH)
 
     seconds: float | None = option(
@@ -168,9 +176,12 @@ class RunConfig:
     def filled(self) -> RunConfig:
         """This configuration with unset values from the preset; `steps` is the most that the run may take."""
         preset = PRESETS[self.preset]
+        steps = self.steps
+        if steps is None:
+            steps = preset.steps_for(self.count) if self.seconds is None else STEPS_MAX
         return replace(
             self,
-            steps=(preset.steps if self.seconds is None else STEPS_MAX) if self.steps is None else self.steps,
+            steps=steps,
             relocate_every=self.relocate_every or preset.relocate_every,
             relocate_fraction=preset.relocate_fraction if self.relocate_fraction is None else self.relocate_fraction,
         )
@@ -227,11 +238,13 @@ class RunConfig:
         """The largest number of shapes that the run holds at any time."""
         return round(self.count * self.pool_share)
 
-    def fit_settings(self) -> FitSettings:
-        """The settings of the fit."""
+    def fit_settings(self, pixel_count: int) -> FitSettings:
+        """The settings of the fit on a canvas of this many pixels."""
         softness = (HARD, HARD) if self.hard else (self.softness_min, None)
+        size = math.sqrt(pixel_count) / RATED_SIDE * min(FEW_SHAPES, math.sqrt(RATED_COUNT / self.count))
+        position = min(RATE_MAX, self.rates.position * max(1.0, size))
         return FitSettings(
-            rates=self.rates,
+            rates=replace(self.rates, position=position),
             softness_min=softness[0],
             softness_max=softness[1],
             loss=self.search_loss,

@@ -84,7 +84,9 @@ class Rates:
         InputError: a rate is not a number from 0 to 1000.
     """
 
-    position: float = option(0.75, "Learning rate of x and y, in pixels.", **_RATE, tunable=(0.1, 3.0))
+    position: float = option(
+        0.75, "Learning rate of x and y, in pixels; a run with large shapes multiplies it.", **_RATE, tunable=(0.1, 3.0)
+    )
     radius: float = option(0.06, "Learning rate of the logarithm of the radius.", **_RATE, tunable=(0.01, 0.3))
     colour: float = option(0.015, "Learning rate of the colours, sRGB in 0..1.", **_RATE, tunable=(0.003, 0.06))
     opacity: float = option(0.22, "Learning rate of the logit of the opacity.", **_RATE, tunable=(0.05, 1.0))

@@ -124,6 +124,36 @@ def test_a_plan_ends_with_exactly_the_requested_circles_and_steps(**options):
     assert result.initial.count == min(config.growth, config.count)
 
 
+@given(
+    counts=st.tuples(st.integers(1, 5000), st.integers(1, 5000)).map(sorted),
+    steps=st.none() | st.integers(0, 50_000),
+    preset=st.sampled_from(list(PRESETS)),
+    relocate_fraction=st.none() | st.floats(0, 1),
+)
+def test_fewer_shapes_take_no_more_steps_unless_steps_are_given(counts, steps, preset, relocate_fraction):
+    configs = [RunConfig(count=n, steps=steps, preset=preset, relocate_fraction=relocate_fraction) for n in counts]
+    planned = [sum(stage.steps for stage in config.plan()) for config in configs]
+    assert planned == [config.filled.steps for config in configs] == [config.extent[0] for config in configs]
+    if steps is None:
+        assert PRESETS[preset].steps / 13 < planned[0] <= planned[1] <= PRESETS[preset].steps
+        assert planned[1] == PRESETS[preset].steps or counts[1] < 512
+    else:
+        assert planned == [steps, steps]
+
+
+def test_positions_move_in_proportion_to_the_size_of_shapes():
+    def position(side, count, rate=0.75):
+        settings = RunConfig(count=count, rates=Rates(position=rate, radius=0.02)).fit_settings(side * side)
+        assert settings.rates.radius == 0.02
+        return settings.rates.position
+
+    assert position(256, 2048) == position(256, 4000) == position(32, 64) == 0.75
+    assert position(256, 512) == position(512, 2048) == 1.5
+    assert position(512, 512, rate=0.5) == 2.0
+    assert 1.5 < position(256, 64) == position(256, 1) < 8  # a step of Adam stays small relative to the canvas
+    assert position(10_000, 1, rate=1000.0) == 1000.0  # the largest rate
+
+
 def test_fit_returns_scene_picture_and_metrics():
     target = np.random.default_rng(0).uniform(0, 1, (9, 12, 3)).astype(np.float32)
     seen = []

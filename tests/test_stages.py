@@ -385,6 +385,17 @@ def test_seeders_by_error_propose_where_the_error_is(seeder):
     assert 0.05 < np.mean(x < 40) < 0.2
 
 
+def test_large_shapes_have_more_candidates_of_more_sizes():
+    energy = np.ones((256, 256), np.float32)
+    found = [
+        SEEDERS["error"](energy, 400, radius, np.random.default_rng(2))[2] for radius in (5.0, 12.0, 20.0, 60.0, 999)
+    ]
+    counts = [len(radii) / 400 for radii in found]
+    assert counts[0] == 3 < counts[1] < counts[2] < counts[3] == counts[4] < 50
+    spreads = [np.std(np.log(radii)) for radii in found]
+    assert spreads[0] < 0.3 and all(0.4 < spread < 0.6 for spread in spreads[1:])
+
+
 def test_the_grid_covers_the_canvas_evenly_and_rotates_with_it():
     x, y, radii = SEEDERS["grid"](np.zeros((30, 30)), 9, 4.0, np.random.default_rng(0))
     assert sorted(zip(x, y, strict=True)) == [(a, b) for a in (5, 15, 25) for b in (5, 15, 25)]

@@ -51,7 +51,7 @@ def open_fixed(name: str, target: Array, config: RunConfig) -> Descent:
     for _ in Seed(config.count, seeding.newcomers)(run):  # type: ignore[attr-defined]
         pass
     scene = run.scene
-    parameters = parameters_of(scene.kinds, run.canvas, config.fit_settings())
+    parameters = parameters_of(scene.kinds, run.canvas, run.settings)
     is_log, is_logit = parameters.is_log.T, parameters.is_logit.T
 
     def rows(raw: Any, xp: Any, sigmoid: Any) -> Any:
