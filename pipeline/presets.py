@@ -35,9 +35,9 @@ class Preset:
 
 
 PRESETS = {
-    "draft": Preset(370, 0.2, 0.16, 25, 0.3),
+    "draft": Preset(370, 0.1, 0.12, 25, 0.45),
     "balanced": Preset(1700, 0.1, 0.1, 30, 0.45),
-    "best": Preset(30000, 0.05, 0.08, 30, 0.5),
+    "best": Preset(20000, 0.015, 0.03, 30, 0.5),
 }
 DEFAULT_PRESET = "balanced"
 
