@@ -39,6 +39,10 @@ from .presets import DEFAULT_PRESET, FULL_COUNT, PRESETS, by_preset
 
 Array = np.ndarray[Any, Any]
 
+# Least shapes of a batch, and shapes of the pool over those of a batch. A batch costs about three steps: batches of 256
+# took a third of the time of a draft with 20,000 shapes.
+GROWTH_LEAST, BATCHES = 256, 10
+
 # Softness of hard edges (pixels): an anti-aliased rim.
 HARD = 0.5
 
@@ -96,7 +100,9 @@ class RunConfig:
     """
 
     # fmt: off
-    growth: int = option_of(Grow, "growth", high=COUNT_MAX, group=GROWTH)
+    growth: int | None = option_of(
+        Grow, "growth", default=None, high=COUNT_MAX, group=GROWTH,
+        unset=f"{GROWTH_LEAST}, or a tenth of the shapes during the search if that is more")
     count: int = option(2048, "Shapes at the end.", low=1, high=COUNT_MAX, flags=("-n", "--max"), group=GROWTH)
     shape: str = option_of(Newcomers, "shape", group=GROWTH)
     preset: str = option(
@@ -203,7 +209,8 @@ class RunConfig:
         else:
             grow_steps += search_steps
         settle = Settle(settle_steps, self.settle_loss)
-        return [Grow(self.pool_count, self.growth, grow_steps, newcomers), *middle, settle]
+        growth = self.growth or max(GROWTH_LEAST, self.pool_count // BATCHES)
+        return [Grow(self.pool_count, growth, grow_steps, newcomers), *middle, settle]
 
     @property
     def search_loss(self) -> str:

@@ -84,7 +84,7 @@ def test_missing_options_have_defaults_and_unknown_ones_are_refused():
 
 def test_a_value_of_another_type_is_refused():
     for name, values in {
-        "growth": ("8", 2.5, None, [8]), "count": (2.5, None), "steps": ("many", 2.5), "seed": (0.5, None),
+        "growth": ("8", 2.5, [8]), "count": (2.5, None), "steps": ("many", 2.5), "seed": (0.5, None),
         "preset": (None, ["draft"], "nope"), "background": (5, None, np.array([0.1, 0.2, 0.3])), "pool": ("1.5", None),
         "relocate_every": (2.5,), "rates": (None, [1], {"radius": "1"}, {"radius": None}), "size": ([64],),
         "renderer": (5, "cpu"), "seeder": (None, "nope"),
