@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,8 @@ def fit(
     image = readable(picture)
     target = load_target(image, config)
     config = fitting_the_canvas(config, target)
+    if own_loss is not None and options.get("reduction") is None:
+        config = replace(config, reduction=None)  # it may work at the size of the canvas only
     own = config.weights(target, image, mask)
     if weights is not None:
         weights = array_of(weights, "weights")

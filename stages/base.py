@@ -11,15 +11,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from artpipe.renderers import Canvas, Fit, FitSettings, FitState, FittingRenderer, InputError, Scene
-from artpipe.renderers.alpha import BLACK, GREY, WHITE, check_picture, flattened
+from artpipe.renderers.alpha import BLACK, WHITE, check_picture, flattened
 from artpipe.renderers.losses.metrics import pixel_shares
 from artpipe.renderers.losses.objective import Objective
 from artpipe.renderers.losses.ssim import structural_similarity
 
 from .events import Event
 from .history import History
+from .levels import Level
 from .placing.blur import blurred
-from .placing.direction import Directions
 from .result import Result
 
 Array = np.ndarray[Any, Any]
@@ -29,6 +29,9 @@ class Run:
     """The state of a painting in progress: the target, the fit that holds the scene, and the random generator.
 
     A caller that stops iterating over events leaves the run with a valid scene.
+
+    A large run may grow and search on a reduced canvas (see `rescale`). What it shows, saves and exports is on the full
+    one; `scene` and `fit` are on the canvas of the current level.
 
     Args:
         target: (H, W, 3), or (H, W, 4) with straight alpha; sRGB in 0..1. With alpha, the canvas is transparent.
@@ -40,10 +43,10 @@ class Run:
         title: the painting's name, for exports.
 
     Attributes:
+        canvas: the canvas at full size.
         history: loss curve and snapshots so far. The caller that iterates over events passes them to `history.see`.
-        flat_target: (H, W, 3), the target; a transparent one over grey. For placing.
+        level: the target and the fit at the current size.
         step_seconds: what a step of each objective of `warm_up` takes.
-        directions: the local orientation of the target, for placing.
     """
 
     def __init__(
@@ -69,14 +72,42 @@ class Run:
             background = _mean_colour(target, self.shares)
         self.canvas = Canvas(width, height, background, transparent=transparent)
         self.target = check_picture(target, self.canvas)
-        self.flat_target = flattened(self.target, GREY)
         self.renderer = renderer
         self.rng = np.random.default_rng(seed)
-        self.fit: Fit = renderer.fit(self.target, self.canvas, self.settings)
-        self.directions = Directions(self.flat_target)
+        self.level = self._full = Level(self.target, self.canvas, renderer, self.settings)
         self.history = History()
         self.title = title
         self.step_seconds: list[float] = []
+
+    @property
+    def fit(self) -> Fit:
+        """The fit of the current level."""
+        return self.level.fit
+
+    @property
+    def reduction(self) -> int:
+        """Pixels of the full canvas along a side of a pixel of the current level."""
+        return self.level.reduction
+
+    def rescale(self, reduction: int) -> None:
+        """Moves the scene to a canvas of another size. Optimiser state, a memory of about ten steps, is dropped.
+
+        Args:
+            reduction: pixels of the full canvas along a side of a pixel of the new one; 1 for the full canvas.
+        """
+        if reduction == self.reduction:
+            return
+        before, level = self.level, self._level(reduction)
+        level.fit.put(level.adapted(before.fit.scene(), before.reduction))
+        level.fit.step_count = before.fit.step_count
+        self.level = level
+
+    def _level(self, reduction: int) -> Level:
+        """The current or the full level, or a new one."""
+        for level in (self.level, self._full):
+            if level.reduction == reduction:
+                return level
+        return Level(self.target, self.canvas, self.renderer, self.settings, reduction)
 
     def warm_up(self, *objectives: Objective) -> None:
         """Compiles and loads everything that a run uses, by one step of one circle, then removes the circle.
@@ -85,7 +116,7 @@ class Run:
             *objectives: what stages minimise beside the loss of the settings.
         """
         empty = self.fit.state()
-        one = Scene.circles(self.canvas, x=[0.5], y=[0.5], radius=[1.0], colour=[[0.5, 0.5, 0.5]])
+        one = Scene.circles(self.level.canvas, x=[0.5], y=[0.5], radius=[1.0], colour=[[0.5, 0.5, 0.5]])
         self.fit.put(one)
         self.fit.step([0.0])
         for objective in objectives:
@@ -97,26 +128,30 @@ class Run:
         model = self.fit.model(one)
         self.fit.place(model, one.rows, one.kinds, np.ones(1, np.float32), 1, 1.0)
         self.fit.coloured(model, one.rows, one.kinds)
-        blurred(self.shares, 1.0)
+        blurred(self.level.shares, 1.0)
         self.fit.restore(empty)
 
     def mean_squared_error(self, scene: Scene, weighted: bool = True) -> float:
         """The mean squared error of a scene against the target, independent of the optimised loss.
 
         Args:
-            scene: on this canvas.
+            scene: on the full canvas.
             weighted: whether to use the pixel weights.
         """
         over = [scene.with_background(colour) for colour in (BLACK, WHITE)] if self.canvas.transparent else [scene]
-        squared = [np.square(self.fit.residual(one), dtype=np.float64) for one in over]
-        shares = self.shares if weighted else pixel_shares(None, *self.shares.shape)
+        squared = [np.square(self._full.fit.residual(one), dtype=np.float64) for one in over]
+        shares = self._full.shares if weighted else pixel_shares(None, *self._full.shares.shape)
         return float(np.sum(np.mean(squared, axis=0) * shares[:, :, None]))
 
+    def loss(self, scene: Scene, objective: Objective | None = None) -> float:
+        """The loss of a scene on the full canvas; see `Fit.loss`."""
+        return self._full.fit.loss(scene, objective)
+
     def structural_similarity(self, scene: Scene) -> float:
-        """SSIM of the picture of a scene and the target; over both backdrops if the target has alpha."""
+        """SSIM of the picture of a scene, at full size, and the target; over both backdrops if the target has alpha."""
         over = [BLACK, WHITE] if self.canvas.transparent else [scene.canvas.background]
         found = [
-            structural_similarity(self.fit.residual(scene.with_background(colour)) + wanted, wanted)
+            structural_similarity(self._full.fit.residual(scene.with_background(colour)) + wanted, wanted)
             for colour in over
             for wanted in [flattened(self.target, colour)]
         ]
@@ -124,15 +159,19 @@ class Run:
 
     @property
     def scene(self) -> Scene:
-        """The current scene."""
+        """The current scene, on the canvas of the current level."""
         return self.fit.scene()
 
     def showable(self) -> Scene:
-        """The current scene, reduced to its `most` worthiest shapes."""
+        """The current scene on the full canvas, with only its `most` worthiest shapes."""
         scene = self.scene
-        if self.most is None or scene.count <= self.most:
-            return scene
-        return keep_worthiest(scene, self.fit.worth(), self.most)
+        if self.most is not None and scene.count > self.most:
+            scene = keep_worthiest(scene, self.fit.worth(), self.most)
+        return self.enlarged(scene)
+
+    def enlarged(self, scene: Scene) -> Scene:
+        """A scene of the current level on the full canvas."""
+        return self._full.adapted(scene, self.reduction)
 
     def result(self) -> Result:
         """The result so far, for exports; without metrics."""
@@ -145,7 +184,7 @@ class Run:
 
     def state(self) -> RunState:
         """The state of the run; a run on the same target that restores it continues bit-identically."""
-        return RunState(self.fit.state(), self.rng.bit_generator.state, self.history.copy())
+        return RunState(self.fit.state(), self.rng.bit_generator.state, self.history.copy(), self.reduction)
 
     def restore(self, state: RunState) -> None:
         """Restores the output of `state`.
@@ -153,14 +192,16 @@ class Run:
         Raises:
             InputError: the state is invalid or from another canvas or kind of generator; the run is then unchanged.
         """
-        if state.fit.scene.canvas != self.canvas:
-            raise InputError(f"the state is of {state.fit.scene.canvas}; the run is on {self.canvas}")
+        level = self._level(state.reduction)
+        if state.fit.scene.canvas != level.canvas:
+            raise InputError(f"the state is of {state.fit.scene.canvas}; the run is on {level.canvas}")
         rng = np.random.default_rng(0)
         try:
             rng.bit_generator.state = state.rng
         except (KeyError, TypeError, ValueError, OverflowError):
             raise InputError("the state of the random generator is broken") from None
-        self.fit.restore(state.fit)
+        level.fit.restore(state.fit)
+        self.level = level
         self.rng = rng
         self.history = state.history.copy()
 
@@ -194,11 +235,13 @@ class RunState:
         fit: parameters and optimiser.
         rng: the random generator's `bit_generator.state`.
         history: loss curve and snapshots.
+        reduction: of the canvas of the fit.
     """
 
     fit: FitState
     rng: Mapping[str, Any]
     history: History
+    reduction: int = 1
 
 
 class Part(Protocol):
@@ -209,8 +252,26 @@ class Part(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Rescale:
+    """Moves the run to a canvas of another size; see `Run.rescale`."""
+
+    reduction: int
+
+    def work(self, run: Run) -> Iterator[Event]:
+        """Moves the scene."""
+        run.rescale(self.reduction)
+        yield from ()
+
+
 class Stage(ABC):
-    """A step of the work: frozen options, called with a run, yielding events as it goes."""
+    """A step of the work: frozen options, called with a run, yielding events as it goes.
+
+    Attributes:
+        reduction: pixels of the full canvas along a side of a pixel of the canvas on which the stage works.
+    """
+
+    reduction: int = 1
 
     @abstractmethod
     def parts(self, shapes: int) -> Iterator[Part]:
@@ -228,6 +289,7 @@ class Stage(ABC):
 
     def __call__(self, run: Run) -> Iterator[Event]:
         """Works on the run's scene."""
+        run.rescale(self.reduction)
         for part in self.parts(run.scene.count):
             yield from part.work(run)
 

@@ -37,14 +37,21 @@ class Descend:
             scene = run.scene
             # The loss of most runs is the mean squared error; for others it takes a drawing.
             plain = (self.objective or run.settings.objective).is_mse and run.settings.weights is None
-            mse = loss if plain else run.mean_squared_error(scene, weighted=False)
+            plain = plain and run.reduction == 1
+            mse = loss if plain else run.mean_squared_error(run.enlarged(scene), weighted=False)
             yield Progress(self.stage, run.step, scene.count, mse, loss)
 
 
-def descent(stage: str, scales: Sequence[float], objective: Objective | None = None) -> Iterator[Descend]:
-    """One step for each scale; the last and every `STEPS_PER_EVENT`-th yield a `Progress`."""
+def descent(
+    stage: str, scales: Sequence[float], objective: Objective | None = None, reduction: int = 1
+) -> Iterator[Descend]:
+    """One step for each scale; the last and every `STEPS_PER_EVENT * reduction`-th yield a `Progress`.
+
+    On a reduced canvas it takes a drawing at full size, which costs as much as many steps.
+    """
     for number, scale in enumerate(scales, 1):
-        yield Descend(stage, (scale,), number % STEPS_PER_EVENT == 0 or number == len(scales), objective)
+        tells = number % (STEPS_PER_EVENT * reduction) == 0 or number == len(scales)
+        yield Descend(stage, (scale,), tells, objective)
 
 
 def joined(parts: Iterable[Part], most: Callable[[], float]) -> Iterator[Part]:

@@ -16,9 +16,9 @@ class Progress:
         stage: the name of the current stage.
         step: optimiser steps of the run so far.
         shapes: rows in the scene.
-        mse: mean squared error with equal pixel weights, from which PSNR is computed; before the last step, or after it
-            if weights or a custom loss are optimised.
-        loss: the optimised loss before the last step; defaults to `mse`.
+        mse: mean squared error at full size with equal pixel weights, from which PSNR is computed; before the last
+            step, or after it if weights or a custom loss are optimised or the canvas is reduced.
+        loss: the optimised loss before the last step, on the canvas of the stage; defaults to `mse`.
     """
 
     stage: str

@@ -22,6 +22,7 @@ class Grow(ScheduledStage):
     Attributes:
         lead: steps before the first batch, if the stage continues a growth within a batch.
         begin: share of the growth done before these steps, 0..1.
+        reduction: as of `Stage`.
     """
 
     count: int = option(2048, "Shapes at the end of the stage.", low=1, high=POOL_COUNT_MAX, flags=("-n", "--max"))
@@ -30,6 +31,7 @@ class Grow(ScheduledStage):
     newcomers: Newcomers = nested(Newcomers, "Look and placement of new shapes.")
     lead: int = 0
     begin: float = 0.0
+    reduction: int = 1
 
     def __post_init__(self) -> None:
         check_options(self)

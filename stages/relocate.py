@@ -79,6 +79,7 @@ class Search(ScheduledStage):
         warming: factors on the learning rates just after a relocation and just before the next, linear between. New
             shapes have no moments yet, so Adam's first steps are long whatever the gradient.
         begin: share of this stage done before these steps, 0..1. `parts` takes the number of shapes at share 0.
+        reduction: as of `Stage`.
     """
 
     steps: int = option(1000, "Optimiser steps.", low=0, high=STEPS_MAX)
@@ -90,6 +91,7 @@ class Search(ScheduledStage):
     warming: tuple[float, float] = (0.5, 1.5)
     newcomers: Newcomers = nested(Newcomers, "Look and placement of new shapes.")
     begin: float = 0.0
+    reduction: int = 1
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -111,7 +113,7 @@ class Search(ScheduledStage):
                 count = final
             yield Relocate(self.fraction * (1 - share), count, self.newcomers)
             rate, steps = hot + (cool - hot) * share, min(self.every, self.steps - done)
-            yield from descent("search", (rate * np.linspace(*self.warming, steps)).tolist())
+            yield from descent("search", (rate * np.linspace(*self.warming, steps)).tolist(), None, self.reduction)
             yield Remember()
         if self.steps == 0 and shapes != final:
             yield Relocate(0.0, final, self.newcomers)

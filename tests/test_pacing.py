@@ -97,6 +97,20 @@ def test_settling_under_a_costlier_loss_ends_settled_within_the_seconds(clock):
         assert plan.settles and plan.stages[-1].progress(result.metrics.steps - plan.begun) > 0.8
 
 
+def test_settling_on_a_larger_canvas_ends_settled_within_the_seconds(clock):
+    config, events = replace(CONFIG, reduction=3, preset="draft", steps=100_000), []
+    plan = plan_of(config)
+    clock(lambda now: STEP * (6 if plan.settles else 1))
+    run = open_run(TARGET, config)
+    result = carry_out(run, plan, config, [Forward(events.append)], 0.0)
+    assert run.reduction == 1
+    assert 0.8 < result.metrics.fit_seconds / CONFIG.seconds < 1.2
+    searched = max(event.step for event in events if isinstance(event, Progress) and event.stage == "search")
+    assert 20 <= result.metrics.steps - searched <= 70  # a fifth to half of the seconds
+    if plan.stage < len(plan.stages):
+        assert plan.settles and plan.stages[-1].progress(result.metrics.steps - plan.begun) > 0.8
+
+
 def test_the_relocated_share_falls_to_0_and_the_pool_shrinks_in_time(clock):
     clock()
     _, _, events = carried_out(RunConfig(growth=20, count=40, seed=3, seconds=1.2, preset="best"))

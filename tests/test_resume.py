@@ -32,6 +32,8 @@ CONFIGS = {
     "plain": PLAIN,
     "weights": replace(PLAIN, focus=((0.3, 0.4, 0.2),), edges=0.5),
     "alpha": replace(PLAIN, background="#336699"),
+    "reduced": replace(PLAIN, reduction=2),
+    "reduced, with patience": replace(PLAIN, steps=2000, patience=26, reduction=3, hard=True, focus=((0.3, 0.4, 0.2),)),
     "patience": replace(PLAIN, steps=2000, patience=26),
     "target-psnr": replace(PLAIN, steps=2000, target_psnr=20.0, focus=((0.3, 0.4, 0.2),)),
     "other rules": replace(PLAIN, preset="draft", pool=2.0, relocate_every=4, relocate_fraction=0.9, seeder="gain"),
@@ -109,12 +111,13 @@ SLOW = [*((name, "jax") for name in CONFIGS), ("plain", "torch"), ("weights", "t
 QUICK = [
     ("plain", "jax", [0.0]), ("plain", "jax", [0.3, 0.02, 0.5]), ("target-psnr", "jax", [1.0]),
     ("alpha", "torch", [0.0]), ("alpha", "torch", [0.3, 0.02, 0.5]),
+    ("reduced", "jax", [0.3, 0.6, 0.8]), ("reduced, with patience", "torch", [0.4, 0.3, 0.5]),
 ]  # fmt: skip
 
 
 def assert_pieces_make_a_whole(name, renderer, shares, folder):
     wanted, count = whole(name, renderer)
-    assert wanted.reason == (name if name in ("patience", "target-psnr") else "finished")
+    assert wanted.reason == next((rule for rule in ("patience", "target-psnr") if rule in name), "finished")
     assert_same(in_pieces(name, renderer, [round(share * count) for share in shares], folder), wanted)
 
 

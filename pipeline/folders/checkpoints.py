@@ -232,6 +232,7 @@ def _state_values(state: RunState, plan: Plan, elapsed: float, start: str) -> di
         "step_count": fit.step_count,
         "next_id": fit.scene.next_id,
         "canvas": asdict(fit.scene.canvas),
+        "reduction": state.reduction,
         "growth_count": history.growth_count,
         "other_count": history.other_count,
     }
@@ -289,7 +290,10 @@ def _state_of(values: Mapping[str, Any], plan: Plan, run: Run, start: str) -> tu
         elapsed=_number_of(saved["elapsed"], NUMBER_MAX),
     )
     _check_place(resumed)
-    return RunState(fit, about["rng"], _history_of(values, about, canvas)), resumed
+    reduction = about.get("reduction", 1)
+    if reduction not in (1, *(stage.reduction for stage in plan.first)):
+        raise ValueError("its canvas has a size that the plan does not use")
+    return RunState(fit, about["rng"], _history_of(values, about, run.canvas), reduction), resumed
 
 
 def _paced_values(plan: Plan) -> list[dict[str, Any]]:

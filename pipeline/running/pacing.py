@@ -25,8 +25,10 @@ LATE_SHARE = 0.6
 # Seeding takes at most this share of the remaining time; larger batches are used where it would take more. (Trials:
 # a single batch costs up to 0.2 dB; the number of steps between batches does not matter.)
 SEEDING_SHARE = 0.2
-# Settling under a costlier loss takes at most this share of the time.
+# Settling under a costlier loss or on a larger canvas takes at most this share of the time.
 SETTLING_SHARE = 0.5
+# The time of a step grows by about this power of the side of the canvas; used until a step at full size was timed.
+ENLARGING = 1.4
 # The pace of a step is a mean over about the last third of the steps, since it changes with the number of shapes: over
 # at most as many steps as remain, and at least RECENT_STEPS. Means of other parts: at least RECENT_OTHERS.
 RECENT = 1 / 3
@@ -90,7 +92,10 @@ class Pacing:
         self._ahead = self.steps_max  # steps still to come
         self._still = 0.0  # seconds lost to other programs
         self._means: dict[type, _Mean] = {kind: _Mean() for kind in (Descend, Seed, Relocate, Remember)}
-        self._settling = _Mean()  # of a step of descent that minimises another loss
+        self._settling = _Mean()  # of a step of settling, if it minimises another loss or draws a larger canvas
+        self._enlargement = max((stage.reduction for stage in plan), default=1)  # a settling is at full size
+        losses = [stage.loss for stage in plan if isinstance(stage, Settle)]
+        self._settles_apart = self._enlargement > 1 or any(loss is not None for loss in losses)
 
     def expect(self, seconds: float) -> None:
         """Records what a step of settling under another loss takes, measured before the run began."""
@@ -100,7 +105,7 @@ class Pacing:
     def measure(self, part: Part, seconds: float) -> None:
         """Records the seconds of a part; for joined steps of descent, of one step."""
         mean = self._means.get(type(part))
-        if isinstance(part, Descend) and part.objective is not None:
+        if isinstance(part, Descend) and part.stage == "settle" and self._settles_apart:
             mean = self._settling
         if mean is None:
             return
@@ -114,7 +119,7 @@ class Pacing:
 
     def fitting(self, steps: int, seconds: float) -> int:
         """How many of `steps` fit into the time left after `seconds`: at least one; all if the pace is unknown."""
-        pace = self._settling.value or self._means[Descend].value
+        pace = self._settling.value or self._means[Descend].value * self._enlargement**ENLARGING
         return min(steps, max(1, int((self.seconds - seconds) / pace))) if pace > 0 else steps
 
     def steps_to_look(self, done: int) -> int:
@@ -180,8 +185,8 @@ class Pacing:
     def _seconds_a_step(self, stage: Paced) -> float:
         """Seconds of a step of a stage, including its share of relocations and snapshots."""
         step, batch, relocation, snapshot = (mean.value for mean in self._means.values())
-        if isinstance(stage, Settle) and stage.loss is not None:
-            return self._settling.value or step
+        if isinstance(stage, Settle) and self._settles_apart:
+            return self._settling.value or step * self._enlargement**ENLARGING
         if not isinstance(stage, Search):
             return step
         # Before the first relocation, the time of a batch is the estimate: both place about as many shapes.

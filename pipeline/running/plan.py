@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from artpipe.renderers.losses.objective import Objective
-from artpipe.stages.base import Part, Run, Stage
+from artpipe.stages.base import Part, Rescale, Run, Stage
 from artpipe.stages.descend import Descend, joined
 from artpipe.stages.events import Event
 from artpipe.stages.grow import Grow
@@ -99,6 +99,10 @@ class Plan:
                 if self.objective is not None:
                     self.stopping.restart(run.step)
             at_work, stage = self.stage, self.stages[self.stage]
+            if run.reduction != stage.reduction:
+                yield Rescale(stage.reduction)
+                if self.stage != at_work:
+                    continue
             single = islice(stage.parts(self.shapes), self.done, None)
             for part in joined(single, lambda: self._most_together(run.step)):
                 if self._is_replanned(run, part):
@@ -119,6 +123,9 @@ class Plan:
             if event is None:
                 break
             yield event
+        if isinstance(part, Rescale):  # not a part of its stage: a run that resumes on the right canvas has none
+            self.stopping.restart(run.step)
+            return
         pieces = len(part.scales) if isinstance(part, Descend) else 1
         self.done += pieces
         each = (self.seconds - began) / pieces

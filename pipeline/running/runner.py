@@ -67,17 +67,16 @@ def load_target(picture: Any, config: RunConfig, memory: int | None = None) -> A
 
 
 def fitting_the_canvas(config: RunConfig, target: Array) -> RunConfig:
-    """The configuration with at most one shape per pixel; warns (`PictureWarning`) if it had more."""
-    pixels = target.shape[0] * target.shape[1]
-    if config.count <= pixels:
-        return config
-    warnings.warn(
-        f"the canvas, {target.shape[1]} x {target.shape[0]}, has {pixels} pixels: {pixels} shapes instead of "
-        f"{config.count}. Try a larger size",
-        PictureWarning,
-        stacklevel=3,
-    )
-    return replace(config, count=pixels)
+    """The configuration for this canvas, as of `fitted`; warns (`PictureWarning`) if it had more shapes than pixels."""
+    height, width = target.shape[:2]
+    if config.count > width * height:
+        warnings.warn(
+            f"the canvas, {width} x {height}, has {width * height} pixels: {width * height} shapes instead of "
+            f"{config.count}. Try a larger size",
+            PictureWarning,
+            stacklevel=3,
+        )
+    return config.fitted(width, height)
 
 
 def open_renderer(config: RunConfig) -> FittingRenderer:
@@ -128,6 +127,9 @@ def open_run(
     if settle_losses is None:
         settle_losses = [] if config.settle_loss is None else [config.settle_loss]
     run.warm_up(*map(objective_of, settle_losses))
+    if config.reduction is not None and config.reduction > 1:
+        run.rescale(config.reduction)
+        run.warm_up()
     return run
 
 
@@ -191,7 +193,7 @@ def carry_out(
         mse=run.mean_squared_error(scene, weighted=False),
         ssim=run.structural_similarity(scene),
         weighted_mse=None if run.settings.weights is None else run.mean_squared_error(scene),
-        loss=None if final.is_mse else run.fit.loss(scene, final),
+        loss=None if final.is_mse else run.loss(scene, final),
         fit_seconds=round(plan.seconds, 4),
         total_seconds=round(plan.elapsed + time.perf_counter() - started, 4),
         renderer=config.renderer,
@@ -212,4 +214,4 @@ def _tell(run: Run, plan: Plan, observers: Sequence[Observer], event: Event) -> 
 def _best_so_far(run: Run, objective: Objective | None) -> Scene:
     """The current scene, or a recent snapshot with a lower loss: a relocation raises the loss at first."""
     scenes = [run.showable(), *(snapshot.scene for snapshot in run.history.snapshots[-_RECENT:])]
-    return min(scenes, key=lambda scene: run.fit.loss(scene, objective))
+    return min(scenes, key=lambda scene: run.loss(scene, objective))

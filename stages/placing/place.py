@@ -86,8 +86,8 @@ def place(run: Run, scene: Scene, count: int, total_count: int, newcomers: Newco
     primitives = [PRIMITIVES[name] for name in newcomers.shape.split(",")]
     coherence = angle = np.zeros(len(x))
     if any(primitive.is_directed for primitive in primitives):
-        coherence, angle = run.directions.at(x, y, radius)
-    colour = run.flat_target[line, column]  # kept where all pixel weights are 0
+        coherence, angle = run.level.directions.at(x, y, radius)
+    colour = run.level.flat_target[line, column]  # kept where all pixel weights are 0
     candidates = Scene.empty(canvas)
     for primitive in primitives:
         seeded = primitive.seed(x, y, radii, coherence, angle, run.rng)
