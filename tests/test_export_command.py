@@ -100,6 +100,7 @@ SHOWS = {
     ".png": is_png,
     ".svg": is_svg,
     ".svgz": is_svg,
+    ".pdf": lambda path, scene: path.read_bytes().startswith(b"%PDF-") and b"%%EOF" in path.read_bytes()[-9:],
     ".gif": lambda path, scene: is_film(path, "GIF"),
     ".webp": lambda path, scene: is_film(path, "WEBP"),
     ".apng": lambda path, scene: is_film(path, "PNG"),
@@ -185,7 +186,7 @@ def test_the_title_is_the_pictures_or_the_one_asked_for(finished, out):
 # A value of each option that is not its default.
 OTHER = {
     "width": 20, "title": "Other", "fps": 5.0, "seconds": 1.0, "hold": 0.5, "loop": 3, "animated": True, "flat": True,
-    "layers": 2, "matte": "#204080", "alpha_threshold": 0.9,
+    "layers": 2, "matte": "#204080", "alpha_threshold": 0.9, "paper": "a6", "dpi": 150.0, "bleed": "3mm",
 }  # fmt: skip
 
 

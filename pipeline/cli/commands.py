@@ -181,6 +181,7 @@ def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, opti
     \b
     .png          the picture, drawn at any --width
     .svg .svgz    vector: a browser draws what was optimised; also --flat, --layers N, --animated
+    .pdf          vector, for print; also --paper a3, --bleed 3mm
     .gif .webp    the growth as a film; also .apng, and .mp4 with the extra video
     .html         a viewer: one file with slider, zoom and the original for comparison
     .json .npz    the scene: JSON for other programs, NumPy arrays in less space
@@ -188,6 +189,7 @@ def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, opti
     \b
     artpipe export outputs/painting painting.svg timelapse.webp big.png --width 2048
     artpipe export outputs/painting cut.svg --flat --layers 8
+    artpipe export outputs/painting poster.pdf --paper a3 --bleed 3mm
     """  # noqa: D301
     from .work import write_exports
 

@@ -11,16 +11,28 @@ from artpipe.renderers.options import check_options, documented, option
 
 from ..pictures.colour_words import parse_colour
 from ..result import Result
+from .paper import PAPERS, parse_bleed, parse_paper
 
 LAYERS_MAX = 24  # beyond, the search for their order takes seconds
 FPS_MAX = 50.0  # GIF counts in hundredths of a second, and browsers slow down faster films
 SECONDS_MAX = 300.0  # a GIF frame lasts at most 655 s
 WIDTH_MAX = 65536
 TITLE_MAX = 300
+DPI_MIN, DPI_MAX = 10.0, 4800.0
 
 
 def _matte(name: str, value: Any) -> str:
     parse_colour(name, value)
+    return str(value)
+
+
+def _paper(name: str, value: Any) -> str:
+    parse_paper(name, value)
+    return str(value)
+
+
+def _bleed(name: str, value: Any) -> str:
+    parse_bleed(name, value)
     return str(value)
 
 
@@ -36,13 +48,13 @@ class ExportOptions:
     # fmt: off
     width: int | None = option(
         None, "Pixels; the height follows.", unset="the scene's; films at most 1024 a side", low=1, high=WIDTH_MAX)
-    title: str | None = option(None, "Name of the painting, in SVG and HTML.", unset="the picture's")
+    title: str | None = option(None, "Name of the painting, in SVG, PDF and HTML.", unset="the picture's")
     fps: float = option(12.0, "Films: frames per second.", low=0.1, high=FPS_MAX)
     seconds: float = option(5.0, "Films, --animated: length of the growth.", unit="seconds", low=0.1, high=SECONDS_MAX)
     hold: float = option(2.0, "Films, --animated: time the result is held.", unit="seconds", low=0, high=SECONDS_MAX)
     loop: int = option(0, "Films, --animated: number of plays; 0 repeats forever.", low=0, high=65535)
     animated: bool = option(False, "SVG: animate the growth.")
-    flat: bool = option(False, "SVG: hard shapes only; small, for cutters and old programs.")
+    flat: bool = option(False, "SVG, PDF: hard shapes only; small, for cutters and old programs.")
     layers: int | None = option(
         None, "SVG: group shapes into layers, one for each palette colour.", unset="none", low=1, high=LAYERS_MAX)
     matte: str | None = option(
@@ -51,6 +63,14 @@ class ExportOptions:
     alpha_threshold: float | None = option(
         None, "GIF: least alpha of an opaque pixel.",
         unset="one with few pixels near it, at most 0.25", low=0, high=1)
+    paper: str | None = option(
+        None, "PDF: size of the page, such as a3, letter or 300x200mm; the picture is fitted to it.",
+        unset="the picture's", check=_paper, metavar=f"{'|'.join(PAPERS)}|WxHmm")
+    dpi: float = option(
+        300.0, "PDF without --paper: pixels of the width per inch.", low=DPI_MIN, high=DPI_MAX)
+    bleed: str | None = option(
+        None, "PDF: the picture covers the page and this much more at each side, such as 3mm, and is cropped.",
+        unset="none", check=_bleed, metavar="LENGTH")
     # fmt: on
 
     def __post_init__(self) -> None:

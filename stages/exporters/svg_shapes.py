@@ -78,6 +78,74 @@ def shapes(scene: Scene) -> list[Shape]:
     return found
 
 
+class Radial(NamedTuple):
+    """A soft shape whose curves of equal coverage are images of circles, as a radial gradient.
+
+    Attributes:
+        outline: where the gradient ends.
+        stops: offset as a share of the outline's radius, and coverage, 0..1, as short decimals; outwards.
+        opacity: a factor for all coverages.
+        steepness: largest change of a pixel if the outline moves by a pixel.
+    """
+
+    outline: Outline
+    stops: list[tuple[str, str]]
+    opacity: float
+    steepness: float
+
+
+class Ramp(NamedTuple):
+    """A piece of a soft shape with the gradient that fills it.
+
+    Attributes:
+        piece: the region, and the point or line from which the gradient is measured.
+        near: distance from there at which offset 0 lies, pixels.
+        far: distance at which offset 1 lies; a mirrored gradient is reflected beyond it.
+        stops: offset and coverage, 0..1, as short decimals; increasing offsets.
+    """
+
+    piece: Piece
+    near: float
+    far: float
+    stops: list[tuple[str, str]]
+
+
+def radial(shape: Shape, falloff: Falloff) -> Radial:
+    """Return the gradient of a shape with `is_radial`."""
+    radius, softness = shape.thickness, shape.softness
+    if falloff is LINEAR:
+        rim, stops, peak = _linear_stops(radius, softness)
+        steepness = shape.opacity / (2 * softness)
+    else:
+        rim, stops, peak = _logistic_stops(radius, softness)
+        steepness = shape.opacity * max(radius, softness**0.5) / softness
+    places = min(4, decimals(steepness * rim))
+    written = [(number(offset, places), number(coverage, 3)) for offset, coverage in stops]
+    return Radial(shape.primitive.outline(shape.columns, rim - radius), written, shape.opacity * peak, steepness)
+
+
+def ramps(shape: Shape, falloff: Falloff) -> list[Ramp]:
+    """Return the pieces of a soft shape; none if it has no pieces or its rim is about a pixel."""
+    softness = shape.softness
+    if falloff is not LINEAR or abs(softness - HARD) <= NEARLY:
+        return []
+    found = []
+    for piece in shape.primitive.pieces(shape.columns, softness + SLACK):
+        # Distances from the point or line at which the rim, and then the gradient, begins and ends.
+        inner, outer = -softness - piece.distance, softness - piece.distance
+        is_one_sided = piece.turn is not None and not piece.mirrored
+        near = inner if is_one_sided else 0.0
+        far = 2 * outer if piece.mirrored else outer
+        peak = number(min(1.0, (outer - max(near, inner)) / (2 * softness)), 3)
+        places = min(4, decimals(shape.opacity / (2 * softness) * (far - near)))
+        stops = [
+            (number((distance - near) / (far - near), places), coverage)
+            for distance, coverage in ((max(near, inner), peak), (outer, "0"))
+        ]
+        found.append(Ramp(piece, near, far, stops))
+    return found
+
+
 def soft_elements(drawing: Any, shape: Shape, falloff: Falloff, names: Iterator[str]) -> tuple[list[Any], list[Any]]:
     """Return the elements of a soft shape.
 
@@ -91,37 +159,28 @@ def soft_elements(drawing: Any, shape: Shape, falloff: Falloff, names: Iterator[
         The gradients, and the elements in painting order.
     """
     if shape.primitive.is_radial:
-        return _radial(drawing, shape, falloff, next(names))
-    if falloff is LINEAR and abs(shape.softness - HARD) > NEARLY:
-        pieces = shape.primitive.pieces(shape.columns, shape.softness + SLACK)
-        if pieces:
-            return _pieces(drawing, shape, pieces, names)
-    elements = []
-    for outset, opacity in _stairs(shape, falloff):
-        outline = shape.primitive.outline(shape.columns, outset)
-        elements.append(_element(drawing, outline, hex_of(shape.colour), opacity, opacity))
-    return [], elements
+        name, soft = next(names), radial(shape, falloff)
+        gradient = _with_stops(drawing.radialGradient(id=name), shape, soft.stops)
+        return [gradient], [_element(drawing, soft.outline, f"url(#{name})", soft.opacity, soft.steepness)]
+    if pieces := ramps(shape, falloff):
+        return _pieces(drawing, shape, pieces, names)
+    outlines = nested_outlines(shape, falloff)
+    return [], [_element(drawing, outline, hex_of(shape.colour), opacity, opacity) for outline, opacity in outlines]
 
 
-def _pieces(drawing: Any, shape: Shape, pieces: Sequence[Piece], names: Iterator[str]) -> tuple[list[Any], list[Any]]:
+def _pieces(drawing: Any, shape: Shape, pieces: Sequence[Ramp], names: Iterator[str]) -> tuple[list[Any], list[Any]]:
     """Return a gradient for each piece of a shape, and a group of the pieces.
 
     Pieces meet without anti-aliasing, so that each pixel belongs to one of them; at the rim they are transparent.
     """
-    softness, colour = shape.softness, hex_of(shape.colour)
-    steepness = shape.opacity / (2 * softness)
+    steepness = shape.opacity / (2 * shape.softness)
     places = min(2, decimals(steepness))
     gradients = []
     group = drawing.g()
     group["shape-rendering"] = "crispEdges"
     _set_opacity(group, "fill-opacity", shape.opacity)
-    for piece in pieces:
+    for piece, near, far, stops in pieces:
         name = next(names)
-        # Distances from the point or line at which the rim, and then the gradient, begins and ends.
-        inner, outer = -softness - piece.distance, softness - piece.distance
-        is_one_sided = piece.turn is not None and not piece.mirrored
-        near = inner if is_one_sided else 0.0
-        far = 2 * outer if piece.mirrored else outer  # a mirrored gradient is reflected beyond its end
         x, y = number(piece.x, places), number(piece.y, places)
         if piece.turn is None:
             gradient = drawing.radialGradient((x, y), number(far, places), id=name)
@@ -133,33 +192,15 @@ def _pieces(drawing: Any, shape: Shape, pieces: Sequence[Piece], names: Iterator
             if piece.mirrored:
                 gradient["spreadMethod"] = "reflect"
         gradient["gradientUnits"] = "userSpaceOnUse"
-        peak = number(min(1.0, (outer - max(near, inner)) / (2 * softness)), 3)
-        stop_places = min(4, decimals(steepness * (far - near)))
-        for distance, coverage in ((max(near, inner), peak), (outer, "0")):
-            offset = number((distance - near) / (far - near), stop_places)
-            gradient.add_stop_color(offset, colour, None if coverage == "1" else coverage)
-        gradients.append(gradient)
+        gradients.append(_with_stops(gradient, shape, stops))
         group.add(_filled(drawing, "polygon", {"points": _points(piece.corners, 1)}, f"url(#{name})"))
     return gradients, [group]
 
 
-def _radial(drawing: Any, shape: Shape, falloff: Falloff, name: str) -> tuple[list[Any], list[Any]]:
-    """Return the gradient and the single element of a shape whose curves are images of circles."""
-    radius, softness = shape.thickness, shape.softness
-    if falloff is LINEAR:
-        rim, stops, peak = _linear_stops(radius, softness)
-        steepness = shape.opacity / (2 * softness)
-    else:
-        rim, stops, peak = _logistic_stops(radius, softness)
-        steepness = shape.opacity * max(radius, softness**0.5) / softness
-    places = min(4, decimals(steepness * rim))
-    gradient = drawing.radialGradient(id=name)
-    colour = hex_of(shape.colour)
+def _with_stops(gradient: Any, shape: Shape, stops: Sequence[tuple[str, str]]) -> Any:
     for offset, coverage in stops:
-        written = number(coverage, 3)
-        gradient.add_stop_color(number(offset, places), colour, None if written == "1" else written)
-    outline = shape.primitive.outline(shape.columns, rim - radius)
-    return [gradient], [_element(drawing, outline, f"url(#{name})", shape.opacity * peak, steepness)]
+        gradient.add_stop_color(offset, hex_of(shape.colour), None if coverage == "1" else coverage)
+    return gradient
 
 
 def _linear_stops(radius: float, softness: float) -> tuple[float, list[tuple[float, float]], float]:
@@ -190,8 +231,8 @@ def _logistic_stops(radius: float, softness: float) -> tuple[float, list[tuple[f
     return outline, stops[first:], 1.0
 
 
-def _stairs(shape: Shape, falloff: Falloff) -> list[tuple[float, float]]:
-    """Return nested outlines that approximate the falloff: (outset, opacity) pairs from the outermost inwards.
+def nested_outlines(shape: Shape, falloff: Falloff) -> list[tuple[Outline, float]]:
+    """Return outlines that approximate the falloff, with their opacities, from the outermost inwards.
 
     Coverage rises by the same amount at each. Outlines are composited over each other: opacities a_1, a_2, … together
     cover 1 - (1 - a_1)(1 - a_2) ….
@@ -204,7 +245,9 @@ def _stairs(shape: Shape, falloff: Falloff) -> list[tuple[float, float]]:
     count = max(1, math.ceil(min(round(pixels), shape.opacity * peak / STAIR_CHANGE)))
     outsets = np.interp((np.arange(count) + 0.5) / count * peak, coverage, distances)
     reached = shape.opacity * peak * np.arange(count + 1) / count
-    return list(zip(outsets.tolist(), (1 - (1 - reached[1:]) / (1 - reached[:-1])).tolist(), strict=True))
+    opacities = (1 - (1 - reached[1:]) / (1 - reached[:-1])).tolist()
+    outlines = [shape.primitive.outline(shape.columns, outset) for outset in outsets.tolist()]
+    return list(zip(outlines, opacities, strict=True))
 
 
 def hard_element(drawing: Any, shape: Shape, falloff: Falloff) -> Any:

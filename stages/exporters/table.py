@@ -16,6 +16,7 @@ from ..formats.together import in_pairs
 from ..result import Result
 from .film import export_apng, export_gif, export_mp4, export_webp, need_encoder
 from .options import ExportOptions
+from .pdf import export_pdf
 from .png import export_png
 from .svg import export_svg
 from .viewer import export_viewer
@@ -48,6 +49,7 @@ EXPORTERS: dict[str, Exporter] = {
     ".png": Exporter(export_png, ("width",)),
     ".svg": _SVG,
     ".svgz": _SVG,
+    ".pdf": Exporter(export_pdf, ("width", "title", "flat", "paper", "dpi", "bleed")),
     ".gif": Exporter(export_gif, (*_FILM, "matte", "alpha_threshold")),
     ".webp": Exporter(export_webp, _FILM),
     ".apng": Exporter(export_apng, _FILM),
