@@ -17,7 +17,7 @@ class Export(AtomicStage):
     """Writes the current scene.
 
     Attributes:
-        paths: files to write; each ending is a key of `exporters.table.EXPORTERS`.
+        paths: files to write; see `exporters.table.ending_of`.
         options: size, timing and kind of SVG.
 
     Raises:

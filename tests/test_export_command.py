@@ -19,7 +19,7 @@ from artpipe import Canvas, InputError, Scene, load_scene, save_scene
 from artpipe.pipeline.folders.rundir import load_result
 from artpipe.stages.exporters.fidelity import rasterisers
 from artpipe.stages.exporters.options import ExportOptions
-from artpipe.stages.exporters.table import EXPORTERS
+from artpipe.stages.exporters.table import EXPORTERS, FRAMES
 from artpipe.stages.metrics import Metrics
 from artpipe.stages.pictures.picture import as_bytes, save_png
 
@@ -90,6 +90,12 @@ def is_png(path, scene):
         return image.format == "PNG" and np.array_equal(np.asarray(image), as_bytes(artpipe.render(scene)))
 
 
+def is_jpg(path, scene):
+    with Image.open(path) as image:
+        error = np.asarray(image, np.float64) / 255 - np.clip(artpipe.render(scene), 0, 1)
+        return image.format == "JPEG" and "icc_profile" in image.info and artpipe.psnr(float(np.mean(error**2))) > 35
+
+
 def is_film(path, kind):
     with Image.open(path) as image:
         return image.format == kind and image.n_frames > 3
@@ -98,6 +104,8 @@ def is_film(path, kind):
 # Whether a file is of its kind and shows the scene.
 SHOWS = {
     ".png": is_png,
+    ".jpg": is_jpg,
+    ".jpeg": is_jpg,
     ".svg": is_svg,
     ".svgz": is_svg,
     ".pdf": lambda path, scene: path.read_bytes().startswith(b"%PDF-") and b"%%EOF" in path.read_bytes()[-9:],
@@ -203,7 +211,8 @@ def test_an_option_changes_a_file_or_is_refused_in_one_line_that_names_its_endin
         with pytest.raises(InputError, match=f"^{name} applies only to ") as error:
             artpipe.export(GLASS, out / f"refused{ending}", **usual, **{name: value})
         named = re.split(r" \(|;", str(error.value).removeprefix(f"{name} applies only to "))[0]
-        assert named.split(", ") == [other for other, exporter in EXPORTERS.items() if name in exporter.options]
+        users = [other for other, exporter in EXPORTERS.items() if name in exporter.options]
+        assert [other for other in named.split(", ") if other != FRAMES] == users
     assert not (out / f"refused{ending}").exists()
 
 
@@ -258,7 +267,7 @@ def test_an_export_without_files_is_a_usage_error():
 
 def test_a_single_wrong_path_or_option_refuses_all_before_any_work(finished, picture, tmp_path, out):
     (out / "folder.png").mkdir()
-    for bad in ("a.xyz", "a", ".png", "none/a.png", "folder.png", "a.svg.bak", "a.jpg"):
+    for bad in ("a.xyz", "a", ".png", "none/a.png", "folder.png", "a.svg.bak", "a.bmp", "100%.bmp"):
         message = refusal("export", finished, out / "good.svg", out / "good.png", out / bad)
         assert bad in message
         if bad not in ("none/a.png", "folder.png"):
@@ -338,6 +347,45 @@ def test_a_pickle_in_the_snapshots_is_not_run(copied, out, tmp_path):
     with np.load(copied / "snapshots.npz", allow_pickle=True) as snapshots:  # the trap works
         snapshots[name]
     assert (tmp_path / "trap").exists()
+
+
+# --- numbered frames, and JPEG ---
+
+
+def test_numbered_frames_show_the_growth_at_any_width(result, out):
+    assert artpipe.export(result, out / "f%03d.png", fps=4, seconds=2, width=50) == [out / "f%03d.png"]
+    assert sorted(path.name for path in out.iterdir()) == [f"f00{number}.png" for number in range(1, 9)]
+    first, last = (np.asarray(Image.open(out / f"f00{number}.png")) for number in (1, 8))
+    assert len(np.unique(first.reshape(-1, 3), axis=0)) == 1
+    np.testing.assert_array_equal(last, as_bytes(artpipe.render(result.scene.scaled(50))))
+    artpipe.export(GLASS, out / "%d.png", fps=4, seconds=0.5)
+    with Image.open(out / "2.png") as image:
+        assert image.mode == "RGBA" and image.size == (16, 12)
+
+
+def test_numbered_frames_on_the_command_line(finished, out):
+    done = succeeded("export", finished, out / "%04d.png", out / "100%.png", "--fps", 5, "--seconds", 1, "--check")
+    assert done.stdout.splitlines()[0] == str(out / "%04d.png")
+    assert sorted(path.name for path in out.iterdir()) == ["0001.png", "0002.png", "0003.png", "0004.png", "0005.png",
+                                                           "100%.png"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["%s.png", "%4d.png", "%-4d.png", "%d%d.png", "%04x.png", "%d.gif", "%0d.png"])
+def test_a_wrong_pattern_is_refused_in_one_line(finished, out, name):
+    assert name in refusal("export", finished, out / "good.png", out / name)
+    assert list(out.iterdir()) == []
+
+
+def test_a_jpeg_is_composited_over_the_matte_and_has_a_resolution(out):
+    for matte, colour in (({}, 255), ({"matte": "black"}, 0)):
+        artpipe.export(GLASS, out / "a.jpg", width=160, dpi=150, **matte)
+        with Image.open(out / "a.jpg") as image:
+            assert image.size == (160, 120) and image.mode == "RGB" and image.info["dpi"] == (150, 150)
+            assert np.abs(np.asarray(image)[:10, -10:].astype(int) - colour).max() <= 2
+    scene = GLASS.scaled(160).with_background((0.0, 0.0, 0.0))
+    assert np.abs(np.asarray(Image.open(out / "a.jpg")) / 255 - artpipe.render(scene)).max() < 0.1
+    with pytest.raises(InputError, match=r"JPEG takes at most 65500 a side\. Try a smaller --width, or \.png"):
+        artpipe.export(GLASS, out / "b.jpg", width=65536)
 
 
 # --- render, runs and chains ---

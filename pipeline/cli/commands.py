@@ -179,10 +179,11 @@ def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, opti
     """Write a run folder or a scene file in the formats of the FILES' endings.
 
     \b
-    .png          the picture, drawn at any --width
+    .png .jpg     the picture, drawn at any --width
     .svg .svgz    vector: a browser draws what was optimised; also --flat, --layers N, --animated
     .pdf          vector, for print; also --paper a3, --bleed 3mm
     .gif .webp    the growth as a film; also .apng, and .mp4 with the extra video
+    %04d.png      the same frames as numbered files
     .html         a viewer: one file with slider, zoom and the original for comparison
     .json .npz    the scene: JSON for other programs, NumPy arrays in less space
 

@@ -248,7 +248,7 @@ def write_exports(source: Path, files: Sequence[Path], options: dict[str, Any], 
     result = load_result(source)
     for path in _written(result, files, wanted, quiet):
         note = ""
-        if check:
+        if check and path.is_file():  # not a pattern of frames
             note = f"  {path.stat().st_size / 1000:.0f} kB"
             if path.suffix.lower() in (".svg", ".svgz"):
                 for name in rasterisers():

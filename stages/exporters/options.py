@@ -58,7 +58,7 @@ class ExportOptions:
     layers: int | None = option(
         None, "SVG: group shapes into layers, one for each palette colour.", unset="none", low=1, high=LAYERS_MAX)
     matte: str | None = option(
-        None, "GIF, MP4: colour beneath half-transparent pixels.", unset="white; MP4: the scene's background",
+        None, "JPEG, GIF, MP4: colour beneath half-transparent pixels.", unset="white; MP4: the scene's background",
         check=_matte, metavar="white|black|#rrggbb")
     alpha_threshold: float | None = option(
         None, "GIF: least alpha of an opaque pixel.",
@@ -67,7 +67,7 @@ class ExportOptions:
         None, "PDF: size of the page, such as a3, letter or 300x200mm; the picture is fitted to it.",
         unset="the picture's", check=_paper, metavar=f"{'|'.join(PAPERS)}|WxHmm")
     dpi: float = option(
-        300.0, "PDF without --paper: pixels of the width per inch.", low=DPI_MIN, high=DPI_MAX)
+        300.0, "PDF without --paper, JPEG: pixels per inch.", low=DPI_MIN, high=DPI_MAX)
     bleed: str | None = option(
         None, "PDF: the picture covers the page and this much more at each side, such as 3mm, and is cropped.",
         unset="none", check=_bleed, metavar="LENGTH")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from artpipe.renderers import Scene
+from artpipe.renderers import Canvas, Scene
 from artpipe.renderers.alpha import picture_bands
 from artpipe.renderers.bands import BAND_STEP
 from artpipe.renderers.threads import thread_count
@@ -45,7 +45,7 @@ def write_png(scene: Scene, path: Path) -> None:
     """
     canvas = scene.canvas
     channels, colour_type = (4, 6) if canvas.transparent else (3, 2)
-    rows_each = max(BAND_STEP, BAND_PIXELS // canvas.width // BAND_STEP * BAND_STEP)
+    rows_each = band_rows(canvas)
     with whole_file(path) as file:
         file.write(b"\x89PNG\r\n\x1a\n")
         file.write(_chunk(b"IHDR", struct.pack(">IIBBBBB", canvas.width, canvas.height, 8, colour_type, 0, 0, 0)))
@@ -58,6 +58,11 @@ def write_png(scene: Scene, path: Path) -> None:
         last = zlib.compressobj(COMPRESSION, zlib.DEFLATED, -15).flush()
         file.write(_chunk(b"IDAT", last + struct.pack(">I", checksum)))
         file.write(_chunk(b"IEND", b""))
+
+
+def band_rows(canvas: Canvas) -> int:
+    """Return how many rows of pixels of a canvas are drawn together."""
+    return max(BAND_STEP, BAND_PIXELS // canvas.width // BAND_STEP * BAND_STEP)
 
 
 def _filtered(image: Array, channels: int) -> bytes:

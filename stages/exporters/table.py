@@ -15,6 +15,8 @@ from ..formats.scene_file import save_scene
 from ..formats.together import in_pairs
 from ..result import Result
 from .film import export_apng, export_gif, export_mp4, export_webp, need_encoder
+from .frames import export_frames, is_pattern
+from .jpg import export_jpg
 from .options import ExportOptions
 from .pdf import export_pdf
 from .png import export_png
@@ -43,10 +45,13 @@ class Exporter:
 
 
 _SVG = Exporter(export_svg, ("width", "title", "animated", "flat", "layers"), ("seconds", "hold", "loop"))
+_JPG = Exporter(export_jpg, ("width", "matte", "dpi"))
 _FILM = ("width", "fps", "seconds", "hold", "loop")
 
 EXPORTERS: dict[str, Exporter] = {
     ".png": Exporter(export_png, ("width",)),
+    ".jpg": _JPG,
+    ".jpeg": _JPG,
     ".svg": _SVG,
     ".svgz": _SVG,
     ".pdf": Exporter(export_pdf, ("width", "title", "flat", "paper", "dpi", "bleed")),
@@ -58,7 +63,25 @@ EXPORTERS: dict[str, Exporter] = {
     ".json": Exporter(export_scene, ("width",)),
     ".npz": Exporter(export_scene, ("width",)),
 }
-"""File ending to exporter."""
+"""File ending to exporter; of several that fit a name, the longest counts."""
+
+FRAMES = "%d.png"
+_KINDS = {**EXPORTERS, FRAMES: Exporter(export_frames, ("width", "fps", "seconds"))}
+
+
+def ending_of(path: Path) -> str:
+    """Return the key of a path's exporter in `EXPORTERS`, or `FRAMES`.
+
+    Raises:
+        InputError: no ending fits, or the number in a name is not one.
+    """
+    if is_pattern(path):
+        return FRAMES
+    name = path.name.lower()
+    fitting = [ending for ending in EXPORTERS if name.endswith(ending) and name != ending]
+    if not fitting:
+        raise InputError(f"cannot export {path}: unknown ending; known are {', '.join(_KINDS)}")
+    return max(fitting, key=len)
 
 
 def check_paths(paths: Sequence[Path], options: ExportOptions | None = None) -> None:
@@ -70,9 +93,7 @@ def check_paths(paths: Sequence[Path], options: ExportOptions | None = None) -> 
         BackendUnavailable: an ending needs an extra that is not installed.
     """
     for path in paths:
-        folder = path.absolute().parent
-        if path.suffix.lower() not in EXPORTERS:
-            raise InputError(f"cannot export {path}: unknown ending; known are {', '.join(EXPORTERS)}")
+        folder, ending = path.absolute().parent, ending_of(path)
         if not os.path.isdir(folder):  # unlike Path.is_dir, it accepts names that are too long
             raise InputError(f"cannot export {path}: the folder {path.parent} does not exist")
         if os.path.isdir(path):
@@ -85,10 +106,10 @@ def check_paths(paths: Sequence[Path], options: ExportOptions | None = None) -> 
             pass
         except OSError as error:
             raise InputError(f"cannot export {path}: {error.strerror}") from None
-        if path.suffix.lower() == ".mp4":
+        if ending == ".mp4":
             need_encoder()
     if paths and options is not None:
-        _check_use({path.suffix.lower() for path in paths}, options)
+        _check_use({ending_of(path) for path in paths}, options)
 
 
 def _check_use(endings: set[str], options: ExportOptions) -> None:
@@ -96,8 +117,8 @@ def _check_use(endings: set[str], options: ExportOptions) -> None:
     for field in fields(options):
         if getattr(options, field.name) == field.default:
             continue
-        users = [ending for ending, exporter in EXPORTERS.items() if field.name in exporter.options]
-        animated = [ending for ending, exporter in EXPORTERS.items() if field.name in exporter.if_animated]
+        users = [ending for ending, exporter in _KINDS.items() if field.name in exporter.options]
+        animated = [ending for ending, exporter in _KINDS.items() if field.name in exporter.if_animated]
         if endings.isdisjoint([*users, *(animated if options.animated else ())]):
             also = f" (with animated also {', '.join(animated)})" if animated else ""
             raise InputError(f"{field.name} applies only to {', '.join(users)}{also}; none of the files is one")
@@ -136,7 +157,7 @@ def export_files(
 
     def write(path: Path) -> Path:
         with around(path):
-            EXPORTERS[path.suffix.lower()].write(result, path, wanted)
+            _KINDS[ending_of(path)].write(result, path, wanted)
         return path
 
     jobs = [partial(write, path) for path in distinct_paths(paths)]
