@@ -64,13 +64,16 @@ class ExportOptions:
         None, "GIF: least alpha of an opaque pixel.",
         unset="one with few pixels near it, at most 0.25", low=0, high=1)
     paper: str | None = option(
-        None, "PDF: size of the page, such as a3, letter or 300x200mm; the picture is fitted to it.",
+        None, "PDF, --outline in mm: size of the page, such as a3, letter or 300x200mm; the picture is fitted to it.",
         unset="the picture's", check=_paper, metavar=f"{'|'.join(PAPERS)}|WxHmm")
     dpi: float = option(
-        300.0, "PDF without --paper, JPEG: pixels per inch.", low=DPI_MIN, high=DPI_MAX)
+        300.0, "JPEG; PDF and --outline in mm without --paper: pixels per inch.", low=DPI_MIN, high=DPI_MAX)
     bleed: str | None = option(
         None, "PDF: the picture covers the page and this much more at each side, such as 3mm, and is cropped.",
         unset="none", check=_bleed, metavar="LENGTH")
+    outline: bool = option(False, "SVG: outlines of the shapes, without fill, for pen plotters.")
+    units: str = option(
+        "px", "Unit of --outline; mm and in give a physical size.", choices=("px", "mm", "in"))
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -79,6 +82,8 @@ class ExportOptions:
             raise InputError(
                 "an SVG cannot be both animated and in layers: layers are ordered by colour, not by growth"
             )
+        if self.outline and (self.animated or self.flat):
+            raise InputError(f"an SVG cannot be both outline and {'animated' if self.animated else 'flat'}")
 
     def resized(self, scene: Scene) -> Scene:
         """Return the scene at `width`, or unchanged without one."""

@@ -20,7 +20,8 @@ PAPERS = {
     "tabloid": (279.4, 431.8),
 }  # fmt: skip
 """Name of a paper to its width and height upright, mm."""
-_UNITS = {"mm": 1.0, "cm": 10.0, "in": MM_PER_INCH}
+UNITS = {"mm": 1.0, "cm": 10.0, "in": MM_PER_INCH}
+"""Unit to its length, mm."""
 _NUMBER, _UNIT = r"(\d+\.?\d*|\.\d+)", r"\s*(mm|cm|in)"
 
 
@@ -59,7 +60,7 @@ def parse_paper(name: str, text: Any) -> tuple[float, float]:
     if word in PAPERS:
         return PAPERS[word]
     match = re.fullmatch(rf"{_NUMBER}\s*x\s*{_NUMBER}{_UNIT}", word)
-    sides = [float(side) * _UNITS[match[3]] for side in match.groups()[:2]] if match else []
+    sides = [float(side) * UNITS[match[3]] for side in match.groups()[:2]] if match else []
     if not sides or not all(SIDE_MIN <= side <= SIDE_MAX for side in sides):
         raise InputError(
             f"{name} is {shown(text)}; needs {', '.join(PAPERS)} or a size such as 300x200mm (cm, in), "
@@ -75,7 +76,7 @@ def parse_bleed(name: str, text: Any) -> float:
         InputError: it is no length, or longer than `BLEED_MAX`.
     """
     match = re.fullmatch(_NUMBER + _UNIT, text.strip().lower()) if isinstance(text, str) else None
-    length = float(match[1]) * _UNITS[match[2]] if match else None
+    length = float(match[1]) * UNITS[match[2]] if match else None
     if length is None or length > BLEED_MAX:
         raise InputError(
             f"{name} is {shown(text)}; needs a length such as 3mm, .3cm or .125in, at most {BLEED_MAX:g} mm"

@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from artpipe.renderers import Scene
+from artpipe.renderers import InputError, Scene
 from artpipe.renderers.primitives.falloff import FALLOFFS
 
 from ..formats.files import whole_file
@@ -26,6 +26,8 @@ from ..result import Result
 from .growth import even_batches
 from .layers import Layer, colour_layers
 from .options import ExportOptions
+from .paper import MM_PER_INCH, UNITS, sheet_for
+from .svg_outline import Frame, outline_paths
 from .svg_shapes import hard_element, hex_of, number, shapes, shown_rows, soft_elements
 
 Array = np.ndarray[Any, Any]
@@ -35,6 +37,8 @@ Array = np.ndarray[Any, Any]
 BATCHES = 64
 BATCH_SHARE = 0.03
 FADE_SECONDS = 0.4
+# Widths of outlines, in the drawing's unit.
+_HAIRLINES = {"px": 0.25, "mm": 0.1, "in": 0.004}
 
 
 def export_svg(result: Result, path: Path, options: ExportOptions) -> None:
@@ -50,12 +54,17 @@ def svg_text(result: Result, options: ExportOptions) -> str:
 
     Args:
         result: the scene and its title.
-        options: width, title, flat, layers, and animated with seconds, hold, loop.
+        options: width, title, flat, layers; animated with seconds, hold, loop; outline with units, paper, dpi.
+
+    Raises:
+        InputError: outlines with a sheet that is too large, or with a paper but no physical unit.
     """
     import svgwrite
 
     scene = result.scene
     canvas = scene.canvas
+    if options.outline:
+        return _outline_text(result, options)
     width = options.width or canvas.width
     height = max(1, round(canvas.height * width / canvas.width))
     # Rounding to whole pixels changes the aspect ratio a little; the view box follows it, as in `Scene.scaled`.
@@ -77,10 +86,44 @@ def svg_text(result: Result, options: ExportOptions) -> str:
         _paint(drawing, group, part, names, options.flat)
     if styles:
         drawing.defs.elements.insert(0, drawing.style("".join(styles)))
-    # What `drawing.write` writes, in half the time: it encodes each piece of text on its own.
+    return _written(drawing)
+
+
+def _written(drawing: Any) -> str:
+    """What `drawing.write` writes, in half the time: it encodes each piece of text on its own."""
     text = ElementTree.tostring(drawing.get_xml(), encoding="unicode")
     text = text.encode(errors="xmlcharrefreplace").decode().replace(" />", "/>")
     return f'<?xml version="1.0" encoding="utf-8" ?>\n{text}\n'
+
+
+def _outline_text(result: Result, options: ExportOptions) -> str:
+    """Return a drawing of outlines in `options.units`; a layer for each pen if there are layers."""
+    import svgwrite
+
+    scene, unit = result.scene, options.units
+    canvas = scene.canvas
+    width = options.width or canvas.width
+    if unit == "px" and options.paper is not None:
+        raise InputError("outlines on paper need a physical unit; try --units mm")
+    # Without a physical size a pixel is a length of 1.
+    sheet = sheet_for(canvas, width, MM_PER_INCH if unit == "px" else options.dpi, options.paper)
+    scale, left, top, across, down = (
+        length / UNITS.get(unit, 1.0) for length in (sheet.scale, sheet.left, sheet.top, sheet.width, sheet.height)
+    )
+    places = 3 if unit == "in" else 2
+    frame = Frame(scale, left, top, scale * canvas.width, scale * canvas.height, places)
+    size = [number(length, places + 1) for length in (across, down)]
+    drawing = svgwrite.Drawing(size=[length + unit for length in size], debug=False, profile="full")
+    drawing.viewbox(0, 0, *size)
+    drawing.set_desc(options.title_of(result), f"outlines of {counted(scene)}, {unit}. artpipe")
+    layers = [Layer((0.0, 0.0, 0.0), scene)]
+    if options.layers is not None:
+        layers = colour_layers(shown_rows(scene), options.layers)
+    for (group, part), layer in zip(_layer_groups(drawing, layers), layers, strict=True):
+        group.attribs |= {"fill": "none", "stroke": hex_of(layer.colour), "stroke-width": number(_HAIRLINES[unit], 4)}
+        for data in outline_paths(part, frame):
+            group.add(drawing.path(data))
+    return _written(drawing)
 
 
 def _paint(drawing: Any, group: Any, scene: Scene, names: Iterator[str], flat: bool) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 
@@ -36,15 +36,19 @@ class Exporter:
     Attributes:
         write: `(result, path, options)`, writes the complete file or raises.
         options: fields of `ExportOptions` that apply to this kind of file.
-        if_animated: further fields that apply with the option `animated`.
+        options_with: further fields that apply with a certain option.
     """
 
     write: Callable[[Result, Path, ExportOptions], None]
     options: tuple[str, ...]
-    if_animated: tuple[str, ...] = ()
+    options_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-_SVG = Exporter(export_svg, ("width", "title", "animated", "flat", "layers"), ("seconds", "hold", "loop"))
+_SVG = Exporter(
+    export_svg,
+    ("width", "title", "animated", "flat", "layers", "outline"),
+    {"animated": ("seconds", "hold", "loop"), "outline": ("units", "paper", "dpi")},
+)
 _JPG = Exporter(export_jpg, ("width", "matte", "dpi"))
 _FILM = ("width", "fps", "seconds", "hold", "loop")
 
@@ -114,14 +118,19 @@ def check_paths(paths: Sequence[Path], options: ExportOptions | None = None) -> 
 
 def _check_use(endings: set[str], options: ExportOptions) -> None:
     """Refuse an option that applies to none of these endings."""
-    for field in fields(options):
-        if getattr(options, field.name) == field.default:
+    for option in fields(options):
+        name = option.name
+        if getattr(options, name) == option.default:
             continue
-        users = [ending for ending, exporter in _KINDS.items() if field.name in exporter.options]
-        animated = [ending for ending, exporter in _KINDS.items() if field.name in exporter.if_animated]
-        if endings.isdisjoint([*users, *(animated if options.animated else ())]):
-            also = f" (with animated also {', '.join(animated)})" if animated else ""
-            raise InputError(f"{field.name} applies only to {', '.join(users)}{also}; none of the files is one")
+        users = [ending for ending, exporter in _KINDS.items() if name in exporter.options]
+        also, notes = [], []
+        for other in ("animated", "outline"):
+            more = [ending for ending, exporter in _KINDS.items() if name in exporter.options_with.get(other, ())]
+            also += more if getattr(options, other) else []
+            notes += [f"with {other}{' also' * bool(users)} {', '.join(more)}"] * bool(more)
+        if endings.isdisjoint([*users, *also]):
+            only = ", ".join(users) + (f" ({', '.join(notes)})" if notes else "")
+            raise InputError(f"{name} applies only to {only.strip()}; none of the files is one")
 
 
 def distinct_paths(paths: Iterable[Path]) -> list[Path]:
