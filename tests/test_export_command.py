@@ -195,7 +195,7 @@ def test_the_title_is_the_pictures_or_the_one_asked_for(finished, out):
 OTHER = {
     "width": 20, "title": "Other", "fps": 5.0, "seconds": 1.0, "hold": 0.5, "loop": 3, "animated": True, "flat": True,
     "layers": 2, "matte": "#204080", "alpha_threshold": 0.9, "paper": "a6", "dpi": 150.0, "bleed": "3mm",
-    "outline": True, "units": "mm",
+    "outline": True, "units": "mm", "made_for": "x",
 }  # fmt: skip
 
 

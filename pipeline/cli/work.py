@@ -248,9 +248,9 @@ def write_exports(source: Path, files: Sequence[Path], options: dict[str, Any], 
     result = load_result(source)
     for path in _written(result, files, wanted, quiet):
         note = ""
-        if check and path.is_file():  # not a pattern of frames
+        if (check or wanted.made_for) and path.is_file():  # not a pattern of frames
             note = f"  {path.stat().st_size / 1000:.0f} kB"
-            if path.suffix.lower() in (".svg", ".svgz") and not wanted.outline:
+            if check and path.suffix.lower() in (".svg", ".svgz") and not wanted.outline:
                 for name in rasterisers():
                     note += f", {svg_fidelity(path, result.scene, name):.1f} dB of the scene (drawn by {name})"
         if check or not quiet:

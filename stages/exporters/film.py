@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -36,10 +37,15 @@ TOLERANCE = 75
 THRESHOLDS, FEW = range(16, 65), 0.005
 # 0..100: at least 40 dB at a tenth of a GIF's size.
 WEBP_QUALITY = 82
+# x264's constant rate factor.
+MP4_CRF = 18
+# Number of quality steps of files with a size limit. A step multiplies a GIF's tolerance by `GIF_STEP`, and changes the
+# quality of WebP and the rate factor of MP4 by these amounts.
+STEPS, GIF_STEP, WEBP_STEP, MP4_STEP = 4, 2.5, 18, 4
 
 
-def export_gif(result: Result, path: Path, options: ExportOptions) -> None:
-    """Write a GIF: one palette, no dither, and only the pixels that changed.
+def export_gif(result: Result, path: Path, options: ExportOptions, step: int = 0) -> None:
+    """Write a GIF: one palette, no dither, and only the pixels that changed; in quality `step`, 0 the best.
 
     Dither would defeat the compression and flicker. Frames without any change are merged into a longer one. GIF pixels
     are opaque or transparent: half-transparent ones are composited over the matte, faint ones are dropped. Single
@@ -48,13 +54,13 @@ def export_gif(result: Result, path: Path, options: ExportOptions) -> None:
     import imageio.v3 as iio
 
     frames = list(frames_of(result, options, side_max=GIF_SIDE))
-    transparent = result.scene.canvas.transparent
+    transparent = frames[-1].shape[2] == 4
     if transparent:
         threshold = _sparse_alpha(frames[-1]) if options.alpha_threshold is None else options.alpha_threshold
         for k, frame in enumerate(frames):  # in place: the frames may fill most of `MEMORY`
             frames[k] = _on_matte(frame, options.matte_or(WHITE), threshold)
     palette = Palette.of(frames)
-    indices = palette.whole_frames(frames) if transparent else palette.film(frames, TOLERANCE)
+    indices = palette.whole_frames(frames) if transparent else palette.film(frames, TOLERANCE * GIF_STEP**step)
     frames.clear()  # the encoder needs three copies of the indices, as much as the frames
     # Indices passed as grey values beside their palette are not quantised again.
     film = iio.imwrite(
@@ -65,10 +71,10 @@ def export_gif(result: Result, path: Path, options: ExportOptions) -> None:
     _write(film, path)
 
 
-def export_webp(result: Result, path: Path, options: ExportOptions) -> None:
-    """Write a lossy animated WebP, a tenth of a GIF's size."""
+def export_webp(result: Result, path: Path, options: ExportOptions, step: int = 0) -> None:
+    """Write a lossy animated WebP, a tenth of a GIF's size; in quality `step`, 0 the best."""
     frames = frames_of(result, options, side_max=WEBP_SIDE)
-    _write_frames(frames, path, options, extension=".webp", quality=WEBP_QUALITY, method=4)
+    _write_frames(frames, path, options, extension=".webp", quality=WEBP_QUALITY - WEBP_STEP * step, method=4)
 
 
 def export_apng(result: Result, path: Path, options: ExportOptions) -> None:
@@ -131,8 +137,8 @@ def need_encoder() -> None:
         )
 
 
-def export_mp4(result: Result, path: Path, options: ExportOptions) -> None:
-    """Write an H.264 film with sides cropped to even numbers; the result is held for `options.hold`.
+def export_mp4(result: Result, path: Path, options: ExportOptions, step: int = 0) -> None:
+    """Write an H.264 film with sides cropped to even numbers, in quality `step`; the result is held for `options.hold`.
 
     MP4 has no transparency: shapes are composited over the matte, or over the canvas's background without one.
 
@@ -152,7 +158,7 @@ def export_mp4(result: Result, path: Path, options: ExportOptions) -> None:
         with imopen(temporary, "w", plugin="FFMPEG") as file:
             file.write(
                 iter(frames), is_batch=True, fps=options.fps, codec="libx264", quality=None, macro_block_size=2,
-                output_params=["-crf", "18", "-preset", "medium", "-movflags", "+faststart"],
+                output_params=["-crf", str(MP4_CRF + MP4_STEP * step), "-preset", "medium", "-movflags", "+faststart"],
             )  # fmt: skip
         try:
             written, _ = count_frames_and_secs(str(temporary))
@@ -180,8 +186,9 @@ def frames_of(result: Result, options: ExportOptions, flat: bool = False, side_m
 
     Args:
         result: the painting.
-        options: width, timing and matte.
-        flat: whether to composite a transparent canvas over the matte, or over its background without one.
+        options: width, timing, matte, and `made_for`: a frame of its size is padded with the background.
+        flat: whether to composite a transparent canvas over the matte, or over its background without one; always with
+            `made_for`.
         side_max: longest side that the file format stores, pixels.
 
     Yields:
@@ -192,14 +199,20 @@ def frames_of(result: Result, options: ExportOptions, flat: bool = False, side_m
     """
     count = frame_count(options)
     canvas = result.scene.canvas
-    width = options.width or _default_width(canvas)
+    flat = flat or options.post_size is not None
+    width = options.width or _default_width(canvas, options.post_size)
     height = result.scene.scaled(width).canvas.height
+    frame_width, frame_height = options.post_size or (width, height)
     if max(width, height) > side_max:
         raise InputError(
             f"frames are {width} x {height} pixels; this format takes at most {side_max} a side. "
             "Try a smaller --width, or .apng"
         )
     channels = 4 if canvas.transparent and not flat else 3
+    if options.post_size is not None and count * frame_width * frame_height * channels > MEMORY:
+        raise InputError(
+            f"{count} frames of {frame_width} x {frame_height} pixels need too much memory. Try fewer --seconds"
+        )
     if count * width * height * channels > MEMORY:
         fits = int((MEMORY / channels / count * width / height) ** 0.5)
         while fits and count * fits * result.scene.scaled(fits).canvas.height * channels > MEMORY:
@@ -210,11 +223,24 @@ def frames_of(result: Result, options: ExportOptions, flat: bool = False, side_m
         scaled = scene if (width, height) == (canvas.width, canvas.height) else scene.scaled(width, height)
         if flat and canvas.transparent:
             scaled = scaled.with_background(options.matte_or(canvas.background))
-        yield as_bytes(load_renderer("cpu").render(scaled) if flat else picture_of(scaled))
+        frame = as_bytes(load_renderer("cpu").render(scaled) if flat else picture_of(scaled))
+        yield frame if options.post_size is None else _padded(frame, options.post_size, scaled.canvas.background)
 
 
-def _default_width(canvas: Canvas) -> int:
-    """Return the canvas's width, reduced so that no side exceeds `DEFAULT_SIDE`."""
+def _padded(frame: Array, size: tuple[int, int], colour: tuple[float, float, float]) -> Array:
+    """Return the frame, (H, W, 3), in the middle of a larger one of this width and height."""
+    padded = np.empty((size[1], size[0], 3), np.uint8)
+    padded[:] = as_bytes(np.array(colour, np.float32))
+    top, left = (size[1] - frame.shape[0]) // 2, (size[0] - frame.shape[1]) // 2
+    padded[top : top + frame.shape[0], left : left + frame.shape[1]] = frame
+    return padded
+
+
+def _default_width(canvas: Canvas, size: tuple[int, int] | None = None) -> int:
+    """Return the largest width that fits this size; without one the canvas's, with no side above `DEFAULT_SIDE`."""
+    if size is not None:
+        share = min(size[0] / canvas.width, size[1] / canvas.height)
+        return max(1, math.floor(canvas.width * share + 1e-6))
     longest = max(canvas.width, canvas.height)
     return canvas.width if longest <= DEFAULT_SIDE else max(1, round(canvas.width * DEFAULT_SIDE / longest))
 

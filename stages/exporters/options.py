@@ -18,6 +18,8 @@ FPS_MAX = 50.0  # GIF counts in hundredths of a second, and browsers slow down f
 SECONDS_MAX = 300.0  # a GIF frame lasts at most 655 s
 WIDTH_MAX = 65536
 TITLE_MAX = 300
+POSTS = {"square": (1080, 1080), "story": (1080, 1920), "x": (1280, 720)}
+"""Name of a kind of post on social networks to its width and height, pixels."""
 DPI_MIN, DPI_MAX = 10.0, 4800.0
 
 
@@ -74,6 +76,9 @@ class ExportOptions:
     outline: bool = option(False, "SVG: outlines of the shapes, without fill, for pen plotters.")
     units: str = option(
         "px", "Unit of --outline; mm and in give a physical size.", choices=("px", "mm", "in"))
+    made_for: str | None = option(
+        None, "GIF, WebP, MP4: post of this kind, padded with the background, at most 8 MB.", unset="none",
+        choices=tuple(POSTS), flags=("--for",))
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -84,6 +89,14 @@ class ExportOptions:
             )
         if self.outline and (self.animated or self.flat):
             raise InputError(f"an SVG cannot be both outline and {'animated' if self.animated else 'flat'}")
+
+        if self.made_for is not None and self.width is not None:
+            raise InputError(f"a post made for {self.made_for} has a fixed size; give no width")
+
+    @property
+    def post_size(self) -> tuple[int, int] | None:
+        """Width and height of the kind of post, pixels; None without one."""
+        return None if self.made_for is None else POSTS[self.made_for]
 
     def resized(self, scene: Scene) -> Scene:
         """Return the scene at `width`, or unchanged without one."""

@@ -14,12 +14,13 @@ from artpipe.renderers import InputError
 from ..formats.scene_file import save_scene
 from ..formats.together import in_pairs
 from ..result import Result
-from .film import export_apng, export_gif, export_mp4, export_webp, need_encoder
+from .film import export_apng, need_encoder
 from .frames import export_frames, is_pattern
 from .jpg import export_jpg
 from .options import ExportOptions
 from .pdf import export_pdf
 from .png import export_png
+from .posts import export_gif_post, export_mp4_post, export_webp_post
 from .svg import export_svg
 from .viewer import export_viewer
 
@@ -59,10 +60,10 @@ EXPORTERS: dict[str, Exporter] = {
     ".svg": _SVG,
     ".svgz": _SVG,
     ".pdf": Exporter(export_pdf, ("width", "title", "flat", "paper", "dpi", "bleed")),
-    ".gif": Exporter(export_gif, (*_FILM, "matte", "alpha_threshold")),
-    ".webp": Exporter(export_webp, _FILM),
+    ".gif": Exporter(export_gif_post, (*_FILM, "made_for", "matte", "alpha_threshold")),
+    ".webp": Exporter(export_webp_post, (*_FILM, "made_for")),
     ".apng": Exporter(export_apng, _FILM),
-    ".mp4": Exporter(export_mp4, ("width", "fps", "seconds", "hold", "matte")),
+    ".mp4": Exporter(export_mp4_post, ("width", "fps", "seconds", "hold", "made_for", "matte")),
     ".html": Exporter(export_viewer, ("title",)),
     ".json": Exporter(export_scene, ("width",)),
     ".npz": Exporter(export_scene, ("width",)),
