@@ -50,7 +50,12 @@ def test_a_post_has_its_size_with_the_picture_in_the_middle_of_the_background(sc
     picture = last[top : top + down, left : left + across]
     want = artpipe.render(scene.scaled(across, down))
     assert artpipe.psnr(float(np.mean((picture / 255 - np.clip(want, 0, 1)) ** 2))) > 30
-    around = [last[: max(top - 2, 0)], last[top + down + 2 :], last[:, : max(left - 2, 0)], last[:, left + across + 2 :]]
+    around = [
+        last[: max(top - 2, 0)],
+        last[top + down + 2 :],
+        last[:, : max(left - 2, 0)],
+        last[:, left + across + 2 :],
+    ]
     for part in around:  # shapes do not reach into it
         assert part.size == 0 or np.abs(part / 255 - (0.9, 0.3, 0.1)).max() < 0.05
     assert sum(part.size for part in around) > 0

@@ -184,6 +184,7 @@ def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, opti
     .pdf          vector, for print; also --paper a3, --bleed 3mm
     .gif .webp    the growth as a film; also .apng, and .mp4 with the extra video
     %04d.png      the same frames as numbered files
+    .lottie.json  the growth as an animation of vectors, for apps
     .html         a viewer: one file with slider, zoom and the original for comparison
     .json .npz    the scene: JSON for other programs, NumPy arrays in less space
 

@@ -17,6 +17,7 @@ import numpy as np
 from artpipe.renderers.primitives.base import Outline
 from artpipe.renderers.primitives.falloff import Falloff
 
+from .curves import bezier_arc
 from .pdf_file import PdfFile
 from .svg_shapes import Radial, Ramp, Shape, decimals, hard_outline, nested_outlines, number, radial, ramps
 
@@ -181,27 +182,10 @@ def _path(outline: Outline, places: int) -> Iterator[str]:
     """Yield the operators of a polygon, or of a path whose every second side is an arc."""
     for k, (x, y) in enumerate(outline.points):
         if outline.arc and k % 2:
-            yield from _arc(complex(*outline.points[k - 1]), complex(x, y), outline.arc, places)
+            for curve in bezier_arc(complex(*outline.points[k - 1]), complex(x, y), outline.arc):
+                yield " ".join(number(value, places) for point in curve for value in (point.real, point.imag)) + " c"
         else:
             yield f"{number(x, places)} {number(y, places)} {'l' if k else 'm'}"
-
-
-def _arc(start: complex, end: complex, radius: float, places: int) -> Iterator[str]:
-    """Yield Bézier curves along a clockwise arc of at most half a circle."""
-    half = abs(end - start) / 2
-    if half == 0:
-        return
-    middle = (start + end) / 2 + 1j * (end - start) / (2 * half) * math.sqrt(max(radius**2 - half**2, 0.0))
-    whole = 2 * math.asin(min(1.0, half / radius))
-    count = max(1, math.ceil(whole / (math.pi / 2) - 1e-9))
-    step = cmath.rect(1, whole / count)
-    pull = 4 / 3 * math.tan(whole / count / 4) * 1j
-    here = start - middle
-    for _ in range(count):
-        there = here * step
-        curve = [middle + here * (1 + pull), middle + there * (1 - pull), middle + there]
-        yield " ".join(number(value, places) for point in curve for value in (point.real, point.imag)) + " c"
-        here = there
 
 
 def _grown(corners: Sequence[tuple[float, float]], margin: float) -> list[tuple[float, float]]:

@@ -14,6 +14,7 @@ from artpipe.renderers import Scene
 from artpipe.renderers.primitives.base import Outline
 from artpipe.renderers.primitives.falloff import FALLOFFS
 
+from .curves import arc_between
 from .svg_shapes import hard_outline, number, shapes, shown_rows
 
 Array = np.ndarray[Any, Any]
@@ -144,13 +145,9 @@ def _corners(outline: Outline, frame: Frame) -> Array:
 
 def _arc_corners(start: complex, end: complex, radius: float) -> list[complex]:
     """Return points on a clockwise arc of at most half a circle, without its start."""
-    half = abs(end - start) / 2
-    if half == 0:
-        return [end]
-    middle = (start + end) / 2 + 1j * (end - start) / (2 * half) * math.sqrt(max(radius**2 - half**2, 0.0))
-    whole = 2 * math.asin(min(1.0, half / radius))
+    middle, angle = arc_between(start, end, radius)
     count = 2 * _parts(radius)
-    return [middle + (start - middle) * cmath.rect(1, whole * (k + 1) / count) for k in range(count)]
+    return [middle + (start - middle) * cmath.rect(1, angle * (k + 1) / count) for k in range(count)]
 
 
 def _parts(radius: float) -> int:

@@ -38,7 +38,7 @@ LOGISTIC_STOPS = (7.0, 5.0, 3.5, 2.5, 1.7, 1.0, 0.3, -0.3, -1.0, -1.7, -2.5, -3.
 HARD, NEARLY = 0.5, 0.01
 # Pieces reach this many pixels beyond the rim, since their corners are rounded to tenths of a pixel.
 SLACK = 0.1
-# Nested outlines are about `STAIR` pixels apart, or farther if they differ by at most `STAIR_CHANGE` in a pixel (0..1).
+# Distance of nested outlines, and their difference; see `nested_outlines`.
 STAIR = 1.0
 STAIR_CHANGE = 0.1
 
@@ -231,18 +231,26 @@ def _logistic_stops(radius: float, softness: float) -> tuple[float, list[tuple[f
     return outline, stops[first:], 1.0
 
 
-def nested_outlines(shape: Shape, falloff: Falloff) -> list[tuple[Outline, float]]:
+def nested_outlines(
+    shape: Shape, falloff: Falloff, stair: float = STAIR, change: float = STAIR_CHANGE
+) -> list[tuple[Outline, float]]:
     """Return outlines that approximate the falloff, with their opacities, from the outermost inwards.
 
     Coverage rises by the same amount at each. Outlines are composited over each other: opacities a_1, a_2, … together
     cover 1 - (1 - a_1)(1 - a_2) ….
+
+    Args:
+        shape: the shape.
+        falloff: of its rim.
+        stair: outlines are this far apart, pixels.
+        change: or farther, if they differ by at most this much in a pixel, 0..1.
     """
     margin = float(falloff.margin(np.array(shape.softness), np.array(shape.thickness)))
     distances = np.linspace(margin, -min(shape.thickness, margin), 65)
     coverage = falloff.coverage(np, distances, shape.softness, shape.thickness)
     peak = float(coverage[-1])
-    pixels = (distances[0] - distances[-1]) / STAIR
-    count = max(1, math.ceil(min(round(pixels), shape.opacity * peak / STAIR_CHANGE)))
+    pixels = (distances[0] - distances[-1]) / stair
+    count = max(1, math.ceil(min(round(pixels), shape.opacity * peak / change)))
     outsets = np.interp((np.arange(count) + 0.5) / count * peak, coverage, distances)
     reached = shape.opacity * peak * np.arange(count + 1) / count
     opacities = (1 - (1 - reached[1:]) / (1 - reached[:-1])).tolist()

@@ -17,6 +17,7 @@ from ..result import Result
 from .film import export_apng, need_encoder
 from .frames import export_frames, is_pattern
 from .jpg import export_jpg
+from .lottie import export_lottie
 from .options import ExportOptions
 from .pdf import export_pdf
 from .png import export_png
@@ -64,6 +65,7 @@ EXPORTERS: dict[str, Exporter] = {
     ".webp": Exporter(export_webp_post, (*_FILM, "made_for")),
     ".apng": Exporter(export_apng, _FILM),
     ".mp4": Exporter(export_mp4_post, ("width", "fps", "seconds", "hold", "made_for", "matte")),
+    ".lottie.json": Exporter(export_lottie, ("width", "title", "fps", "seconds", "hold")),
     ".html": Exporter(export_viewer, ("title",)),
     ".json": Exporter(export_scene, ("width",)),
     ".npz": Exporter(export_scene, ("width",)),
