@@ -178,6 +178,14 @@ def _difference(image: Array, other: Array) -> float:
     return float(np.sqrt(np.mean(np.square(image - other, dtype=np.float64))))
 
 
+def _piece_ends(count: int) -> Array:
+    """Return the ends of pieces that batches are made of, 0 included. The first rows change most: each is a piece."""
+    single = min(count, _PIECES // 2)
+    return np.unique(
+        np.concatenate([np.arange(single), np.linspace(single, count, _PIECES // 2 + 1).round()]).astype(int)
+    )
+
+
 def even_batches(scene: Scene, count: int, share: float) -> list[int]:
     """Cut the painting order into batches, keeping the largest visible change of a batch small.
 
@@ -192,7 +200,7 @@ def even_batches(scene: Scene, count: int, share: float) -> list[int]:
     if scene.count == 0:
         return []
     largest = max(1, int(share * scene.count))
-    pieces = np.unique(np.linspace(0, scene.count, min(scene.count, _PIECES) + 1).round().astype(int))
+    pieces = _piece_ends(scene.count)
     pictures = [_small_picture(scene.select(np.arange(end))) for end in pieces]
 
     def batches(change: float) -> list[int]:
