@@ -185,6 +185,7 @@ def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, opti
     .gif .webp    the growth as a film; also .apng, and .mp4 with the extra video
     %04d.png      the same frames as numbered files
     .lottie.json  the growth as an animation of vectors, for apps
+    .lqip.html    a placeholder for a web page, about a kilobyte
     .html         a viewer: one file with slider, zoom and the original for comparison
     .json .npz    the scene: JSON for other programs, NumPy arrays in less space
 

@@ -18,6 +18,7 @@ from .film import export_apng, need_encoder
 from .frames import export_frames, is_pattern
 from .jpg import export_jpg
 from .lottie import export_lottie
+from .lqip import export_lqip
 from .options import ExportOptions
 from .pdf import export_pdf
 from .png import export_png
@@ -67,6 +68,7 @@ EXPORTERS: dict[str, Exporter] = {
     ".mp4": Exporter(export_mp4_post, ("width", "fps", "seconds", "hold", "made_for", "matte")),
     ".lottie.json": Exporter(export_lottie, ("width", "title", "fps", "seconds", "hold")),
     ".html": Exporter(export_viewer, ("title",)),
+    ".lqip.html": Exporter(export_lqip, ("width", "title")),
     ".json": Exporter(export_scene, ("width",)),
     ".npz": Exporter(export_scene, ("width",)),
 }
