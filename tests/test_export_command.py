@@ -114,6 +114,7 @@ SHOWS = {
     ".apng": lambda path, scene: is_film(path, "PNG"),
     ".mp4": lambda path, scene: path.read_bytes()[4:8] == b"ftyp",
     ".html": lambda path, scene: path.read_text(encoding="utf-8").lower().startswith("<!doctype html>"),
+    ".js": lambda path, scene: path.read_text().count("\n  ['circle', ") == scene.count,
     ".lqip.html": lambda path, scene: path.read_text().count("%3Cuse ") == scene.count,
     ".lottie.json": lambda path, scene: json.loads(path.read_text())["w"] == scene.canvas.width,
     ".json": lambda path, scene: load_scene(path).same_as(scene) and json.loads(path.read_text()) is not None,

@@ -186,6 +186,7 @@ def export(source: Path, files: tuple[Path, ...], check: bool, quiet: bool, opti
     %04d.png      the same frames as numbered files
     .lottie.json  the growth as an animation of vectors, for apps
     .lqip.html    a placeholder for a web page, about a kilobyte
+    .js           a p5.js sketch, to be changed by hand
     .html         a viewer: one file with slider, zoom and the original for comparison
     .json .npz    the scene: JSON for other programs, NumPy arrays in less space
 

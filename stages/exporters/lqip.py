@@ -148,10 +148,11 @@ def _spot(shape: Shape, share: float) -> Spot:
     outset = (inner + outer) / (1 + rim) - shape.thickness  # the middle of the rim stays where it is
     outline = shape.primitive.outline(shape.columns, outset)
     if outline.matrix is None:
-        x, y, radius = (outline.lengths[name] for name in ("cx", "cy", "r"))
-        matrix = (radius, 0.0, radius, x, y)
+        x, y, across = (outline.lengths[name] for name in ("cx", "cy", "r"))
+        shear, down = 0.0, across
     else:
-        matrix = (*outline.matrix[:2], *outline.matrix[3:])
+        across, shear, _, down, x, y = outline.matrix
     peak = min(1.0, 0.5 + shape.thickness / (2 * shape.softness))
-    across, shear, down, x, y = (round(share * value) for value in matrix)
-    return Spot(across, shear, down, x, y, rim, hex_of([*shape.colour, shape.opacity * peak]))
+    across, shear, down, x, y = (share * value for value in (across, shear, down, x, y))
+    colour = hex_of([*shape.colour, shape.opacity * peak])
+    return Spot(round(across), round(shear), round(down), round(x), round(y), rim, colour)

@@ -54,7 +54,7 @@ def outline_paths(scene: Scene, frame: Frame) -> list[str]:
     Each is that of the hard shape nearest to the soft one. Hidden parts are drawn too.
     """
     falloff = FALLOFFS[scene.canvas.edge]
-    found = []
+    found: list[tuple[complex, complex, str]] = []
     for shape in shapes(shown_rows(scene)):
         outset, _ = hard_outline(shape, falloff)
         found += _cut(shape.primitive.outline(shape.columns, outset), frame)

@@ -23,6 +23,7 @@ from .options import ExportOptions
 from .pdf import export_pdf
 from .png import export_png
 from .posts import export_gif_post, export_mp4_post, export_webp_post
+from .sketch import export_sketch
 from .svg import export_svg
 from .viewer import export_viewer
 
@@ -69,6 +70,7 @@ EXPORTERS: dict[str, Exporter] = {
     ".lottie.json": Exporter(export_lottie, ("width", "title", "fps", "seconds", "hold")),
     ".html": Exporter(export_viewer, ("title",)),
     ".lqip.html": Exporter(export_lqip, ("width", "title")),
+    ".js": Exporter(export_sketch, ("width", "title")),
     ".json": Exporter(export_scene, ("width",)),
     ".npz": Exporter(export_scene, ("width",)),
 }
