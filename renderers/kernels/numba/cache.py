@@ -27,6 +27,7 @@ import llvmlite
 import numba
 import numpy as np
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.runtime import rtsys
 
 from ...errors import BackendUnavailable
 
@@ -64,7 +65,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        flags: dict[str, Any] = {"nogil": True, "_nrt": False, **options}
+        flags: dict[str, Any] = {"nogil": True, "_nrt": False, "forceinline": True, **options}
         dispatcher: Any = numba.njit(**flags)(function)
         if _folder() is not None:
             dispatcher._cache = _KernelCache(function)  # as `cache=True` does with Numba's cache
@@ -107,7 +108,10 @@ class _KernelCache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
-            return super().load_overload(sig, target_context)
+            # The base class first loads all of Numba's implementations, 0.2 s with the SciPy that they import. Machine
+            # code needs none of them, only the runtime; a compilation loads them itself.
+            rtsys.initialize(target_context)
+            return self._load_overload(sig, target_context)
         except Exception:  # unpickling damaged bytes can raise anything
             with suppress(OSError):
                 self.flush()  # discards the damaged index, which saving would read too

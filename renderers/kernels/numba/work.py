@@ -77,19 +77,8 @@ def work(
         FINISHED, LATE, SMALL_SCRATCH, SMALL_BAND or NOT_FINITE.
     """
     prepare_scratch(scratch)
-    if not leads:
-        while True:
-            if scratch.shape[0] < flags[SCRATCH_SIZE]:
-                return SMALL_SCRATCH
-            phase = _do_tasks(
-                scratch, mode, flags, tile_tasks, row_tasks, width, height, tiles_x, tiles_y, first_tile_row, edge,
-                rows, kinds, spans, starts, entry_rows, entry_slots, slots, backgrounds, targets, shares, image,
-                results, tile_sums, scales, adam, tables, raw, mean, square, weights, decoded, totals, gradient,
-            )  # fmt: skip
-            if phase < 0 or not wait_for_phase(flags, tile_tasks, row_tasks, rows.shape[0]):
-                return FINISHED
     while True:
-        if progress[NEXT] == LIST:
+        if leads and progress[NEXT] == LIST:
             if scales.shape[0] > 0:
                 if progress[STEPS] == scales.shape[0]:
                     return FINISHED
@@ -104,11 +93,15 @@ def work(
             progress[NEXT] = FINISH
         if scratch.shape[0] < flags[SCRATCH_SIZE]:
             return SMALL_SCRATCH
-        _do_tasks(
+        phase = _do_tasks(
             scratch, mode, flags, tile_tasks, row_tasks, width, height, tiles_x, tiles_y, first_tile_row, edge,
             rows, kinds, spans, starts, entry_rows, entry_slots, slots, backgrounds, targets, shares, image,
             results, tile_sums, scales, adam, tables, raw, mean, square, weights, decoded, totals, gradient,
         )  # fmt: skip
+        if not leads:
+            if phase < 0 or not wait_for_phase(flags, tile_tasks, row_tasks, rows.shape[0]):
+                return FINISHED
+            continue
         expected = flags[BEFORE] + (row_tasks if progress[PHASE] & 1 else tile_tasks)
         if not wait_for_all(flags, expected):
             return LATE
