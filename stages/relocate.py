@@ -72,6 +72,8 @@ class Search(ScheduledStage):
     Trials: the discrete search decides the loss more than the descent does; relocating 40 % at a time beats careful
     choices; a pool larger than the final count helps if it shrinks in time.
 
+    After the last relocation, at least half of `every` steps follow, if the stage has as many.
+
     Attributes:
         shrink: shares of this stage at which the pool begins and ends to shrink to `count`.
         cooling: factors on the learning rates at the start and at the end, linear between. High rates move new shapes
@@ -105,14 +107,18 @@ class Search(ScheduledStage):
         final = self.leaves(shapes)
         first, last = self.shrink
         hot, cool = self.cooling
-        for done in range(0, self.steps, self.every):
+        starts = range(0, self.steps, self.every)
+        if len(starts) > 1 and 2 * (self.steps - starts[-1]) < self.every:
+            starts = starts[:-1]  # too few steps for new shapes to find their places
+        for done in starts:
+            is_last = done == starts[-1]
             share = self.progress(done)
             shrunk = min(1.0, max(0.0, (share - first) / (last - first)))
             count = round(shapes - (shapes - final) * shrunk)
-            if done + self.every >= self.steps:
+            if is_last:
                 count = final
             yield Relocate(self.fraction * (1 - share), count, self.newcomers)
-            rate, steps = hot + (cool - hot) * share, min(self.every, self.steps - done)
+            rate, steps = hot + (cool - hot) * share, self.steps - done if is_last else self.every
             yield from descent("search", (rate * np.linspace(*self.warming, steps)).tolist(), None, self.reduction)
             yield Remember()
         if self.steps == 0 and shapes != final:

@@ -11,7 +11,7 @@ from artpipe import Canvas, FitSettings, InputError, Scene, load_fitting_rendere
 from artpipe.renderers.kernels import reference
 from artpipe.renderers.registry import FITTING_RENDERERS
 from artpipe.stages.base import Run, keep_worthiest
-from artpipe.stages.descend import STEPS_PER_EVENT
+from artpipe.stages.descend import STEPS_PER_EVENT, Descend
 from artpipe.stages.events import Event, Exported, Grew, Progress, Relocated, Snapshot
 from artpipe.stages.export import Export
 from artpipe.stages.exporters.table import EXPORTERS
@@ -383,6 +383,20 @@ def test_seeders_by_error_propose_where_the_error_is(seeder):
     energy[:, :8], energy[:, -8:] = 1, 3  # the square of the error counts
     x, _, _ = SEEDERS[seeder](energy, 400, 2.0, np.random.default_rng(9))
     assert 0.05 < np.mean(x < 40) < 0.2
+
+
+@given(steps=st.integers(1, 200), every=st.integers(1, 40))
+def test_new_shapes_get_half_of_a_round_at_least(steps, every):
+    rounds = []
+    for part in Search(steps, 7, every).parts(9):
+        if isinstance(part, Relocate):
+            rounds.append(0)
+            last = part
+        elif isinstance(part, Descend):
+            rounds[-1] += len(part.scales)
+    assert sum(rounds) == steps and set(rounds[:-1]) <= {every}
+    assert min(steps, every / 2) <= rounds[-1] < 1.5 * every or rounds[-1] == every
+    assert last.count == 7
 
 
 def test_large_shapes_have_more_candidates_of_more_sizes():
