@@ -8,7 +8,7 @@ from dataclasses import dataclass
 # less than in proportion, since the search for the place of each shape matters the more. (Trials: half the steps cost
 # 3 % of the loss at any number; with 16 to 256 shapes, more candidates and longer steps make up for it.)
 FULL_COUNT = 512
-STEPS_POWER = 0.4
+STEPS_POWER = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Preset:
 
 PRESETS = {
     "draft": Preset(370, 0.1, 0.12, 25, 0.45),
-    "balanced": Preset(1700, 0.1, 0.1, 30, 0.45),
+    "balanced": Preset(1450, 0.05, 0.08, 30, 0.45),
     "best": Preset(20000, 0.015, 0.03, 30, 0.5),
 }
 DEFAULT_PRESET = "balanced"

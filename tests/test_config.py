@@ -135,7 +135,7 @@ def test_fewer_shapes_take_no_more_steps_unless_steps_are_given(counts, steps, p
     planned = [sum(stage.steps for stage in config.plan()) for config in configs]
     assert planned == [config.filled.steps for config in configs] == [config.extent[0] for config in configs]
     if steps is None:
-        assert PRESETS[preset].steps / 13 < planned[0] <= planned[1] <= PRESETS[preset].steps
+        assert PRESETS[preset].steps / 9 < planned[0] <= planned[1] <= PRESETS[preset].steps
         assert planned[1] == PRESETS[preset].steps or counts[1] < 512
     else:
         assert planned == [steps, steps]
