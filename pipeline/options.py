@@ -25,6 +25,7 @@ from artpipe.renderers.options import (
     settings_of,
     to_json,
 )
+from artpipe.renderers.primitives.base import THINNEST
 from artpipe.stages.base import Stage
 from artpipe.stages.grow import Grow
 from artpipe.stages.limits import COUNT_MAX, POOL_MAX, PSNR_MAX, REDUCTION_MAX, SECONDS_MAX, STEPS_MAX
@@ -36,6 +37,7 @@ from artpipe.stages.refine import Settle
 from artpipe.stages.relocate import Search
 
 from .presets import DEFAULT_PRESET, FULL_COUNT, PRESETS, by_preset
+from .ranges import parse_range
 
 Array = np.ndarray[Any, Any]
 
@@ -48,6 +50,8 @@ LARGE, PIXELS_PER_SHAPE, REDUCED_LEAST = 512, 100, 256
 
 # Softness of hard edges (pixels): an anti-aliased rim.
 HARD = 0.5
+# The word for it, and the largest number that a range of lengths may hold, pixels.
+HARD_WORD, LENGTH_MAX = "hard", 10_000.0
 
 # Side of the canvas (pixels) and number of shapes for which the learning rate of positions was chosen. Larger shapes
 # have farther to move: it grows with their typical size, by at most `FEW_SHAPES` on the same canvas.
@@ -90,8 +94,20 @@ def _focus(name: str, value: Any) -> tuple[Region, ...]:
     return check_focus(value)
 
 
+def _radius(name: str, value: Any) -> str:
+    return parse_range(name, value, THINNEST, LENGTH_MAX, share=True)[1]
+
+
+def _softness(name: str, value: Any) -> str:
+    return HARD_WORD if value == HARD_WORD else parse_range(name, value, 0.05, LENGTH_MAX)[1]
+
+
+def _opacity(name: str, value: Any) -> str:
+    return parse_range(name, value, 0.01, 1)[1]
+
+
 # Groups of options in help and documentation.
-GROWTH, STOP, PICTURE, FOCUS, SEARCH, RATES = "growth", "stop", "picture", "focus", "search", "rates"
+GROWTH, STOP, PICTURE, LOOK, FOCUS, SEARCH, RATES = "growth", "stop", "picture", "look", "focus", "search", "rates"
 
 
 @documented
@@ -139,10 +155,23 @@ class RunConfig:
     size: str | int | tuple[int, int] | None = option(
         None, "Canvas in pixels: longest side, or width x height exactly.", unset="256; pixel art to 511",
         check=_size, metavar="N|WxH", group=PICTURE)
-    hard: bool = option(False, "Hard edges (half a pixel): a gouache look and a small SVG.", group=PICTURE)
     background: str = option(
         "auto", "Colour behind the shapes; auto is the picture's mean.",
         check=_background, metavar="auto|white|black|#rrggbb", group=PICTURE)
+
+    radius: str | float | tuple[float | None, float | None] | None = option(
+        None, "Size of the shapes in pixels such as 4..40, 4.. or 6, or in per cent of the longest side such as "
+        "1%..10%: radius of a circle, both semi-axes of an ellipse, half the width of a stroke, farthest corner from "
+        "the centroid of a triangle.", unset="from half a pixel to half the canvas",
+        check=_radius, metavar="LOW..HIGH", group=LOOK)
+    softness: str | float | tuple[float | None, float | None] | None = option(
+        None, "Half the width of the edges in pixels such as 0.5..3 or 1; hard is 0.5.", unset="free",
+        check=_softness, metavar="LOW..HIGH|hard", group=LOOK)
+    hard: bool = option(
+        False, "Short form of --softness hard: a gouache look and a small SVG.", group=LOOK)
+    opacity: str | float | tuple[float | None, float | None] | None = option(
+        None, "Opacity of the shapes such as 0.6..1; 1 is opaque.", unset="free",
+        check=_opacity, metavar="LOW..HIGH", group=LOOK)
 
     mask: str | Path | None = option(
         None, "Image with the picture's proportions; the picture counts more where it is white.", unset="none",
@@ -183,6 +212,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.hard and self.softness not in (None, HARD_WORD):
+            raise InputError(f"softness is {shown(self.softness)}; leave out --hard, which is --softness hard")
         if self.guide is not None and "guide:" in self.loss:
             raise InputError(f"loss is {shown(self.loss)}; it has a guide already. Leave out --guide {self.guide}")
 
@@ -269,15 +300,30 @@ class RunConfig:
         """The largest number of shapes that the run holds at any time."""
         return round(self.count * self.pool_share)
 
-    def fit_settings(self, pixel_count: int) -> FitSettings:
-        """The settings of the fit on a canvas of this many pixels."""
-        softness = (HARD, HARD) if self.hard else (self.softness_min, None)
-        size = math.sqrt(pixel_count) / RATED_SIDE * min(FEW_SHAPES, math.sqrt(RATED_COUNT / self.count))
+    def fit_settings(self, width: int, height: int) -> FitSettings:
+        """The settings of the fit on a canvas of this size, pixels."""
+        longest = max(width, height)
+        size = math.sqrt(width * height) / RATED_SIDE * min(FEW_SHAPES, math.sqrt(RATED_COUNT / self.count))
         position = min(RATE_MAX, self.rates.position * max(1.0, size))
+        softness: tuple[float, float | None] = self.softness_min, None
+        if self.hard or self.softness == HARD_WORD:
+            softness = HARD, HARD
+        elif self.softness is not None:
+            softness = parse_range("softness", self.softness, 0.05, LENGTH_MAX)[0].on(
+                longest, min(self.softness_min, 0.05), LENGTH_MAX
+            )
+        radius, opacity = FitSettings.radius, FitSettings.opacity
+        if self.radius is not None:
+            radius = parse_range("radius", self.radius, THINNEST, LENGTH_MAX, share=True)[0].on(longest, 0.0, math.inf)
+            radius = radius[0], max(radius[1], THINNEST)
+        if self.opacity is not None:
+            opacity = parse_range("opacity", self.opacity, 0.01, 1)[0].on(longest, 0.0, 1.0)
         return FitSettings(
             rates=replace(self.rates, position=position),
             softness_min=softness[0],
             softness_max=softness[1],
+            radius=radius,
+            opacity=opacity,
             loss=self.search_loss,
             capacity=self.pool_count,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
@@ -15,7 +16,7 @@ from .losses.model import LocalModel
 from .losses.mse import MSE
 from .losses.objective import LossLike, Objective, check_function, objective_of
 from .options import check_options, documented, option
-from .primitives.base import FARTHEST, SOFTNESS_MIN
+from .primitives.base import FARTHEST, OPACITY_LIMITS, SOFTNESS_MIN, THINNEST, Look
 from .scene import Scene
 from .threads import check_threads
 
@@ -109,6 +110,10 @@ class FitSettings:
         softness_min: lower limit of the softness, pixels (px² for the logistic falloff).
         softness_max: upper limit of the softness; limited only by the canvas if not given. If equal to
             `softness_min`, the softness is fixed.
+        radius: least and most size of a shape, pixels: the radius of a circle, both semi-axes of an ellipse, half the
+            width of a stroke, the distance of a triangle's farthest corner from its centroid. 0 and infinity: only the
+            canvas limits it.
+        opacity: least and most opacity, 0..1.
         weights: (H, W), the weight of each pixel in the loss; equal if not given. Only their proportions matter.
         loss: a weighted sum of `losses.table.LOSSES`, such as "mse" (fused into the kernel) or "mse+0.2*ssim", or a
             differentiable function that returns a scalar: `loss(image, target)`, both (H, W, 3) in the framework's
@@ -127,6 +132,8 @@ class FitSettings:
     epsilon: float = 1e-12
     softness_min: float = 0.15
     softness_max: float | None = None
+    radius: tuple[float, float] = Look.radius
+    opacity: tuple[float, float] = Look.opacity
     weights: Array | None = None
     loss: LossLike = MSE.name
     capacity: int = 0
@@ -142,6 +149,8 @@ class FitSettings:
         if self.softness_max is not None:
             most = real_number("softness_max", self.softness_max, self.softness_min, FARTHEST / 2)
             object.__setattr__(self, "softness_max", most)
+        self._check_range("radius", 0, FARTHEST / 2, THINNEST)
+        self._check_range("opacity", 0, 1, OPACITY_LIMITS[0])
         object.__setattr__(self, "capacity", whole_number("capacity", self.capacity, 0, COUNT_MAX))
         objective_of(self.loss)
         if callable(self.loss):
@@ -152,10 +161,22 @@ class FitSettings:
         """The parsed loss."""
         return objective_of(self.loss)
 
+    def _check_range(self, name: str, low: float, high: float, most_least: float) -> None:
+        """Checks a least and a most; the most is at least `most_least`."""
+        value = getattr(self, name)
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise InputError(f"{name} is {shown(value)}; needs a least and a most")
+        least = real_number(f"the least {name}", value[0], low, high)
+        most = value[1]
+        if name != "radius" or most != math.inf:
+            most = real_number(f"the most {name}", most, max(least, most_least), high)
+        object.__setattr__(self, name, (least, most))
+
     @property
-    def softness_most(self) -> float:
-        """The upper limit of the softness, pixels."""
-        return FARTHEST / 2 if self.softness_max is None else self.softness_max
+    def look(self) -> Look:
+        """The limits of what shapes look like."""
+        most = FARTHEST / 2 if self.softness_max is None else self.softness_max
+        return Look(self.radius, (self.softness_min, most), self.opacity)
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,6 +314,10 @@ class Fit(Protocol):
             (K,) indices of the chosen candidates and (K, P) rows with their best colours and opacities, in painting
             order; K < count if no other candidate has a positive gain, as last computed.
         """
+        ...
+
+    def within(self, rows: Array, kinds: Array) -> Array:
+        """The rows, (M, P) of these kinds, (M,), moved to the nearest within the limits of the settings."""
         ...
 
     def coloured(self, model: LocalModel, rows: Array, kinds: Array) -> Array:

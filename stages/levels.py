@@ -44,6 +44,8 @@ class Level:
             if settings.weights is not None:
                 weights = _block_means(np.asarray(settings.weights)[:, :, None], reduction)[:, :, 0]
                 settings = replace(settings, weights=weights)
+            least, most = settings.radius
+            settings = replace(settings, radius=(least / reduction, most / reduction))
         self.reduction = reduction
         self.canvas = canvas
         self.target = check_picture(target, canvas)
@@ -65,7 +67,7 @@ class Level:
         # The factor is exactly that of the reductions; the sides of the canvases are rounded.
         square = replace(scene.canvas, width=self.reduction, height=self.reduction)
         scaled = replace(scene, canvas=square).scaled(reduction, reduction)
-        softness = np.minimum(scaled.softness, np.float32(self.settings.softness_most))  # fixed for hard edges
+        softness = np.minimum(scaled.softness, np.float32(self.settings.look.softness[1]))  # fixed for hard edges
         return replace(scaled.with_columns(softness=softness), canvas=self.canvas)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from artpipe import Canvas, Scene
-from artpipe.renderers.primitives.base import PAINT
+from artpipe.renderers.primitives.base import PAINT, Look
 from artpipe.renderers.primitives.table import PRIMITIVES
 
 MIXED = "mixed"
@@ -99,7 +99,7 @@ def wild(rng, canvas, primitive, count, rim=0.5, opacity=None):
     """Shapes from anywhere within the limits of a fit, each column for itself: thin, tiny, huge, inside out."""
     shape = {}
     for column in PRIMITIVES[primitive].columns:
-        low, high = column.limits(canvas.width, canvas.height, 0.5)
+        low, high = column.limits(canvas.width, canvas.height, Look(softness=(0.5, 1e5)))
         if column.unit == "length":
             shape[column.name] = np.exp(rng.uniform(np.log(low), np.log(high), count))
         else:

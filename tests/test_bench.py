@@ -164,7 +164,7 @@ def test_adam_of_both_frameworks_takes_the_steps_of_our_own_fit(target):
     """All rows have one age here, so moments by rows are plain moments."""
     config = RunConfig(count=12, growth=12, renderer="jax")
     fits = [open_fixed("adam", target, RunConfig(count=12, growth=12, renderer=name)) for name in ("jax", "torch")]
-    own = load_fitting_renderer("jax").fit(target, fits[0].scene().canvas, config.fit_settings(target[:, :, 0].size))
+    own = load_fitting_renderer("jax").fit(target, fits[0].scene().canvas, config.fit_settings(*target.shape[1::-1]))
     own.put(fits[0].scene())
     own.step([0.5] * 10)
     for fit in fits:

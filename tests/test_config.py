@@ -143,7 +143,7 @@ def test_fewer_shapes_take_no_more_steps_unless_steps_are_given(counts, steps, p
 
 def test_positions_move_in_proportion_to_the_size_of_shapes():
     def position(side, count, rate=0.75):
-        settings = RunConfig(count=count, rates=Rates(position=rate, radius=0.02)).fit_settings(side * side)
+        settings = RunConfig(count=count, rates=Rates(position=rate, radius=0.02)).fit_settings(side, side)
         assert settings.rates.radius == 0.02
         return settings.rates.position
 

@@ -120,7 +120,9 @@ def assert_within_limits(scene, softness_min):
     for code in np.unique(scene.kinds):
         part = scene.select(scene.kinds == code)
         for column in (*PAINT, *BY_CODE[int(code)].columns):
-            low, high = column.limits(scene.canvas.width, scene.canvas.height, softness_min)
+            low, high = column.limits(
+                scene.canvas.width, scene.canvas.height, FitSettings(softness_min=softness_min).look
+            )
             values = part.column(column.name).astype(float)
             assert values.min() >= low - 2e-6 * abs(low), column.name
             assert values.max() <= high + 2e-6 * abs(high), column.name

@@ -10,6 +10,7 @@ from shapes import degenerate, scene_of, seeded, wild
 
 from artpipe import Canvas, Scene
 from artpipe.renderers.kernels import reference
+from artpipe.renderers.primitives.base import Look
 from artpipe.renderers.primitives.falloff import FALLOFFS
 from artpipe.renderers.primitives.table import BY_CODE, PRIMITIVES
 
@@ -68,15 +69,16 @@ def test_columns_have_names_of_their_own_and_limits_within_those_of_a_scene(prim
     assert set(primitive.falloffs) <= set(FALLOFFS) and len(primitive.example) == len(names)
     for width, height in ((1, 1), (16, 4000), (65536, 65536)):
         for column in primitive.columns:
-            low, high = column.limits(width, height, 0.15)
+            low, high = column.limits(width, height, Look())
             assert column.low <= low < high <= column.high, column.name
 
 
 def test_limits_of_a_picture_on_its_side_are_those_of_the_picture(primitive):
     sides = {"x": "y", "y": "x"}
-    for width, height, softness_min in ((1, 4096, 0.001), (300, 200, 0.15), (7, 5, 1000.0)):
-        turned = [(sides.get(c.unit, c.unit), c.limits(height, width, softness_min)) for c in primitive.columns]
-        upright = [(c.unit, c.limits(width, height, softness_min)) for c in primitive.columns]
+    for width, height, least in ((1, 4096, 0.001), (300, 200, 0.15), (7, 5, 1000.0)):
+        look = Look(softness=(least, 1e5))
+        turned = [(sides.get(c.unit, c.unit), c.limits(height, width, look)) for c in primitive.columns]
+        upright = [(c.unit, c.limits(width, height, look)) for c in primitive.columns]
         assert sorted(turned) == sorted(upright)
 
 
@@ -288,7 +290,7 @@ def test_newcomers_are_within_the_limits_of_a_fit_and_equal_for_an_equal_seed(se
     for primitive in PRIMITIVES.values():
         first, second = (primitive.seed(x, y, radius, coherence, angle, np.random.default_rng(seed)) for _ in range(2))
         for column, values, again in zip(primitive.columns, first, second, strict=True):
-            low, high = column.limits(WIDTH, HEIGHT, 0.15)
+            low, high = column.limits(WIDTH, HEIGHT, Look())
             np.testing.assert_array_equal(values, again)
             if column.unit not in ("x", "y"):  # which a seeder keeps on the canvas, for the middle
                 assert (values >= low - 1e-6).all() and (values <= high + 1e-6).all(), column.name
@@ -321,7 +323,7 @@ def test_newcomers_lie_along_the_direction_of_the_picture(primitive):
 def test_limited_shapes_are_as_thick_as_the_thinnest_and_stay_as_they_are(seed):
     rng = np.random.default_rng(seed)
     for primitive in PRIMITIVES.values():
-        limits = [(column.limits(WIDTH, HEIGHT, 0.15), column.transform == "log") for column in primitive.columns]
+        limits = [(column.limits(WIDTH, HEIGHT, Look()), column.transform == "log") for column in primitive.columns]
         limits = [np.log(pair) if is_log else pair for pair, is_log in limits]
         once = primitive.limited(np, [rng.uniform(low, high, 50) for low, high in limits])
         again = primitive.limited(np, once)

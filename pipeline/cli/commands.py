@@ -149,7 +149,7 @@ for _name, _command in STAGE_COMMANDS.items():
 
 @main.command()
 @click.argument("picture", type=FILE)
-@with_options(RUN_CONFIG, "picture", "focus", "rates")
+@with_options(RUN_CONFIG, "picture", "look", "focus", "rates")
 @_THREADS
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.pass_context

@@ -26,7 +26,7 @@ _SECTIONS: dict[str, tuple[str, type]] = {
     "A run": (
         "`artpipe run PICTURE`, `artpipe.fit(picture, …)` and `run.json`. A dotted name is a nested field: "
         "`artpipe.fit(picture, rates=artpipe.Rates(position=1))`. `--param` and `--vary` of `artpipe bench` take these "
-        "names. `artpipe load PICTURE` takes the groups picture, focus and rates, `artpipe bench command` all.",
+        "names. `artpipe load PICTURE` takes the groups picture, look, focus and rates, `artpipe bench command` all.",
         RunConfig,
     ),
     "Run and resume": ("`artpipe run` and `artpipe resume`.", Habits),

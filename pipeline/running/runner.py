@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -119,7 +118,7 @@ def open_run(
     renderer = open_renderer(config)
     if weights is None:
         weights = config.weights(target, picture)
-    settings = replace(config.fit_settings(math.prod(target.shape[:2])), weights=weights)
+    settings = replace(config.fit_settings(*target.shape[1::-1]), weights=weights)
     if loss is not None:
         settings = replace(settings, loss=loss)
     background = parse_background(config.background)

@@ -174,8 +174,8 @@ class BaseFit(ABC):
         for slate in state.slates:
             if not np.isfinite(slate).all():
                 raise InputError("the slates of the fit's state hold values that are not finite")
-        raw = state.slates[0].T
-        if ((raw < parameters.low) | (raw > parameters.high)).any():
+        raw, beyond = state.slates[0].T, self.settings.radius[0]  # a triangle may be enlarged past its corners' limits
+        if ((raw < parameters.low - beyond) | (raw > parameters.high + beyond)).any():
             raise InputError("the first slate of the fit's state holds parameters outside their limits")
         self.canvas, self.parameters = state.scene.canvas, parameters
         self._write(list(state.slates), self.canvas)
@@ -263,6 +263,11 @@ class BaseFit(ABC):
     ) -> tuple[Array, Array]:
         """Chooses candidates greedily; see `base.Fit.place`."""
         return self.kernel.place(model.image, self.canvas, *model.problem, candidates, kinds, costs, count, opacity_min)
+
+    def within(self, rows: Array, kinds: Array) -> Array:
+        """The rows moved to the nearest that this fit can hold; see `base.Fit.within`."""
+        parameters = parameters_of(kinds, self.canvas, self.settings)
+        return parameters.decode(parameters.encode(rows))
 
     def coloured(self, model: LocalModel, rows: Array, kinds: Array) -> Array:
         """The best colours of rows on a picture; see `base.Fit.coloured`."""

@@ -46,7 +46,7 @@ class _Recipe(NamedTuple):
 
 
 class _Tables(NamedTuple):
-    """Arrays of `Parameters` on the device: (P, 1), or (P, bucket) if there are several primitives."""
+    """Arrays of `Parameters` on the device: (P, 1), or (P, bucket) if there are several primitives; radius (2,)."""
 
     kinds: Any
     is_log: Any
@@ -54,6 +54,7 @@ class _Tables(NamedTuple):
     rates: Any
     low: Any
     high: Any
+    radius: Any
 
 
 def _recipe_of(parameters: Parameters, adam: tuple[float, float, float]) -> _Recipe:
@@ -94,7 +95,7 @@ def _update(
     by_raw = by_rows * (s0 + rows * (s1 + rows * s2))
     updates, state = scale_by_row_adam(*recipe.adam).update(by_raw.T, state)
     raw = jnp.clip(optax.apply_updates(raw, -(tables.rates * scale) * updates), tables.low, tables.high)
-    raw = limited(jnp, recipe.primitives, raw, tables.kinds)
+    raw = limited(jnp, recipe.primitives, raw, tables.kinds, tables.radius)
     return raw, state, _decode(recipe, tables, raw)
 
 
@@ -174,7 +175,7 @@ class JaxFit(BaseFit):
 
         tables = (p.is_log, p.slope, p.rates, p.low, p.high)
         kinds = p.kinds[self._padding_index(bucket)] if self._count else np.zeros(bucket, np.uint8)
-        self._tables = _Tables(*jax.device_put((kinds, *map(filled, tables)), self._device))
+        self._tables = _Tables(*jax.device_put((kinds, *map(filled, tables), p.radius), self._device))
         self._raw = upload(raw)
         self._state = RowAdamState(*map(upload, kept))
         self._drawn_rows = _decode_jit(self._recipe, self._tables, self._raw)

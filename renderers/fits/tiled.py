@@ -48,8 +48,9 @@ class TiledFit(BaseFit):
     def _write(self, slates: list[Array], canvas: Canvas) -> None:
         s, backgrounds = self.settings, [backdrop.under(canvas).background for backdrop in self.backdrops]
         problem = np.array(backgrounds, np.float32), self._targets, self.shares
-        adam = np.array([s.beta1, s.beta2, max(s.epsilon, EPSILON_MIN)], np.float32)
-        self._optimiser = Optimiser(canvas, self.parameters.kinds, tables_of(self.parameters), adam, problem, slates)
+        radius = [0, 0] if self.parameters.radius is None else self.parameters.radius
+        numbers = np.array([s.beta1, s.beta2, max(s.epsilon, EPSILON_MIN), *radius], np.float32)
+        self._optimiser = Optimiser(canvas, self.parameters.kinds, tables_of(self.parameters), numbers, problem, slates)
         self.kernel.decode(self._optimiser)
 
     def _read(self) -> list[Array]:

@@ -50,6 +50,7 @@ class TorchFit(BaseFit):
         self._rates, self._low, self._high, self._slope = (
             torch.tensor(array, device=self._device) for array in (p.rates, p.low, p.high, p.slope)
         )
+        self._radius = None if p.radius is None else torch.tensor(p.radius, device=self._device)
         self._kinds = torch.tensor(p.kinds, device=self._device)
         uniform = p.is_log.all(axis=1) | ~p.is_log.any(axis=1)
         self._log, self._logit = _runs(np.all(p.is_log, axis=1)), _runs(np.all(p.is_logit, axis=1))
@@ -92,7 +93,7 @@ class TorchFit(BaseFit):
         with torch.no_grad():
             torch.clamp(self._raw, self._low, self._high, out=self._raw)
             raw = self._raw.detach()
-            moved = limited(torch, self.parameters.primitives, raw, self._kinds)
+            moved = limited(torch, self.parameters.primitives, raw, self._kinds, self._radius)
             if moved is not raw:
                 raw.copy_(moved)
             self._values = self._decode(self._raw)

@@ -8,6 +8,7 @@ compiled kernel.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ Array = np.ndarray[Any, Any]
 
 Transform = Literal["identity", "log", "logit"]
 Unit = Literal["x", "y", "length", "log length", "share"]
-# (width, height, smallest softness) -> (least, most) in a fit
-Limits = Callable[[int, int, float], tuple[float, float]]
+# (width, height, look) -> (least, most) in a fit
+Limits = Callable[[int, int, "Look"], tuple[float, float]]
 
 # The columns of the paint, and where the shape begins.
 RED, GREEN, BLUE, OPACITY, SOFTNESS, SHAPE = range(6)
@@ -36,6 +37,25 @@ OPACITY_LIMITS = (0.0024726232, 0.9996646499)
 MARGIN = 8.0
 # Half the least thickness of a shape in a fit, pixels: thinner ones bead or vanish where the scene is drawn larger.
 THINNEST = 0.5
+
+
+# The logit of opacities beyond OPACITY_LIMITS, which only a look asks for; float32 gives exactly 0 or 1.
+OPACITY_FARTHEST = 20.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the shapes of a fit may look like; each a least and a most.
+
+    Attributes:
+        radius: pixels, from `Primitive.radii`. 0 and infinity: only the canvas limits it.
+        softness: pixels.
+        opacity: 0..1.
+    """
+
+    radius: tuple[float, float] = (0.0, math.inf)
+    softness: tuple[float, float] = (0.15, FARTHEST / 2)
+    opacity: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -66,25 +86,37 @@ class Column:
 def position(name: str, unit: Literal["x", "y"], pace: float = 1.0) -> Column:
     """A column that holds a position across (`"x"`) or down (`"y"`)."""
 
-    def limits(width: int, height: int, softness: float) -> tuple[float, float]:
+    def limits(width: int, height: int, look: Look) -> tuple[float, float]:
         return -MARGIN, (width if unit == "x" else height) + MARGIN
 
     return Column(name, unit, "identity", "position", limits, -FARTHEST, FARTHEST, pace)
 
 
-def radius_limits(width: int, height: int, softness: float) -> tuple[float, float]:
+def radius_limits(width: int, height: int, look: Look) -> tuple[float, float]:
     """The radii that a fit may reach, pixels."""
-    return THINNEST, max(width / 2, height / 2, 1.0)
+    least, most = look.radius
+    least = max(THINNEST, least)
+    return least, most if most < math.inf else max(width / 2, height / 2, 1.0, least)
 
 
-def _unit_interval(width: int, height: int, softness: float) -> tuple[float, float]:
+def _unit_interval(width: int, height: int, look: Look) -> tuple[float, float]:
     return 0.0, 1.0
+
+
+def _opacity_limits(width: int, height: int, look: Look) -> tuple[float, float]:
+    (least, most), (low, high) = OPACITY_LIMITS, look.opacity
+    return max(least, low), max(low, min(most, high))
+
+
+def _softness_limits(width: int, height: int, look: Look) -> tuple[float, float]:
+    low, high = look.softness
+    return low, min(max(width, height, 2 * low), high)
 
 
 PAINT = (
     *(Column(name, "share", "identity", "colour", _unit_interval, 0.0, 1.0) for name in ("red", "green", "blue")),
-    Column("opacity", "share", "logit", "opacity", lambda w, h, s: OPACITY_LIMITS, 0.0, 1.0),
-    Column("softness", "length", "log", "softness", lambda w, h, s: (s, max(w, h, 2 * s)), _SOFTNESS_LEAST, FARTHEST),
+    Column("opacity", "share", "logit", "opacity", _opacity_limits, 0.0, 1.0),
+    Column("softness", "length", "log", "softness", _softness_limits, _SOFTNESS_LEAST, FARTHEST),
 )
 """The columns that all primitives share."""
 
@@ -218,9 +250,19 @@ class Primitive(ABC):
     def area(self, shape: Sequence[Array], outset: Array) -> Array:
         """Area within this signed distance, pixels²; not deeper inside than the thickness."""
 
-    def limited(self, xp: Any, shape: Sequence[Any]) -> Sequence[Any]:
-        """The shape clipped to the joint limits of its columns in a fit; transformed values, see `Column`."""
-        del xp
+    @abstractmethod
+    def radii(self, shape: Sequence[Array]) -> tuple[Array, Array]:
+        """The least and the largest size, pixels, that the radius of a look limits."""
+
+    def limited(self, xp: Any, shape: Sequence[Any], radius: Any = None) -> Sequence[Any]:
+        """The shape moved to the joint limits of its columns in a fit; transformed values, see `Column`.
+
+        Args:
+            xp: `numpy`, `jax.numpy` or `torch`, to compute with.
+            shape: columns, each within its own limits.
+            radius: (2,) the least, at least `THINNEST`, and the most of the look; None if only the canvas limits it.
+        """
+        del xp, radius
         return shape
 
     def scaled(self, shape: Array, factor: float) -> Array:

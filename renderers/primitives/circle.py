@@ -37,6 +37,10 @@ class Circle(Primitive):
         reach = radius + margin
         return x - reach, y - reach, x + reach, y + reach
 
+    def radii(self, shape: Sequence[Array]) -> tuple[Array, Array]:
+        """The radius."""
+        return shape[2], shape[2]
+
     def thickness(self, shape: Sequence[Array]) -> Array:
         """The radius."""
         return shape[2]

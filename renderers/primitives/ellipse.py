@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import THINNEST, Array, Column, Outline, Primitive, position, radius_limits, root
+from .base import THINNEST, Array, Column, Look, Outline, Primitive, position, radius_limits, root
 
 # Half the logarithm of the largest aspect ratio of a fit, and of a scene.
 STRETCH_MAX = 2.0
@@ -22,12 +22,12 @@ STRETCH_FARTHEST = 4.0
 STRETCH_SEED, STRETCH_SPREAD = 0.6, 0.2
 
 
-def _size_limits(width: int, height: int, softness: float) -> tuple[float, float]:
-    low, high = radius_limits(width, height, softness)
+def _size_limits(width: int, height: int, look: Look) -> tuple[float, float]:
+    low, high = radius_limits(width, height, look)
     return math.log(low), math.log(high)
 
 
-def _stretch_limits(width: int, height: int, softness: float) -> tuple[float, float]:
+def _stretch_limits(width: int, height: int, look: Look) -> tuple[float, float]:
     return -STRETCH_MAX, STRETCH_MAX
 
 
@@ -78,6 +78,11 @@ class Ellipse(Primitive):
         down = grown * np.hypot(a * np.sin(angle), b * np.cos(angle))
         return x - across, y - down, x + across, y + down
 
+    def radii(self, shape: Sequence[Array]) -> tuple[Array, Array]:
+        """The semi-axes, the minor one first."""
+        major, minor, _ = axes(shape)
+        return minor, major
+
     def thickness(self, shape: Sequence[Array]) -> Array:
         """The minor semi-axis."""
         return axes(shape)[1]
@@ -108,11 +113,15 @@ class Ellipse(Primitive):
         a, b, _ = axes(shape)
         return np.pi * a / b * (b + outset) ** 2
 
-    def limited(self, xp: Any, shape: Sequence[Any]) -> Sequence[Any]:
-        """Keeps (stretch, shear) in a disc in which the minor semi-axis is not below `THINNEST`."""
+    def limited(self, xp: Any, shape: Sequence[Any], radius: Any = None) -> Sequence[Any]:
+        """Keeps (stretch, shear) in a disc in which both semi-axes keep their limits."""
         x, y, size, stretch, shear = shape
         e = root(xp, stretch * stretch + shear * shear)
-        most = xp.clip(size - math.log(THINNEST), 0.0, STRETCH_MAX)
+        if radius is None:
+            most = xp.clip(size - math.log(THINNEST), 0.0, STRETCH_MAX)
+        else:
+            least, largest = xp.log(radius[0]), xp.log(radius[1])
+            most = xp.clip(xp.minimum(size - least, largest - size), 0.0, STRETCH_MAX)
         factor = xp.where(e > most, most / xp.where(e > 0, e, 1.0), 1.0)
         return x, y, size, stretch * factor, shear * factor
 

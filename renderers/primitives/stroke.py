@@ -9,12 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from .base import FARTHEST, THINNEST, Array, Column, Outline, Piece, Primitive, pairs, position, root
+from .base import (
+    FARTHEST,
+    THINNEST,
+    Array,
+    Column,
+    Look,
+    Outline,
+    Piece,
+    Primitive,
+    pairs,
+    position,
+    radius_limits,
+    root,
+)
 
 # Logarithm of a newcomer's length over its width where the picture has one direction.
 LENGTH_SEED = 1.6
 # Ends move this much faster than centres (trials: 1 % of the loss).
 END_PACE = 1.5
+
+
+def _width_limits(width: int, height: int, look: Look) -> tuple[float, float]:
+    low, high = radius_limits(width, height, look)
+    return 2 * low, 2 * high
 
 
 class Stroke(Primitive):
@@ -27,9 +45,7 @@ class Stroke(Primitive):
         position("y0", "y", END_PACE),
         position("x1", "x", END_PACE),
         position("y1", "y", END_PACE),
-        Column(
-            "width", "length", "log", "radius", lambda w, h, s: (2 * THINNEST, max(w, h, 4 * THINNEST)), 0.0, FARTHEST
-        ),
+        Column("width", "length", "log", "radius", _width_limits, 0.0, FARTHEST),
     )
     example = (-1.0, 0.0, 1.0, 0.0, 1.0)
 
@@ -51,6 +67,10 @@ class Stroke(Primitive):
             np.minimum(x0, x1) - reach, np.minimum(y0, y1) - reach,
             np.maximum(x0, x1) + reach, np.maximum(y0, y1) + reach,
         )  # fmt: skip
+
+    def radii(self, shape: Sequence[Array]) -> tuple[Array, Array]:
+        """Half the width; the length is free."""
+        return shape[4] / 2, shape[4] / 2
 
     def thickness(self, shape: Sequence[Array]) -> Array:
         """Half the width."""

@@ -9,16 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from .base import FARTHEST, Array, Column, Outline, Piece, Primitive, pairs, root
+from .base import FARTHEST, Array, Column, Look, Outline, Piece, Primitive, pairs, root
 
 # The circumradius of the equilateral triangle with the area of a circle of radius 1.
 CIRCUMRADIUS = (4 * np.pi / (3 * np.sqrt(3))) ** 0.5
 # Logarithm of a newcomer's stretch along the picture's direction where it has one.
 STRETCH_SEED = 0.6
 
+# A triangle that reaches less far from its centroid (pixels) is a point: it grows as an equilateral one.
+POINT = 1e-3
+EQUILATERAL = (0.0, -1.0, 0.75**0.5, 0.5, -(0.75**0.5), 0.5)
+
 
 def _corner(name: str, unit: Any) -> Column:
-    def limits(width: int, height: int, softness: float) -> tuple[float, float]:
+    def limits(width: int, height: int, look: Look) -> tuple[float, float]:
         """Corners may lie far outside: only the part of a triangle that lies on the canvas shows."""
         side = width if unit == "x" else height
         return -0.5 * side, 1.5 * side
@@ -63,6 +67,12 @@ class Triangle(Primitive):
             np.maximum.reduce(across) + margin, np.maximum.reduce(down) + margin,
         )  # fmt: skip
 
+    def radii(self, shape: Sequence[Array]) -> tuple[Array, Array]:
+        """The distance of the farthest corner from the centroid; a triangle may be thinner."""
+        x, y = self.centre(shape)
+        reach = np.maximum.reduce([np.hypot(shape[k] - x, shape[k + 1] - y) for k in (0, 2, 4)])
+        return reach, reach
+
     def thickness(self, shape: Sequence[Array]) -> Array:
         """The radius of the inscribed circle."""
         area, perimeter, _ = _inscribed(shape)
@@ -87,6 +97,24 @@ class Triangle(Primitive):
                 y + along * np.sin(angle) + across * np.cos(angle),
             ]
         return tuple(columns)
+
+    def limited(self, xp: Any, shape: Sequence[Any], radius: Any = None) -> Sequence[Any]:
+        """Scales about the centroid until the farthest corner keeps its limits; corners may then leave their own."""
+        if radius is None:
+            return shape
+        middle = (shape[0] + shape[2] + shape[4]) / 3, (shape[1] + shape[3] + shape[5]) / 3
+        arms = [value - middle[k % 2] for k, value in enumerate(shape)]
+        squares = [arms[k] * arms[k] + arms[k + 1] * arms[k + 1] for k in (0, 2, 4)]
+        reach = root(xp, xp.maximum(xp.maximum(squares[0], squares[1]), squares[2]))
+        tiny = reach < POINT
+        wanted = xp.clip(reach, radius[0], radius[1])
+        factor = wanted / xp.where(tiny, 1.0, reach)
+        kept = wanted == reach
+        found = []
+        for k, (value, arm) in enumerate(zip(shape, arms, strict=True)):
+            arm = xp.where(tiny, wanted * EQUILATERAL[k], arm * factor)
+            found.append(xp.where(kept, value, middle[k % 2] + arm))
+        return found
 
     def outline(self, shape: Sequence[float], outset: float) -> Outline:
         """See `Primitive.outline`. Inwards the triangle shrinks towards the centre of its inscribed circle."""

@@ -10,7 +10,7 @@ import numpy as np
 from artpipe.renderers import InputError, Scene
 from artpipe.renderers.checks import choice, shown
 from artpipe.renderers.options import check_options, documented, option
-from artpipe.renderers.primitives.base import radius_limits
+from artpipe.renderers.primitives.base import Look, radius_limits
 from artpipe.renderers.primitives.circle import CIRCLE
 from artpipe.renderers.primitives.table import PRIMITIVES
 
@@ -77,10 +77,12 @@ def place(run: Run, scene: Scene, count: int, total_count: int, newcomers: Newco
     """
     canvas = scene.canvas
     radius = newcomers.radius_scale * np.sqrt(canvas.width * canvas.height / (np.pi * max(1, total_count)))
+    look = run.settings.look
+    radius_min, radius_max = radius_limits(canvas.width, canvas.height, look)
+    radius = min(max(radius, look.radius[0]), look.radius[1])
     model = run.fit.model(scene)
     x, y, radii = SEEDERS[newcomers.seeder](model.energy, count, radius, run.rng)
-    _, radius_max = radius_limits(canvas.width, canvas.height, run.settings.softness_min)
-    radii = np.clip(radii, RADIUS_MIN, radius_max)
+    radii = np.clip(radii, max(RADIUS_MIN, radius_min), radius_max)
     column = np.clip(x.astype(int), 0, canvas.width - 1)
     line = np.clip(y.astype(int), 0, canvas.height - 1)
     primitives = [PRIMITIVES[name] for name in newcomers.shape.split(",")]
@@ -95,14 +97,19 @@ def place(run: Run, scene: Scene, count: int, total_count: int, newcomers: Newco
             own.name: np.asarray(values, np.float32) for own, values in zip(primitive.columns, seeded, strict=True)
         }
         softness = newcomers.softness_share * primitive.thickness(list(shape.values()))
-        softness = np.clip(softness, run.settings.softness_min, run.settings.softness_most)
-        seeds = Scene.of(primitive, canvas, shape, colour, newcomers.opacity, softness)
+        opacity = np.clip(newcomers.opacity, *look.opacity)
+        seeds = Scene.of(primitive, canvas, shape, colour, opacity, np.clip(softness, *look.softness))
         candidates = candidates.append(seeds.rows, seeds.kinds)
+    if (look.radius, look.opacity) != (Look.radius, Look.opacity):
+        candidates = candidates.with_rows(run.fit.within(candidates.rows, candidates.kinds))
+    opacity_min, opacity_plain = (
+        float(np.clip(value, *look.opacity)) for value in (newcomers.opacity_min, newcomers.opacity_plain)
+    )
     costs = np.repeat(np.array([primitive.width for primitive in primitives], np.float32), len(x))
-    chosen, rows = run.fit.place(model, candidates.rows, candidates.kinds, costs, count, newcomers.opacity_min)
+    chosen, rows = run.fit.place(model, candidates.rows, candidates.kinds, costs, count, opacity_min)
     scene = scene.append(rows, candidates.kinds[chosen])
     if len(chosen) < count:  # no other candidate lowers the loss: add the first unchosen ones
         rest = np.delete(np.arange(candidates.count), chosen)[: count - len(chosen)]
-        plain = candidates.select(rest).with_columns(opacity=newcomers.opacity_plain)
+        plain = candidates.select(rest).with_columns(opacity=opacity_plain)
         scene = scene.append(run.fit.coloured(model, plain.rows, plain.kinds), plain.kinds)
     return scene

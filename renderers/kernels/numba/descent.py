@@ -38,7 +38,7 @@ CHUNK = 64
 
 
 @njit(inline="always")
-def move_row(i, kind, gradient, scale, adam, tables, raw, mean, square, weights, decoded):
+def move_row(i, kind, gradient, scale, numbers, tables, raw, mean, square, weights, decoded):
     """Takes an optimiser step with one row.
 
     Args:
@@ -46,7 +46,7 @@ def move_row(i, kind, gradient, scale, adam, tables, raw, mean, square, weights,
         kind: code of its primitive.
         gradient: (N, W) float32, dL/drow.
         scale: factor of the learning rates.
-        adam: (3,) float32: beta1, beta2 and epsilon, which is positive.
+        numbers: (5,) float32, as in `Optimiser`.
         tables: (primitives TABLE_ROWS, W) float32.
         raw: (N, W) float32, raw parameters, changed.
         mean: (N, W) float32, Adam's mean of gradients, changed.
@@ -54,7 +54,7 @@ def move_row(i, kind, gradient, scale, adam, tables, raw, mean, square, weights,
         weights: (N, 2) float32, the same two means of the number 1, changed.
         decoded: (N, W) float32, the row, changed.
     """
-    beta1, beta2, epsilon = adam[0], adam[1], adam[2]
+    beta1, beta2, epsilon = numbers[0], numbers[1], numbers[2]
     weights[i, 0] += (ONE - beta1) * (ONE - weights[i, 0])
     weights[i, 1] += (ONE - beta2) * (ONE - weights[i, 1])
     first_weight, second_weight = spread_eight(weights[i, 0]), spread_eight(weights[i, 1])
@@ -78,7 +78,7 @@ def move_row(i, kind, gradient, scale, adam, tables, raw, mean, square, weights,
         value = load_row(raw, i, half) - load_row(tables, table + RATE, half) * spread_eight(scale) * step
         value = least(greatest(value, load_row(tables, table + LOW, half)), load_row(tables, table + HIGH, half))
         store_row(raw, i, half, value)
-    limit(raw, i, kind)
+    limit(raw, i, kind, numbers[3], numbers[4])
     decode_row(i, kind, tables, raw, decoded)
 
 
@@ -142,10 +142,10 @@ def prepare_row(i, kind, edge, tiles_x, tiles_y, decoded, rows, spans):
 
 
 @compiled(error_model="numpy")
-def move_rows(kinds, scale, gradient, adam, tables, raw, mean, square, weights, decoded):
+def move_rows(kinds, scale, gradient, numbers, tables, raw, mean, square, weights, decoded):
     """`move_row` of all rows; with a scale below 0 only `decode_row`."""
     for i in range(U(raw.shape[0])):
         if scale < ZERO:
             decode_row(i, kinds[i], tables, raw, decoded)
         else:
-            move_row(i, kinds[i], gradient, scale, adam, tables, raw, mean, square, weights, decoded)
+            move_row(i, kinds[i], gradient, scale, numbers, tables, raw, mean, square, weights, decoded)

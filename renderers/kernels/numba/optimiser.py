@@ -23,18 +23,19 @@ class Optimiser:
         canvas: of the scene.
         kinds: (N,) uint8.
         tables: (primitives, `descent.TABLE_ROWS`, P): rates, limits and transforms of the columns.
-        adam: (3,): beta1, beta2 and epsilon, which is positive.
+        numbers: (5,): beta1, beta2 and epsilon, which is positive; the least and most size of a shape, pixels, or two zeros
+            if only the canvas limits it.
         problem: the background of each backdrop, (B, 3); the targets, (B, 3, H, W); the pixels' shares, (H, W).
         slates: raw parameters, (N, P), then Adam's state, zeros if not given; see `slates`.
     """
 
     def __init__(
-        self, canvas: Canvas, kinds: Array, tables: Array, adam: Array, problem: tuple[Array, Array, Array],
+        self, canvas: Canvas, kinds: Array, tables: Array, numbers: Array, problem: tuple[Array, Array, Array],
         slates: Sequence[Array],
     ) -> None:  # fmt: skip
         count, self._width = slates[0].shape
         columns = NARROW if self._width == NARROW else WIDE
-        self.canvas, self.adam = canvas, adam
+        self.canvas, self.numbers = canvas, numbers
         self.backgrounds, self.targets, self.shares = problem
         self.tables = _padded(tables.reshape(-1, self._width), columns)
         self._raw, *kept = (_padded(slate, columns if slate.shape[1] > 2 else 2) for slate in slates)
@@ -65,13 +66,22 @@ class Optimiser:
     @property
     def moved(self) -> tuple[Array, ...]:
         """The arrays that `descent.move_rows` takes, from the gradient on, without the scale."""
-        return self.gradient, self.adam, self.tables, self._raw, self._mean, self._square, self._weights, self._decoded
+        return (
+            self.gradient,
+            self.numbers,
+            self.tables,
+            self._raw,
+            self._mean,
+            self._square,
+            self._weights,
+            self._decoded,
+        )
 
     @property
     def arrays(self) -> tuple[Array, ...]:
-        """The arrays that `work.work` takes, from Adam's numbers on."""
+        """The arrays that `work.work` takes, from `numbers` on."""
         return (
-            self.adam, self.tables, self._raw, self._mean, self._square, self._weights, self._decoded, self.totals,
+            self.numbers, self.tables, self._raw, self._mean, self._square, self._weights, self._decoded, self.totals,
             self.gradient,
         )  # fmt: skip
 

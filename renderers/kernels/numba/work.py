@@ -34,7 +34,7 @@ _U = np.uintp
 def _do_tasks(
     scratch, mode, flags, tile_tasks, row_tasks, width, height, tiles_x, tiles_y, first_tile_row, edge, rows, kinds,
     spans, starts, entry_rows, entry_slots, slots, backgrounds, targets, shares, image, results, tile_sums,
-    scale, adam, tables, raw, mean, square, weights, decoded, totals, gradient,
+    scale, numbers, tables, raw, mean, square, weights, decoded, totals, gradient,
 ):  # fmt: skip
     """Takes tasks until none is left in the current phase, or the scratch is too small; returns the phase."""
     backdrops = backgrounds.shape[0]
@@ -48,7 +48,7 @@ def _do_tasks(
             for i in range(_U(task * CHUNK), _U(min(task * CHUNK + CHUNK, rows.shape[0]))):
                 kind = kinds[i]
                 if gradient_of_row(i, kind, rows, decoded, slots, results, backdrops, totals, gradient):
-                    move_row(i, kind, gradient, scale[phase >> 1], adam, tables, raw, mean, square, weights, decoded)
+                    move_row(i, kind, gradient, scale[phase >> 1], numbers, tables, raw, mean, square, weights, decoded)
                     prepare_row(i, kind, edge, tiles_x, tiles_y, decoded, rows, spans)
                 else:
                     flags[FAILED] = 1
@@ -67,7 +67,7 @@ def work(
     leads, progress, planes, scratch, mode, flags, tile_tasks, row_tasks, width, height, tiles_x, tiles_y,
     first_tile_row, edge, rows, kinds, spans, starts, cursors, entry_rows, entry_slots, slot_tiles, slots,
     backgrounds, targets, shares, image, results, tile_sums,
-    scales, adam, tables, raw, mean, square, weights, decoded, totals, gradient, losses,
+    scales, numbers, tables, raw, mean, square, weights, decoded, totals, gradient, losses,
 ):  # fmt: skip
     """Works on a call as its leader or as another thread.
 
@@ -96,7 +96,7 @@ def work(
         phase = _do_tasks(
             scratch, mode, flags, tile_tasks, row_tasks, width, height, tiles_x, tiles_y, first_tile_row, edge,
             rows, kinds, spans, starts, entry_rows, entry_slots, slots, backgrounds, targets, shares, image,
-            results, tile_sums, scales, adam, tables, raw, mean, square, weights, decoded, totals, gradient,
+            results, tile_sums, scales, numbers, tables, raw, mean, square, weights, decoded, totals, gradient,
         )  # fmt: skip
         if not leads:
             if phase < 0 or not wait_for_phase(flags, tile_tasks, row_tasks, rows.shape[0]):

@@ -97,10 +97,15 @@ def apply_chain_rules(rows, kinds, packed, sums):
 
 
 @njit(nogil=True, error_model="numpy")
-def limit(raw, i, kind):
-    """Clips the raw parameters of a row to the joint limits of several columns; see `Primitive.limited`."""
+def limit(raw, i, kind, least, most):
+    """Moves the raw parameters of a row to the joint limits of several columns; see `Primitive.limited`.
+
+    The sizes `least` and `most` are 0 if only the canvas limits them.
+    """
     if kind == _ELLIPSE:
-        ellipse.limit(raw, i)
+        ellipse.limit(raw, i, least, most)
+    elif kind == _TRIANGLE and most > ZERO:
+        triangle.limit(raw, i, least, most)
 
 
 @njit(inline="always")

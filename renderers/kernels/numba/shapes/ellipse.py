@@ -88,12 +88,16 @@ def span(rows, i, low, high, transposed):
 
 
 @njit
-def limit(raw, i):
-    """Keeps (stretch, shear) in a disc in which the minor semi-axis is not below THINNEST."""
+def limit(raw, i, least, most):
+    """See `dispatch.limit`: keeps (stretch, shear) in a disc in which both semi-axes keep their limits."""
+    size = raw[i, P2]
     square = raw[i, P3] * raw[i, P3] + raw[i, P4] * raw[i, P4]
-    most = min(max(raw[i, P2] - _LOG_THINNEST, ZERO), _STRETCH_MAX)
-    if square > most * most:
-        factor = most / math.sqrt(square)
+    farthest = size - _LOG_THINNEST
+    if most > ZERO:
+        farthest = min(size - F(math.log(least)), F(math.log(most)) - size)
+    farthest = min(max(farthest, ZERO), _STRETCH_MAX)
+    if square > farthest * farthest:
+        factor = farthest / math.sqrt(square)
         raw[i, P3] *= factor
         raw[i, P4] *= factor
 

@@ -11,12 +11,15 @@ import math
 
 from numba import njit
 
+from ....primitives.triangle import EQUILATERAL, POINT
 from ..simd import absolute, clamp, greatest, inverse_square_root, spread, where_partial, where_positive
-from .layout import FAR, HALF, ONE, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, TINY, TWO, ZERO, A, D, F, S
+from .layout import FAR, HALF, ONE, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, TINY, TWO, ZERO, A, D, F, S, U
 from .spans import disc_span, edge_span
 from .sums import store_sums
 
 KEPT = 4
+
+_POINT, _EQUILATERAL = F(POINT), tuple(F(number) for number in EQUILATERAL)
 
 
 @njit
@@ -54,6 +57,28 @@ def span(rows, i, low, high, transposed):
     left, right = _side_span(ax, ay, bx, by, rows[i, P6], reach, low, high, FAR, -FAR)
     left, right = _side_span(bx, by, cx, cy, rows[i, P7], reach, low, high, left, right)
     return _side_span(cx, cy, ax, ay, rows[i, P8], reach, low, high, left, right)
+
+
+@njit
+def limit(raw, i, least, most):
+    """See `dispatch.limit`: scales about the centroid until the farthest corner keeps its limits."""
+    x = (raw[i, P0] + raw[i, P2] + raw[i, P4]) / F(3)
+    y = (raw[i, P1] + raw[i, P3] + raw[i, P5]) / F(3)
+    reach = ZERO
+    for k in range(P0, P0 + U(6), 2):
+        across, down = raw[i, k] - x, raw[i, k + U(1)] - y
+        reach = max(reach, math.sqrt(across * across + down * down))
+    wanted = min(max(reach, least), most)
+    if wanted == reach:
+        return
+    for k in range(U(3)):
+        across, down = U(P0) + U(2) * k, U(P1) + U(2) * k
+        if reach < _POINT:
+            raw[i, across] = x + wanted * _EQUILATERAL[U(2) * k]
+            raw[i, down] = y + wanted * _EQUILATERAL[U(2) * k + U(1)]
+        else:
+            raw[i, across] = x + (raw[i, across] - x) * (wanted / reach)
+            raw[i, down] = y + (raw[i, down] - y) * (wanted / reach)
 
 
 @njit(inline="always")
