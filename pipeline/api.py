@@ -95,7 +95,7 @@ def fit(
     if own_loss is not None and options.get("guide") is not None:
         raise InputError('guide adds to a loss that has a name, but loss is a function. Try loss="mse"')
     named = {} if own_loss else {"loss": loss}
-    config = RunConfig.from_json({**options, **named, "count": count, "renderer": renderer})
+    config = RunConfig.from_json({**options, **named, "count": count, "renderer": renderer}).resolved
     image = readable(picture)
     target = load_target(image, config)
     config = fitting_the_canvas(config, target)

@@ -29,7 +29,9 @@ from artpipe.renderers.primitives.base import THINNEST
 from artpipe.stages.base import Stage
 from artpipe.stages.grow import Grow
 from artpipe.stages.limits import COUNT_MAX, POOL_MAX, PSNR_MAX, REDUCTION_MAX, SECONDS_MAX, STEPS_MAX
+from artpipe.stages.palette import Palette
 from artpipe.stages.pictures.colour_words import parse_colour
+from artpipe.stages.pictures.palettes import check_palette, parse_palette, resolved_palette
 from artpipe.stages.pictures.regions import DEFAULT_FLOOR, Region, check_focus, parse_focus
 from artpipe.stages.pictures.sizes import parse_size
 from artpipe.stages.placing.place import Newcomers
@@ -107,7 +109,8 @@ def _opacity(name: str, value: Any) -> str:
 
 
 # Groups of options in help and documentation.
-GROWTH, STOP, PICTURE, LOOK, FOCUS, SEARCH, RATES = "growth", "stop", "picture", "look", "focus", "search", "rates"
+GROWTH, STOP, PICTURE, LOOK, FOCUS = "growth", "stop", "picture", "look", "focus"
+SEARCH, RATES = "search", "rates"
 
 
 @documented
@@ -156,8 +159,9 @@ class RunConfig:
         None, "Canvas in pixels: longest side, or width x height exactly.", unset="256; pixel art to 511",
         check=_size, metavar="N|WxH", group=PICTURE)
     background: str = option(
-        "auto", "Colour behind the shapes; auto is the picture's mean.",
-        check=_background, metavar="auto|white|black|#rrggbb", group=PICTURE)
+        "auto", "Colour behind the shapes: a CSS name, #rgb or #rrggbb; auto is the picture's mean, or a "
+        "colour of the palette near it.",
+        check=_background, metavar="auto|COLOUR", group=PICTURE)
 
     radius: str | float | tuple[float | None, float | None] | None = option(
         None, "Size of the shapes in pixels such as 4..40, 4.. or 6, or in per cent of the longest side such as "
@@ -172,6 +176,10 @@ class RunConfig:
     opacity: str | float | tuple[float | None, float | None] | None = option(
         None, "Opacity of the shapes such as 0.6..1; 1 is opaque.", unset="free",
         check=_opacity, metavar="LOW..HIGH", group=LOOK)
+    palette: str | int | tuple[str, ...] | None = option(
+        None, "Colours of the shapes: a number for the best ones, colours such as '#0b132b,#f4d35e' or black,gold, a "
+        "GIMP palette colours.gpl, or like:other.jpg for 8 colours of another picture (like:16:other.jpg).",
+        unset="any", check=check_palette, metavar="N|COLOURS|FILE|like:FILE", group=LOOK)
 
     mask: str | Path | None = option(
         None, "Image with the picture's proportions; the picture counts more where it is white.", unset="none",
@@ -319,7 +327,7 @@ class RunConfig:
         if self.opacity is not None:
             opacity = parse_range("opacity", self.opacity, 0.01, 1)[0].on(longest, 0.0, 1.0)
         return FitSettings(
-            rates=replace(self.rates, position=position),
+            rates=replace(self.rates, position=position, colour=0.0 if self.palette is not None else self.rates.colour),
             softness_min=softness[0],
             softness_max=softness[1],
             radius=radius,
@@ -327,6 +335,21 @@ class RunConfig:
             loss=self.search_loss,
             capacity=self.pool_count,
         )
+
+    @property
+    def resolved(self) -> RunConfig:
+        """This configuration with the colours of files in place of their paths, so that it can be repeated without.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        return self if self.palette is None else replace(self, palette=resolved_palette(str(self.palette)))
+
+    @property
+    def colours(self) -> Palette | None:
+        """The colours that shapes may have; None if any. `palette` is resolved first."""
+        palette = self.resolved.palette
+        return None if palette is None else parse_palette(str(palette), self.background == "auto")
 
     @property
     def is_weighted(self) -> bool:

@@ -320,6 +320,25 @@ class Fit(Protocol):
         """The rows, (M, P) of these kinds, (M,), moved to the nearest within the limits of the settings."""
         ...
 
+    def colour_slope(self, scene: Scene, model: LocalModel) -> Array:
+        """Half the derivative of the model's loss in the colour of each row of its scene, (N, 3)."""
+        ...
+
+    def colour_curvature(self, scene: Scene, model: LocalModel, rng: np.random.Generator) -> Array:
+        """Half the second derivative in one channel of the colour of each row, (N,), estimated with random signs."""
+        ...
+
+    def paint_shares(self, scene: Scene, labels: Array, count: int, background: int | None) -> Array:
+        """How much of each pixel shows rows of each of `count` labels, (count, H, W) float32.
+
+        Args:
+            scene: a scene on the same canvas.
+            labels: (N,) the label of each row.
+            count: number of labels.
+            background: the label of the background; None if it has none.
+        """
+        ...
+
     def coloured(self, model: LocalModel, rows: Array, kinds: Array) -> Array:
         """The rows, each in the best colour for it alone on top of the model's picture, at its own opacity, (M, P)."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from artpipe.renderers.losses.ssim import structural_similarity
 from .events import Event
 from .history import History
 from .levels import Level
+from .palette import Palette
 from .placing.blur import blurred
 from .result import Result
 
@@ -41,6 +42,7 @@ class Run:
         settings: learning rates and other settings of the fit.
         most: the largest number of shapes in a shown or saved scene; the search works on a larger pool.
         title: the painting's name, for exports.
+        palette: the colours that rows may have; any if not given. The settings then have a colour rate of 0.
 
     Attributes:
         canvas: the canvas at full size.
@@ -58,9 +60,11 @@ class Run:
         settings: FitSettings | None = None,
         most: int | None = None,
         title: str = "painting",
+        palette: Palette | None = None,
     ) -> None:
 
         self.most = most
+        self.palette = palette
         self.settings = settings or FitSettings()
         target = np.asarray(target, np.float32)
         if target.ndim != 3 or target.shape[2] not in (3, 4) or 0 in target.shape:
@@ -193,7 +197,12 @@ class Run:
             InputError: the state is invalid or from another canvas or kind of generator; the run is then unchanged.
         """
         level = self._level(state.reduction)
-        if state.fit.scene.canvas != level.canvas:
+        canvas = (
+            level.canvas
+            if self.palette is None
+            else replace(level.canvas, background=state.fit.scene.canvas.background)
+        )
+        if state.fit.scene.canvas != canvas:
             raise InputError(f"the state is of {state.fit.scene.canvas}; the run is on {level.canvas}")
         rng = np.random.default_rng(0)
         try:

@@ -68,7 +68,8 @@ class Level:
         square = replace(scene.canvas, width=self.reduction, height=self.reduction)
         scaled = replace(scene, canvas=square).scaled(reduction, reduction)
         softness = np.minimum(scaled.softness, np.float32(self.settings.look.softness[1]))  # fixed for hard edges
-        return replace(scaled.with_columns(softness=softness), canvas=self.canvas)
+        canvas = replace(self.canvas, background=scene.canvas.background)  # a palette may have changed it
+        return replace(scaled.with_columns(softness=softness), canvas=canvas)
 
 
 def reduced(target: Array, factor: int) -> Array:

@@ -11,7 +11,7 @@ from artpipe.renderers.checks import instance, real_number, whole_number
 
 from .history import NUMBER_MAX
 
-_OPTIONAL = ("ssim", "weighted_mse", "loss")
+_OPTIONAL = ("ssim", "weighted_mse", "loss", "colours")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,7 @@ class Metrics:
         ssim: structural similarity, 1 for equal pictures; None in files of older versions.
         weighted_mse: mean squared error with the run's pixel weights; None without weights.
         loss: value of what was minimised; None if that was the mean squared error.
+        colours: number of different colours of the rows; None without a palette.
         fit_seconds: seconds of fitting.
         total_seconds: seconds of the run, including compilation.
         renderer: "jax" or "torch".
@@ -44,6 +45,7 @@ class Metrics:
     ssim: float | None = None
     weighted_mse: float | None = None
     loss: float | None = None
+    colours: int | None = None
     fit_seconds: float
     total_seconds: float
     renderer: str
@@ -56,7 +58,7 @@ class Metrics:
         object.__setattr__(self, "seed_loss", seed_loss(self.mse))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; `weighted_mse` and `loss` only if they are not None."""
+        """Plain values; `weighted_mse`, `loss` and `colours` only if they are not None."""
         return {name: value for name, value in asdict(self).items() if value is not None or name not in _OPTIONAL}
 
     @classmethod
@@ -74,6 +76,7 @@ class Metrics:
             ssim=_optional("ssim", given, -1),
             weighted_mse=_optional("weighted_mse", given, 0),
             loss=_optional("loss", given, -NUMBER_MAX),
+            colours=None if given.get("colours") is None else whole_number("colours", given["colours"], 0, NUMBER_MAX),
             fit_seconds=real_number("fit_seconds", given.get("fit_seconds"), 0, NUMBER_MAX),
             total_seconds=real_number("total_seconds", given.get("total_seconds"), 0, NUMBER_MAX),
             **{name: instance(name, given.get(name), str) for name in ("renderer", "kernel", "device", "reason")},

@@ -44,13 +44,15 @@ class Relocate(AtomicStage):
 
     def work(self, run: Run) -> Iterator[Event]:
         """Removes and places shapes."""
-        scene = run.scene
+        before = scene = run.scene
         count = self.leaves(scene.count)
         kept = min(scene.count - round(self.fraction * scene.count), count)
         for left in (scene.count + kept) // 2, kept:
             scene = keep_worthiest(scene, run.fit.worth(scene), left)
         if kept < count:
             scene = place(run, scene, count - kept, count, self.newcomers)
+            if run.palette is not None:
+                scene = run.palette.recoloured(run, scene, before)
         run.fit.put(scene)
         yield Relocated(run.step, kept, scene.count - kept)
 

@@ -32,5 +32,7 @@ class Seed(AtomicStage):
         """Places the batch and passes it to the fit."""
         before = run.scene
         scene = place(run, before, self.count, before.count + self.count, self.newcomers)
+        if run.palette is not None:
+            scene = run.palette.recoloured(run, scene, before)
         run.fit.put(scene)
         yield Grew(run.step, run.showable(), scene.count - before.count)

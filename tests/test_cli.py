@@ -269,7 +269,7 @@ def test_results_go_to_stdout_and_progress_to_stderr_unless_quiet_or_json(pictur
     [
         (["none.png"], "none.png"), (["folder"], "folder"), (["words.png"], "words.png"),
         (["tiny.png", "--size", "big"], "384 or 256x256"), (["tiny.png", "--size", "0"], "384 or 256x256"),
-        (["tiny.png", "--background", "red"], "#rrggbb"), (["tiny.png", "--config", "none.json"], "none.json"),
+        (["tiny.png", "--background", "rouge"], "#rrggbb"), (["tiny.png", "--config", "none.json"], "none.json"),
         (["tiny.png", "--config", "words.png"], "words.png"), (["tiny.png", "--config", "other.json"], "other.json"),
         (["tiny.png", "--config", "wrong.json"], "growth"),
     ],

@@ -43,11 +43,18 @@ def test_a_number_out_of_range_is_refused_with_its_name_and_range():
 
 def test_backgrounds_are_colours_or_auto():
     assert parse_background("auto") is None
-    for text, colour in {"white": (1, 1, 1), "#ff0000": (1, 0, 0), "#3366FF": (0.2, 0.4, 1)}.items():
+    for text, colour in {
+        "white": (1, 1, 1),
+        "#ff0000": (1, 0, 0),
+        "#3366FF": (0.2, 0.4, 1),
+        "#f06": (1, 0, 0.4),
+        "Navy": (0, 0, 128 / 255),
+    }.items():
         assert parse_background(text) == pytest.approx(colour)
-    for text in ("", "red", "#fff", "#ff00000", "ff0000", "#gg0000", "WHITE ", "#ff0000\n", "0.5"):
-        assert "auto, white, black or #rrggbb" in refusal(parse_background, text)
+    for text in ("", "#ffff", "#ff00000", "ff0000", "#gg0000", "WHITE ", "#ff0000\n", "0.5"):
+        assert "auto, a CSS colour name such as white, #rgb or #rrggbb" in refusal(parse_background, text)
         refusal(RunConfig, background=text)
+    assert "did you mean indigo?" in refusal(parse_background, "indygo")
 
 
 @pytest.mark.parametrize("preset", PRESETS)

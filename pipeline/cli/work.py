@@ -67,7 +67,7 @@ def paint(
     started, clock = time.perf_counter(), Clock()
     check_paths(habits.exports)
     base = RunConfig() if config_file is None else load_config(config_file)
-    config = changed(base, options)
+    config = changed(base, options).resolved
     wanted = output or Path("outputs") / name_of_picture(picture)
     if _is_picture(picture):  # if not, it is refused below, without waiting for the framework
         with clock.part("framework"):
@@ -165,7 +165,7 @@ def _finish(
     metrics = result.metrics
     if metrics is not None and not quiet:
         click.echo(
-            f"{metrics.shapes} shapes, {_likeness(metrics)}, "
+            f"{metrics.shapes} shapes{_colours(metrics)}, {_likeness(metrics)}, "
             f"{metrics.steps} steps in {metrics.fit_seconds:.1f} s, "
             f"{plan.elapsed + time.perf_counter() - started:.1f} s in all{_why(result.reason, config)}\n"
             f"{printable(folder)}",
@@ -209,7 +209,7 @@ def carry_out_chain(
     most = max(accumulate(stages, lambda shapes, stage: stage.leaves(shapes), initial=0))
     if most > COUNT_MAX:
         raise InputError(f"the stages make {most} shapes; needs at most {COUNT_MAX}. Try a smaller --count or --max")
-    config = replace(changed(RunConfig(), options), count=max(1, most), pool=1.0)
+    config = replace(changed(RunConfig(), options).resolved, count=max(1, most), pool=1.0)
     stages = [
         replace(stage, loss=config.settle_loss) if isinstance(stage, Settle) and stage.loss is None else stage
         for stage in stages
@@ -227,7 +227,9 @@ def carry_out_chain(
     result = carry_out(run, Plan(stages), config, observers, started, interruption)
     metrics = result.metrics
     if metrics is not None and not quiet:
-        click.echo(f"{metrics.shapes} shapes, {_likeness(metrics)}, {metrics.fit_seconds:.1f} s", err=True)
+        click.echo(
+            f"{metrics.shapes} shapes{_colours(metrics)}, {_likeness(metrics)}, {metrics.fit_seconds:.1f} s", err=True
+        )
     if result.reason == "interrupted":
         raise SystemExit(interruption.exit_code)
     if not result.complete:
@@ -270,6 +272,12 @@ def _written(result: Result, files: Sequence[Path], options: ExportOptions, quie
     for path in files:
         with console.status(Text(f"writing {printable(path.name)}")):
             yield next(written)
+
+
+def _colours(metrics: Metrics) -> str:
+    if metrics.colours is None:
+        return ""
+    return f" in {metrics.colours} colour{'s' if metrics.colours != 1 else ''}"
 
 
 def _likeness(metrics: Metrics) -> str:

@@ -233,6 +233,7 @@ def _state_values(state: RunState, plan: Plan, elapsed: float, start: str) -> di
         "next_id": fit.scene.next_id,
         "canvas": asdict(fit.scene.canvas),
         "reduction": state.reduction,
+        "backgrounds": [snapshot.scene.canvas.background for snapshot in history.snapshots],
         "growth_count": history.growth_count,
         "other_count": history.other_count,
     }
@@ -354,11 +355,13 @@ def _history_of(values: Mapping[str, Any], about: Mapping[str, Any], canvas: Can
         raise ValueError("it has too many snapshots, or they are not in order")
     snapshots = []
     end = 0
-    for step, count, next_id, added in table.tolist():
+    backgrounds = about.get("backgrounds", [canvas.background] * len(table))
+    for (step, count, next_id, added), background in zip(table.tolist(), backgrounds, strict=True):
         start, end = end, end + _whole(count, len(rows))
         if end > len(rows):
             raise ValueError("its snapshots have more rows than the file")
-        scene = Scene(rows[start:end], canvas, ids=ids[start:end], kinds=kinds[start:end], next_id=next_id)
+        on = replace(canvas, background=tuple(background))
+        scene = Scene(rows[start:end], on, ids=ids[start:end], kinds=kinds[start:end], next_id=next_id)
         _whole(step, STEPS_MAX)
         snapshots.append(Snapshot(step, scene) if added == -1 else Grew(step, scene, _whole(added, count)))
     return History(curve, snapshots, _whole(about["growth_count"], 2**62), _whole(about["other_count"], 2**62))

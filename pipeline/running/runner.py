@@ -122,7 +122,9 @@ def open_run(
     if loss is not None:
         settings = replace(settings, loss=loss)
     background = parse_background(config.background)
-    run = Run(target, renderer, config.seed, background, settings, most=config.count, title=title)
+    run = Run(
+        target, renderer, config.seed, background, settings, most=config.count, title=title, palette=config.colours
+    )
     if settle_losses is None:
         settle_losses = [] if config.settle_loss is None else [config.settle_loss]
     run.warm_up(*map(objective_of, settle_losses))
@@ -199,6 +201,7 @@ def carry_out(
         kernel=run.fit.kernel_name,
         device=run.fit.device_name,
         reason=reason,
+        colours=None if run.palette is None else len(np.unique(scene.colour, axis=0)),
     )
     return Result(scene, run.history.copy(), run.target, run.title, metrics, failure)
 

@@ -20,6 +20,7 @@ from ..losses.model import LocalModel, pseudo_problem, squared_error
 from ..losses.objective import Objective
 from ..row_layout import check_rows
 from ..scene import Scene
+from . import colours
 from .rows import Parameters, parameters_of
 
 Array = np.ndarray[Any, Any]
@@ -272,6 +273,18 @@ class BaseFit(ABC):
     def coloured(self, model: LocalModel, rows: Array, kinds: Array) -> Array:
         """The best colours of rows on a picture; see `base.Fit.coloured`."""
         return self.kernel.coloured(model.image, self.canvas, *model.problem, rows, kinds)
+
+    def colour_slope(self, scene: Scene, model: LocalModel) -> Array:
+        """Half the derivative of the model's loss in each colour; see `colours.slope`."""
+        return colours.slope(self.kernel, scene, model)
+
+    def colour_curvature(self, scene: Scene, model: LocalModel, rng: np.random.Generator) -> Array:
+        """Half its second derivative; see `colours.curvature`."""
+        return colours.curvature(self.kernel, scene, model, rng)
+
+    def paint_shares(self, scene: Scene, labels: Array, count: int, background: int | None) -> Array:
+        """How much of each pixel shows rows of each label; see `colours.paint_shares`."""
+        return colours.paint_shares(self.kernel, scene, labels, count, background)
 
     def _worth_against(self, scene: Scene, backdrop: Backdrop) -> Array:
         canvas, planes, shares = backdrop.under(scene.canvas), backdrop.planes, self.shares

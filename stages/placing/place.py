@@ -15,6 +15,7 @@ from artpipe.renderers.primitives.circle import CIRCLE
 from artpipe.renderers.primitives.table import PRIMITIVES
 
 from ..base import Run
+from ..palette import OPACITY_MIN
 from .seeders import SEEDERS
 
 Array = np.ndarray[Any, Any]
@@ -102,9 +103,8 @@ def place(run: Run, scene: Scene, count: int, total_count: int, newcomers: Newco
         candidates = candidates.append(seeds.rows, seeds.kinds)
     if (look.radius, look.opacity) != (Look.radius, Look.opacity):
         candidates = candidates.with_rows(run.fit.within(candidates.rows, candidates.kinds))
-    opacity_min, opacity_plain = (
-        float(np.clip(value, *look.opacity)) for value in (newcomers.opacity_min, newcomers.opacity_plain)
-    )
+    least = newcomers.opacity_min if run.palette is None else min(OPACITY_MIN, newcomers.opacity_min)
+    opacity_min, opacity_plain = (float(np.clip(value, *look.opacity)) for value in (least, newcomers.opacity_plain))
     costs = np.repeat(np.array([primitive.width for primitive in primitives], np.float32), len(x))
     chosen, rows = run.fit.place(model, candidates.rows, candidates.kinds, costs, count, opacity_min)
     scene = scene.append(rows, candidates.kinds[chosen])

@@ -23,8 +23,8 @@ class Optimiser:
         canvas: of the scene.
         kinds: (N,) uint8.
         tables: (primitives, `descent.TABLE_ROWS`, P): rates, limits and transforms of the columns.
-        numbers: (5,): beta1, beta2 and epsilon, which is positive; the least and most size of a shape, pixels, or two zeros
-            if only the canvas limits it.
+        numbers: (5,): beta1, beta2 and epsilon, which is positive; the least and most size of a shape, pixels, or two
+            zeros if only the canvas limits it.
         problem: the background of each backdrop, (B, 3); the targets, (B, 3, H, W); the pixels' shares, (H, W).
         slates: raw parameters, (N, P), then Adam's state, zeros if not given; see `slates`.
     """
