@@ -21,6 +21,8 @@ Array = np.ndarray[Any, Any]
 
 # The least epsilon: a row without a gradient does not move, rather than by 0 / 0.
 EPSILON_MIN = 1e-30
+# In place of the limit of a value that is not rounded by its transform.
+OPEN = np.float32(1e38)
 
 
 class TiledFit(BaseFit):
@@ -89,10 +91,14 @@ def tables_of(parameters: Parameters) -> Array:
     """Rates, limits and transforms of the columns, (primitives, TABLE_ROWS, P) float32; see `descent`."""
     tables = np.zeros((len(PRIMITIVES), TABLE_ROWS, parameters.width), np.float32)
     signs = [np.where(mask, 1, -1) for mask in (parameters.is_log, parameters.is_logit)]
+    limits = [
+        np.where(parameters.is_log | parameters.is_logit, parameters.decode(limit.T).T, open_end)
+        for limit, open_end in ((parameters.low, -OPEN), (parameters.high, OPEN))
+    ]
     for primitive in parameters.primitives:
         row = 0
         if parameters.low.shape[1] > 1:
             row = int(np.argmax(parameters.kinds == primitive.code))
-        columns = (parameters.rates, parameters.low, parameters.high, *parameters.slope, *signs)
+        columns = (parameters.rates, parameters.low, parameters.high, *parameters.slope, *signs, *limits)
         tables[primitive.code] = [column[:, row] for column in columns]
     return tables

@@ -29,9 +29,9 @@ from .simd import (
 )
 
 # Rows of the table of a primitive, with a number for each column: learning rate; limits; the polynomial in a value that
-# is its derivative by its raw value; the transform, as two signs.
-RATE, LOW, HIGH, SLOPE_0, SLOPE_1, SLOPE_2, IS_LOG, IS_LOGIT = (U(k) for k in range(8))
-TABLE_ROWS = 8
+# is its derivative by its raw value; the transform, as two signs; the limits of the value, which rounding may not pass.
+RATE, LOW, HIGH, SLOPE_0, SLOPE_1, SLOPE_2, IS_LOG, IS_LOGIT, LEAST, MOST = (U(k) for k in range(10))
+TABLE_ROWS = 10
 
 # Rows of a task.
 CHUNK = 64
@@ -94,6 +94,7 @@ def decode_row(i, kind, tables, raw, decoded):
         exponential = where_positive(value, one / small, small)
         value = where_positive(load_row(tables, table + IS_LOGIT, half), logistic, value)
         value = where_positive(load_row(tables, table + IS_LOG, half), exponential, value)
+        value = least(greatest(value, load_row(tables, table + LEAST, half)), load_row(tables, table + MOST, half))
         store_row(decoded, i, half, value)
 
 
