@@ -166,10 +166,10 @@ def test_adam_of_both_frameworks_takes_the_steps_of_our_own_fit(target):
     fits = [open_fixed("adam", target, RunConfig(count=12, growth=12, renderer=name)) for name in ("jax", "torch")]
     own = load_fitting_renderer("jax").fit(target, fits[0].scene().canvas, config.fit_settings(*target.shape[1::-1]))
     own.put(fits[0].scene())
-    own.step([0.5] * 10)
+    own.step([0.1] * 10)
     for fit in fits:
         for _ in range(10):
-            fit.step(0.5)
+            fit.step(0.1)
         np.testing.assert_allclose(fit.scene().rows, own.scene().rows, rtol=5e-2, atol=5e-2)
 
 

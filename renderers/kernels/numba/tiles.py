@@ -352,7 +352,6 @@ def paint_tile(
         )  # fmt: skip
 
 
-@njit(nogil=True)
 def scratch_size(mode, fullest_count, planes_per_entry):
     """Floats of a scratch; RENDER reuses the planes of an entry for the next.
 

@@ -28,6 +28,7 @@ PHASE, STEPS, NEXT = range(3)
 LIST, FINISH = range(2)
 
 _U = np.uintp
+_scratch_size = njit(scratch_size)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -88,7 +89,7 @@ def work(
                     rows, kinds, edge, tiles_x, 0, tiles_y, spans, starts, cursors, entry_rows, entry_slots,
                     slot_tiles, slots,
                 )  # fmt: skip
-                flags[SCRATCH_SIZE] = scratch_size(mode, fullest, planes)
+                flags[SCRATCH_SIZE] = _scratch_size(mode, fullest, planes)
             open_phase(flags, progress[PHASE], progress[PHASE] // 2 * (tile_tasks + row_tasks))
             progress[NEXT] = FINISH
         if scratch.shape[0] < flags[SCRATCH_SIZE]:
