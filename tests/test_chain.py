@@ -164,7 +164,7 @@ def test_invalid_paths_and_values_are_refused_before_any_work(picture, tmp_path)
         message = refusal(f"load {tmp_path}/none.png {SHORT} {good} {SHORT} export {tmp_path}/{file}")
         assert file in message and all(ending in message for ending in EXPORTERS)
     assert "none" in refusal(f"load {picture} {SHORT} export {tmp_path}/good.png {tmp_path}/none/a.png")
-    for words in ("none.png", f"--size big {picture}", f"--background red {picture}"):
+    for words in ("none.png", f"--size big {picture}", f"--background reddish {picture}"):
         refusal(f"load {words} {SHORT} export {tmp_path}/a.png")
     assert list(tmp_path.iterdir()) == []
 

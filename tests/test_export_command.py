@@ -458,7 +458,7 @@ def test_options_from_python_are_checked_in_one_line(out):
     for options, message in (
         ({"width": 3.5}, "width is 3.5; needs a whole number, 1 to 65536"), ({"fps": float("nan")}, "fps is nan"),
         ({"layers": 2, "animated": True}, "both animated and in layers"),
-        ({"matte": "red"}, "matte is 'red'; needs white, black or #rrggbb"), ({"matte": (1, 1, 1)}, "matte is (1, 1,"),
+        ({"matte": "reddish"}, "matte is 'reddish'; did you mean red"), ({"matte": (1, 1, 1)}, "matte is (1, 1,"),
         ({"alpha_threshold": 128}, "alpha_threshold is 128; needs a number, 0 to 1"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=re.escape(message)):

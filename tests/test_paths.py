@@ -188,6 +188,7 @@ LINES = {
     "PATH -o a.png", ("export", "source"): "PATH a.json", ("export", "files"): "../mine.json PATH",
     ("render", "output"): "../mine.json -o PATH", ("bench", "paintings", "pictures"): "PATH",
     ("bench", "sweep", "pictures"): "PATH --param growth=1,2",
+    ("bench", "command", "pictures"): "PATH --repeats 1 --steps 0",
 }  # fmt: skip
 
 
@@ -195,7 +196,12 @@ def line(words, parameter, path):
     """A command line with this path."""
     pattern = LINES.get((*words, parameter.name))
     if pattern is None:
-        sources = {"run": "../tiny.png -n 9", "sweep": "../tiny.png --param growth=1,2", "render": "../mine.json"}
+        sources = {
+            "run": "../tiny.png -n 9",
+            "sweep": "../tiny.png --param growth=1,2",
+            "command": "../tiny.png --repeats 1 --steps 0",
+            "render": "../mine.json",
+        }
         source = sources.get(words[-1], "../tiny.png")
         pattern = f"{source} {parameter.opts[-1]} PATH" + " seed" * (words[-1] == "load")
     return [*words, *(path if word == "PATH" else word for word in pattern.split())]
