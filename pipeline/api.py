@@ -36,7 +36,7 @@ Array = np.ndarray[Any, Any]
 
 def fit(
     picture: Any,
-    count: int = RunConfig.count,
+    count: int | None = None,
     renderer: str = RunConfig.renderer,
     on_event: Callable[[Event], object] | None = None,
     weights: Any = None,
@@ -51,7 +51,7 @@ def fit(
         picture: a file (its path, a binary file object, or its bytes), a Pillow image, or an array, such as (H, W, 3)
             floats, sRGB in 0..1, or uint8; see `artpipe.stages.pictures.picture.load_picture`. Without `size`, an array
             keeps its size.
-        count: shapes at the end.
+        count: shapes at the end; None for 2048, or those of the style.
         renderer: "jax" or "torch".
         on_event: called with each event of `artpipe.stages.events`.
         weights: (H, W) of the canvas, not negative: pixel weights, multiplied with those of mask, focus and edges. Only
@@ -63,7 +63,7 @@ def fit(
             differentiable function of the renderer's framework, `(image, target) -> scalar`, of (H, W, 3) arrays, sRGB
             in 0..1. With weights, mask, focus or edges it takes (H, W) weights with a mean of 1 as a third argument.
         **options: any other field of `artpipe.pipeline.options.RunConfig`, such as steps, seed, size, preset,
-            focus, edges.
+            focus, edges, style, palette.
 
     Raises:
         InputError: the picture cannot be read or has values out of range, or an option is out of range.
@@ -94,8 +94,10 @@ def fit(
     own_loss = loss if callable(loss) else None
     if own_loss is not None and options.get("guide") is not None:
         raise InputError('guide adds to a loss that has a name, but loss is a function. Try loss="mse"')
-    named = {} if own_loss else {"loss": loss}
-    config = RunConfig.from_json({**options, **named, "count": count, "renderer": renderer}).resolved
+    named: dict[str, Any] = {} if own_loss or loss == RunConfig.loss else {"loss": loss}
+    named |= {"count": count} if count is not None else {}
+    named |= {"renderer": renderer} if renderer != RunConfig.renderer else {}
+    config = RunConfig.of_arguments({**options, **named}).resolved
     image = readable(picture)
     target = load_target(image, config)
     config = fitting_the_canvas(config, target)

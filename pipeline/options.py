@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from artpipe.renderers.losses.mse import MSE
 from artpipe.renderers.losses.objective import check_guide, check_loss, objective_of
 from artpipe.renderers.losses.table import LOSS_NAMES
 from artpipe.renderers.options import (
+    changed,
     check_options,
     documented,
     from_json,
@@ -40,6 +42,7 @@ from artpipe.stages.relocate import Search
 
 from .presets import DEFAULT_PRESET, FULL_COUNT, PRESETS, by_preset
 from .ranges import parse_range
+from .styles import STYLES, check_style, styled
 
 Array = np.ndarray[Any, Any]
 
@@ -101,7 +104,7 @@ def _radius(name: str, value: Any) -> str:
 
 
 def _softness(name: str, value: Any) -> str:
-    return HARD_WORD if value == HARD_WORD else parse_range(name, value, 0.05, LENGTH_MAX)[1]
+    return HARD_WORD if value == HARD_WORD else parse_range(name, value, 0.05, LENGTH_MAX, share=True)[1]
 
 
 def _opacity(name: str, value: Any) -> str:
@@ -110,7 +113,7 @@ def _opacity(name: str, value: Any) -> str:
 
 # Groups of options in help and documentation.
 GROWTH, STOP, PICTURE, LOOK, FOCUS = "growth", "stop", "picture", "look", "focus"
-SEARCH, RATES = "search", "rates"
+STYLE, SEARCH, RATES = "style", "search", "rates"
 
 
 @documented
@@ -163,13 +166,18 @@ class RunConfig:
         "colour of the palette near it.",
         check=_background, metavar="auto|COLOUR", group=PICTURE)
 
+    style: str | None = option(
+        None, f"Set of options; those given beside it override it: {', '.join(STYLES)}, or a file such as mine.toml.",
+        unset="none", check=check_style, metavar="STYLE|FILE", group=STYLE)
+
     radius: str | float | tuple[float | None, float | None] | None = option(
         None, "Size of the shapes in pixels such as 4..40, 4.. or 6, or in per cent of the longest side such as "
         "1%..10%: radius of a circle, both semi-axes of an ellipse, half the width of a stroke, farthest corner from "
         "the centroid of a triangle.", unset="from half a pixel to half the canvas",
         check=_radius, metavar="LOW..HIGH", group=LOOK)
     softness: str | float | tuple[float | None, float | None] | None = option(
-        None, "Half the width of the edges in pixels such as 0.5..3 or 1; hard is 0.5.", unset="free",
+        None, "Half the width of the edges in pixels such as 0.5..3 or 1, or in per cent of the longest "
+        "side; hard is 0.5.", unset="free",
         check=_softness, metavar="LOW..HIGH|hard", group=LOOK)
     hard: bool = option(
         False, "Short form of --softness hard: a gouache look and a small SVG.", group=LOOK)
@@ -224,6 +232,32 @@ class RunConfig:
             raise InputError(f"softness is {shown(self.softness)}; leave out --hard, which is --softness hard")
         if self.guide is not None and "guide:" in self.loss:
             raise InputError(f"loss is {shown(self.loss)}; it has a guide already. Leave out --guide {self.guide}")
+
+    @classmethod
+    def of_style(cls, values: Mapping[str, Any], base: RunConfig | None = None) -> RunConfig:
+        """A configuration with these options, by the names of settings, and below them those of their style.
+
+        Args:
+            values: what the user gave.
+            base: the other options; defaults if not given.
+
+        Raises:
+            InputError: the style cannot be read, an option is unknown, or a value is not accepted.
+        """
+        return changed(base or cls(), styled(values, [setting.name for setting in settings_of(cls)]))
+
+    @classmethod
+    def of_arguments(cls, values: Mapping[str, Any]) -> RunConfig:
+        """As `of_style`, from arguments: fields of this class, nested ones as a whole.
+
+        Raises:
+            InputError: as `of_style` and `from_json`.
+        """
+        if values.get("style") is None:
+            return cls.from_json(dict(values))
+        every = styled(values, [setting.name for setting in settings_of(cls)])
+        own = {name: value for name, value in every.items() if name not in values}
+        return cls.from_json({**changed(cls(), own).to_json(), **values})
 
     @property
     def filled(self) -> RunConfig:
@@ -317,7 +351,7 @@ class RunConfig:
         if self.hard or self.softness == HARD_WORD:
             softness = HARD, HARD
         elif self.softness is not None:
-            softness = parse_range("softness", self.softness, 0.05, LENGTH_MAX)[0].on(
+            softness = parse_range("softness", self.softness, 0.05, LENGTH_MAX, share=True)[0].on(
                 longest, min(self.softness_min, 0.05), LENGTH_MAX
             )
         radius, opacity = FitSettings.radius, FitSettings.opacity

@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +20,7 @@ from artpipe.renderers.losses.ssim import structural_similarity
 from .events import Event
 from .history import History
 from .levels import Level
-from .palette import Palette
+from .palette import Palette, clusters
 from .placing.blur import blurred
 from .result import Result
 
@@ -49,6 +50,7 @@ class Run:
         history: loss curve and snapshots so far. The caller that iterates over events passes them to `history.see`.
         level: the target and the fit at the current size.
         step_seconds: what a step of each objective of `warm_up` takes.
+        typical_colours: `count -> (count, 3)`, the colours of the target by k-means; for a palette.
     """
 
     def __init__(
@@ -82,6 +84,10 @@ class Run:
         self.history = History()
         self.title = title
         self.step_seconds: list[float] = []
+        self.typical_colours = lru_cache(maxsize=1)(self._clusters)
+
+    def _clusters(self, count: int) -> Array:
+        return clusters(self._full.flat_target.reshape(-1, 3), self._full.shares.ravel(), count)
 
     @property
     def fit(self) -> Fit:

@@ -36,6 +36,8 @@ DAMPING = 2.0
 OPACITY_MIN = 0.08
 # The largest number of values of the least-squares problem; of larger pictures it takes every second, third ... pixel.
 VALUES_MAX = 1 << 23
+# Rounds of its solver, and the change of a colour at which it stops before.
+ROUNDS, CHANGE_MIN = 60, 1e-4
 # Pixels that `clusters` looks at.
 PIXELS_MAX = 20_000
 
@@ -85,7 +87,7 @@ class Palette:
         """The palette before the first row, (K, 3): the given colours, or those of the target."""
         if self.colours:
             return np.array(self.colours)
-        return clusters(run.level.flat_target.reshape(-1, 3), run.level.shares.ravel(), self.count)
+        return run.typical_colours(self.count)
 
     def _so_far(self, run: Run, before: Scene) -> Array:
         """The palette, (K, 3): colours that no row has any more are replaced by the most different ones of `first`."""
@@ -131,10 +133,13 @@ def best_colours(model: LocalModel, shares: Array, palette: Array) -> Array:
     # Gauss-Seidel within 0..1, with a slight pull to the colours so far.
     pull = 1e-6 * np.trace(normal) / len(palette) + 1e-12
     found = palette.copy()
-    for _ in range(60):
+    for _ in range(ROUNDS):
+        last = found.copy()
         for k in range(len(found)):
             rest = wanted[k] - normal[k] @ found + normal[k, k] * found[k] + pull * palette[k]
             found[k] = np.clip(rest / (normal[k, k] + pull), 0, 1)
+        if np.abs(found - last).max() < CHANGE_MIN:
+            break
     return np.round(found * 255) / 255
 
 

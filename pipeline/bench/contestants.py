@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from artpipe.renderers import InputError
-from artpipe.renderers.options import changed
 
 from ..options import RunConfig
 from .optimisers import OPTIMISERS
@@ -77,9 +76,13 @@ def varied(text: str) -> tuple[str, Contestant]:
         if not equals:
             raise InputError(f"--vary {text!r}: {part!r} needs the form NAME=VALUE")
         changes[re.sub(r"^lr\.", "rates.", name)] = _number_or_word(value)
-    changed(RunConfig(), changes)  # raises before the bench starts
+    RunConfig.of_style(changes)  # raises before the bench starts
     key = "growth-" + text.replace(" ", "").replace("/", "")
-    return key, Contestant(f"Growth with {text}.", lambda config: changed(config, changes))
+
+    def config_of(config: RunConfig) -> RunConfig:
+        return RunConfig.of_style({"count": config.count, **changes}, config)  # a style keeps the bench's count
+
+    return key, Contestant(f"Growth with {text}.", config_of)
 
 
 def _number_or_word(text: str) -> object:

@@ -21,6 +21,7 @@ from .notices import notices
 from .options import OptionCommand, with_options
 from .paths import FILE, FOLDER
 from .streams import standard_streams
+from .synonyms import suggested
 
 RUN_CONFIG = "artpipe.pipeline.options:RunConfig"
 BENCH_OPTIONS = "artpipe.pipeline.bench.options:BenchOptions"
@@ -62,6 +63,8 @@ def _errors_in_one_line() -> Iterator[None]:
     except click.exceptions.NoArgsIsHelpError:  # this is the help, in many lines
         raise
     except click.UsageError as error:
+        if isinstance(error, click.NoSuchOption):
+            error = suggested(error)
         raise click.UsageError(printable(error.format_message()), error.ctx) from error
     except ArtpipeError as error:
         raise click.ClickException(printable(error)) from error

@@ -67,7 +67,7 @@ def paint(
     started, clock = time.perf_counter(), Clock()
     check_paths(habits.exports)
     base = RunConfig() if config_file is None else load_config(config_file)
-    config = changed(base, options).resolved
+    config = RunConfig.of_style(options, base).resolved
     wanted = output or Path("outputs") / name_of_picture(picture)
     if _is_picture(picture):  # if not, it is refused below, without waiting for the framework
         with clock.part("framework"):
