@@ -114,7 +114,7 @@ def test_a_range_is_read_from_text_numbers_and_pairs():
 def test_an_invalid_range_is_refused_in_one_line(tmp_path):
     for name, values in {
         "radius": ("", "..", "4...5", "9..4", "a..b", "-1..4", "0..4", "1..2..3", "4;5", True, (1, 2, 3), "200%"),
-        "softness": ("soft", "3%", 0, (None, None)), "opacity": ("0.6..1.2", "60%", (0.9, 0.6), "nan", float("nan")),
+        "softness": ("soft", "300%", 0, (None, None)), "opacity": ("0.6..1.2", "60%", (0.9, 0.6), "nan", float("nan")),
     }.items():  # fmt: skip
         for value in values:
             with pytest.raises(InputError, match=f"^{name} is .*needs LOW..HIGH") as caught:

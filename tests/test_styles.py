@@ -62,7 +62,7 @@ def test_options_beside_a_style_override_it(tmp_path, picture):
     scene = artpipe.fit(TARGET, style=mine, steps=8).scene
     assert scene.count == 9 and {one.name for one in scene.primitives} == {"stroke"}
     assert artpipe.fit(TARGET, 3, style=mine, steps=8).scene.count == 3
-    assert RunConfig.of_arguments({"style": "plush", "hard": True}).fit_settings().softness_max == 0.5
+    assert RunConfig.of_arguments({"style": "plush", "hard": True}).fit_settings(64, 48).softness_max == 0.5
     assert RunConfig.of_style({"style": "ink", "softness": 2}).softness == "2"
 
 

@@ -23,7 +23,8 @@ _OPTION_OF = {f"--{word}": option for option, words in _SYNONYMS.items() for wor
 def suggested(error: click.NoSuchOption) -> click.NoSuchOption:
     """The error with the option that the word stands for as its suggestion, if the command has that option."""
     option = _OPTION_OF.get(error.option_name.lower())
-    known = {flag for one in error.ctx.command.params for flag in one.opts} if error.ctx else set()
+    known = {flag for one in error.ctx.command.get_params(error.ctx) for flag in one.opts} if error.ctx else set()
     if option is None or option not in known:
         return error
-    return click.NoSuchOption(error.option_name, possibilities=[option], ctx=error.ctx)
+    # As the message, since click keeps only possibilities that are spelt alike.
+    return click.NoSuchOption(error.option_name, f"{error.message} Did you mean {option!r}?", ctx=error.ctx)
