@@ -234,7 +234,7 @@ def option_refusals():
     given, counts = {"count": 2, "steps": 1}, [value for value in COUNTS if value is not None]
     amounts = [value for value in AMOUNTS if value is not None]
     for name, values in {
-        "count": (*COUNTS, 0), "renderer": (None, 3, ["jax"], "cpu"), "on_event": (3, "print"), "weights": WEIGHTS,
+        "count": (*counts, 0), "renderer": (None, 3, ["jax"], "cpu"), "on_event": (3, "print"), "weights": WEIGHTS,
         **dict.fromkeys(("growth", "steps", "seed", "patience", "relocate_every"), counts),
         **dict.fromkeys(("pool", "radius_scale", "softness_min", "seconds", "target_psnr", "edges"), amounts),
         "rates": (3, "fast"), **{unknown: (1,) for unknown in ("most", "circles", "stepz", "colour", "Steps")},

@@ -98,7 +98,8 @@ def test_a_value_of_another_type_is_refused():
     }.items():  # fmt: skip
         for value in values:
             refusal(RunConfig.from_json, {name: value})
-            refusal(artpipe.fit, np.zeros((4, 4, 3)), **{name: value})
+            if (name, value) != ("count", None):  # the style's, or the default
+                refusal(artpipe.fit, np.zeros((4, 4, 3)), **{name: value})
 
 
 # --- the plan ---

@@ -78,7 +78,7 @@ def test_a_nan_gradient_of_a_finite_loss_stops_the_fit(backend, losses, grey):
     assert fit.scene().same_as(start)
 
 
-@pytest.mark.parametrize("name", ["jax", "torch"])
+@pytest.mark.parametrize("name", [pytest.param("jax", marks=pytest.mark.slow), "torch"])  # it compiles for seconds
 def test_nan_parameters_of_the_optimiser_stop_the_fit(name):
     # Without an epsilon, a circle that covers no pixel moves by 0 / 0.
     scene = Scene.circles(Canvas(16, 12), x=[-6], y=[-6], radius=[1], colour=[[0.5] * 3])

@@ -65,6 +65,7 @@ def test_resvg_draws_the_rounded_scene(lqip, tmp_path, kind, softness):
     assert decibels(artpipe.render(rounded.scaled(WIDTH, HEIGHT)), artpipe.render(scene)) >= 30
 
 
+@pytest.mark.slow
 def test_chromium_draws_the_image(lqip):
     scene = soft()
     path = lqip(scene, width=320)

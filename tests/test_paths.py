@@ -181,7 +181,14 @@ def path_parameters(group=main, words=()):
                 yield (*words, name), parameter
 
 
-PARAMETERS = [pytest.param(*found, id=" ".join([*found[0], found[1].name])) for found in path_parameters()]
+PARAMETERS = [
+    pytest.param(
+        *found,
+        id=" ".join([*found[0], found[1].name]),
+        marks=[pytest.mark.slow] * (found[0] == ("bench", "command")),  # it runs whole commands
+    )
+    for found in path_parameters()
+]
 # The other required words of a command, around PATH.
 LINES = {
     ("run", "picture"): "PATH", ("resume", "folder"): "PATH", ("load", "picture"): "PATH seed", ("render", "source"):
