@@ -131,7 +131,7 @@ class RunConfig:
     count: int = option(2048, "Shapes at the end.", low=1, high=COUNT_MAX, flags=("-n", "--max"), group=GROWTH)
     shape: str = option_of(Newcomers, "shape", group=GROWTH)
     preset: str = option(
-        DEFAULT_PRESET, "How long to take: about 1, 4 or 40 seconds at 2048 circles.",
+        DEFAULT_PRESET, "How long to take: about half a second, 2 or 25 seconds at 2048 circles.",
         choices=PRESETS, tunable=True, group=GROWTH)
     steps: int | None = option(
         None, "Optimiser steps.",

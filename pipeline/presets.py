@@ -36,7 +36,7 @@ class Preset:
 
 PRESETS = {
     "draft": Preset(370, 0.1, 0.12, 25, 0.45),
-    "balanced": Preset(1450, 0.05, 0.08, 30, 0.45),
+    "balanced": Preset(1550, 0.05, 0.08, 30, 0.45),
     "best": Preset(20000, 0.015, 0.03, 30, 0.5),
 }
 DEFAULT_PRESET = "balanced"
