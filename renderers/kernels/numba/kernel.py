@@ -174,11 +174,10 @@ class CpuKernel:
         taken, loss = 0, float("nan")
         while taken < len(scales):
             some = np.array(scales[taken : taken + STEPS_TOGETHER], np.float32)
-            before = [array.copy() for array in optimiser.changing]
+            optimiser.save()
             done, last, finite = self._descend(optimiser, some)
             if not finite:
-                for array, old in zip(optimiser.changing, before, strict=True):
-                    array[:] = old
+                optimiser.restore()
                 if done:
                     self._descend(optimiser, some[:done])
             if done:
@@ -212,17 +211,9 @@ class CpuKernel:
                 band = self._reserve_band(tiles_x * tiles_y, entry_count, o.rows.shape[1], len(o.backgrounds))
                 losses = np.empty(len(scales))
                 problem = o.backgrounds, o.targets.reshape(-1), o.shares.reshape(-1), _UNUSED_3D
+                steps = scales, *o.arrays, losses
                 status, done = self._work(
-                    LOSS,
-                    o.canvas,
-                    (0, tiles_y),
-                    o.rows,
-                    o.kinds,
-                    spans,
-                    band,
-                    entry_count,
-                    problem,
-                    (scales, *o.arrays, losses),
+                    LOSS, o.canvas, (0, tiles_y), o.rows, o.kinds, spans, band, entry_count, problem, steps
                 )
                 return done, float(losses[done - 1]) if done else float("nan"), status != NOT_FINITE
         results = [

@@ -44,6 +44,9 @@ class Optimiser:
         self._weights, self._mean, self._square = kept
         self._decoded = np.zeros_like(self._raw)
         self.rows, self.kinds = packed(self._decoded, kinds)
+        # What a step changes besides the kernel's rows, which follow from the decoded ones, and the copies of `save`.
+        self._changing = self._raw, self._weights, self._mean, self._square, self._decoded
+        self._kept = [np.empty_like(array) for array in self._changing]
         # Scratch of the kernel.
         self.totals, self.gradient = np.zeros(self._raw.shape), np.zeros_like(self._raw)
 
@@ -58,24 +61,23 @@ class Optimiser:
         """The decoded rows, (N, P)."""
         return self._decoded[:, : self._width]
 
-    @property
-    def changing(self) -> tuple[Array, ...]:
-        """The arrays that a step changes."""
-        return self._raw, self._weights, self._mean, self._square, self._decoded, self.rows
+    def save(self) -> None:
+        """Keeps the state for `restore`."""
+        for kept, array in zip(self._kept, self._changing, strict=True):
+            np.copyto(kept, array)
+
+    def restore(self) -> None:
+        """Goes back to the state of the last `save`."""
+        for kept, array in zip(self._kept, self._changing, strict=True):
+            np.copyto(array, kept)
+        self.pack()
 
     @property
     def moved(self) -> tuple[Array, ...]:
         """The arrays that `descent.move_rows` takes, from the gradient on, without the scale."""
         return (
-            self.gradient,
-            self.numbers,
-            self.tables,
-            self._raw,
-            self._mean,
-            self._square,
-            self._weights,
-            self._decoded,
-        )
+            self.gradient, self.numbers, self.tables, self._raw, self._mean, self._square, self._weights, self._decoded
+        )  # fmt: skip
 
     @property
     def arrays(self) -> tuple[Array, ...]:

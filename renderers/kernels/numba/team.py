@@ -34,26 +34,21 @@ _ONE = np.int64(1)
 _FLAGS = types.Array(types.int64, 1, "C")
 
 
-@intrinsic
-def _fetch_add(typing_context: Any, flags: Any, index: Any, step: Any) -> Any:
-    """Atomically adds to `flags[index]`; returns its previous value."""
+def _read_modify_write(operation: str) -> Any:
+    """`(flags, index, value) -> int`: applies LLVM's atomic operation to `flags[index]`; returns its previous value."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.atomic_rmw("add", builder.gep(data, [arguments[1]]), arguments[2], "seq_cst")
+    @intrinsic
+    def apply(typing_context: Any, flags: Any, index: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+            return builder.atomic_rmw(operation, builder.gep(data, [arguments[1]]), arguments[2], "seq_cst")
 
-    return types.int64(_FLAGS, types.int64, types.int64), generate
+        return types.int64(_FLAGS, types.int64, types.int64), generate
+
+    return apply
 
 
-@intrinsic
-def _exchange(typing_context: Any, flags: Any, index: Any, value: Any) -> Any:
-    """Atomically writes `flags[index]`; returns its previous value."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.atomic_rmw("xchg", builder.gep(data, [arguments[1]]), arguments[2], "seq_cst")
-
-    return types.int64(_FLAGS, types.int64, types.int64), generate
+_fetch_add, _exchange = _read_modify_write("add"), _read_modify_write("xchg")
 
 
 @intrinsic

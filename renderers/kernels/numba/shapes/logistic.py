@@ -6,9 +6,10 @@ from numba import njit
 
 from ..sigmoid import sigmoid
 from ..simd import pack, spread, store_row, totals
-from .layout import ONE, P0, P1, P2, TWO, ZERO, A, S, U
+from .circle import KEPT, no_sums
+from .layout import ONE, P0, P1, P2, TWO, A, S, U
 
-KEPT = 0
+__all__ = ["KEPT", "add", "constants", "cover", "finish", "no_sums"]
 
 
 @njit(inline="always")
@@ -29,13 +30,6 @@ def cover(c, px, py):
     dx, dy = px - x, py - y
     inside = square - (dx * dx + dy * dy)
     return sigmoid(inside * slope), (dx, dy, inside)
-
-
-@njit(inline="always")
-def no_sums():
-    """See `passes`."""
-    none = spread(ZERO)
-    return none, none, none, none
 
 
 @njit(inline="always")
